@@ -1,0 +1,3 @@
+//! Records, files, images, tokenizer and chat templates.
+
+pub mod record;

@@ -1,0 +1,164 @@
+//! What flows between stages: questions, answers, preference pairs.
+
+use serde::{Deserialize, Serialize};
+
+/// One question about one or more pictures. A line of `SPLIT.jsonl` in the
+/// corpus artifact (splits: base, train, validation, test).
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Question {
+    /// Unique within its corpus.
+    pub id: String,
+    /// Paths below the corpus artifact's (or the spec's) image root; may be empty.
+    pub images: Vec<String>,
+    /// The question itself, without instruction or template.
+    pub question: String,
+    /// The known answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+    /// Other answers that count as right.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    /// Options, where the question names some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
+    /// Task family, or the data set's own task name.
+    pub task: String,
+    /// `generated`, or the data set's name.
+    pub source: String,
+    /// What only generated questions have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generated: Option<Generated>,
+}
+
+/// The truth behind a generated question.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Generated {
+    /// The careful rationale, with real newlines, ending in `Final answer: …`.
+    pub rationale: String,
+    /// A rationale with a systematic slip and the answer that follows from it, where the family has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sloppy: Option<String>,
+    /// What a vision tower should see: one class a cell for each label layer
+    /// (`cells[layer][cell]`, cells row-major, one cell an image token).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cells: Vec<Vec<u16>>,
+    /// Objects that are in the picture, for existence and hallucination scores: `red circle`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<String>,
+    /// How a negative existence question was drawn: `random`, `popular`, `adversarial`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub negative: Option<String>,
+}
+
+/// Whether an answer is right.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Its final answer matches.
+    Right,
+    /// It has a final answer, and it does not match.
+    Wrong,
+    /// No final answer can be extracted.
+    Unparsable,
+}
+
+/// One sampled or greedy answer. A line of candidates.jsonl or answers.jsonl.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Answer {
+    /// The question's id.
+    pub question: String,
+    /// How it was asked: `direct` or `cot`.
+    pub prompt: crate::spec::candidates::Prompt,
+    /// Which of the question's samples, from 0.
+    pub sample: usize,
+    /// Everything the model wrote, without special tokens.
+    pub text: String,
+    /// Number of tokens, the end token included.
+    pub tokens: usize,
+    /// Whether the end token was reached before the length limit.
+    pub ended: bool,
+    /// The extracted final answer.
+    #[serde(rename = "final", default, skip_serializing_if = "Option::is_none")]
+    pub final_answer: Option<String>,
+    /// Whether it is right; absent where no answer is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+}
+
+/// A preference pair: MMPR's record exactly, read and written as JSONL.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Pair {
+    /// One path, or several; absent for text only.
+    #[serde(default, skip_serializing_if = "Images::is_empty")]
+    pub image: Images,
+    /// The templated question as the model was asked, `<image>\n` in front.
+    pub question: String,
+    /// The preferred answer, whole.
+    pub chosen: String,
+    /// The other answer, whole.
+    pub rejected: String,
+    /// The known answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer_gt: Option<String>,
+    /// Provenance of the chosen answer: question id, sample, kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen_meta: Option<serde_json::Value>,
+    /// Provenance of the rejected answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected_meta: Option<serde_json::Value>,
+}
+
+/// A string or a list of strings, as MMPR has it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Images(pub Vec<String>);
+
+impl Images {
+    /// Whether the record is text only.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Images {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.as_slice() {
+            [one] => serializer.serialize_str(one),
+            many => many.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Images {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrMany;
+
+        impl<'de> serde::de::Visitor<'de> for OneOrMany {
+            type Value = Images;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a path or a list of paths")
+            }
+
+            fn visit_unit<E>(self) -> Result<Images, E> {
+                Ok(Images::default())
+            }
+
+            fn visit_str<E>(self, path: &str) -> Result<Images, E> {
+                Ok(Images(if path.is_empty() { vec![] } else { vec![path.to_owned()] }))
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(
+                self,
+                mut list: A,
+            ) -> Result<Images, A::Error> {
+                let mut paths = Vec::new();
+                while let Some(path) = list.next_element()? {
+                    paths.push(path);
+                }
+                Ok(Images(paths))
+            }
+        }
+
+        deserializer.deserialize_any(OneOrMany)
+    }
+}

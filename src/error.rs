@@ -1,0 +1,98 @@
+//! What went wrong and the way out: one error type for the whole crate.
+
+use std::fmt::Display;
+
+/// The user's or the world's fault, in a sentence fragment that completes
+/// "could not …", with a hint that says what to type. A bug is a panic.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("{message}")]
+pub struct Error {
+    message: String,
+    #[help]
+    hint: Option<String>,
+    kind: Kind,
+}
+
+/// Which exit code an error ends in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// The command line or a spec is wrong; nothing was run. Exit code 2.
+    Spec,
+    /// A job failed. Exit code 3.
+    Job,
+    /// Interrupted; run again to go on. Exit code 130.
+    Interrupted,
+    /// A verification failed. Exit code 1.
+    Verification,
+}
+
+/// A result whose error is Prefab's own.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A failure of the work itself: a bad file, a full disk, a `NaN`.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None, kind: Kind::Job }
+    }
+
+    /// The command line or a spec is wrong.
+    pub fn spec(message: impl Into<String>) -> Self {
+        Self::new(message).kind(Kind::Spec)
+    }
+
+    /// Sets what the process will exit with.
+    pub fn kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// Adds the way out.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Puts what was being done before the message.
+    pub fn context(mut self, doing: impl Display) -> Self {
+        self.message = format!("{doing}: {}", self.message);
+        self
+    }
+
+    /// The way out, where there is one.
+    pub fn hint_text(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// The process exit code (design: 0 done, 1 bug, 2 spec, 3 job, 130 interrupted).
+    pub fn exit_code(&self) -> u8 {
+        match self.kind {
+            Kind::Verification => 1,
+            Kind::Spec => 2,
+            Kind::Job => 3,
+            Kind::Interrupted => 130,
+        }
+    }
+}
+
+/// Adds context to any error and makes it Prefab's.
+pub trait Context<T> {
+    /// Says what was being done, once, by the caller: `.context("reading a.jsonl")`.
+    fn context(self, doing: impl Display) -> Result<T>;
+    /// The same, built only on failure.
+    fn with_context<D: Display>(self, doing: impl FnOnce() -> D) -> Result<T>;
+}
+
+impl<T, E: Display> Context<T> for std::result::Result<T, E> {
+    fn context(self, doing: impl Display) -> Result<T> {
+        self.with_context(|| doing)
+    }
+
+    fn with_context<D: Display>(self, doing: impl FnOnce() -> D) -> Result<T> {
+        // A libtorch error carries some 24 lines of C++ frames; the first line is for people.
+        self.map_err(|error| {
+            let text = error.to_string();
+            let first = text.lines().next().unwrap_or_default();
+            Error::new(format!("{}: {first}", doing()))
+        })
+    }
+}

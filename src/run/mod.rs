@@ -1,0 +1,3 @@
+//! Who does the work: worker processes, devices, progress, signals.
+
+pub mod stage;

@@ -1,0 +1,56 @@
+//! `[eval]`: what is measured.
+
+use super::candidates::Prompt;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The `[eval]` table.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Eval {
+    /// How answers are asked for.
+    pub prompts: Vec<Prompt>,
+    /// Rows of `prefab show benchmarks`.
+    pub benchmarks: Vec<String>,
+    /// Which questions: settings are chosen on validation, results reported on test.
+    pub split: Split,
+    /// Longest answer, in tokens.
+    pub max_tokens: usize,
+    /// Rows decoded together.
+    pub batch: usize,
+    /// Steps between two looks at a slice of the validation split; 0 is never.
+    pub every: usize,
+    /// Validation questions in such a slice.
+    pub slice: usize,
+}
+
+/// A split of the corpus.
+#[derive(
+    Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Hash, Serialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    /// Teaches the embedded base.
+    Base,
+    /// Preference pairs come from here.
+    Train,
+    /// Settings are chosen here.
+    Validation,
+    /// Results are reported here.
+    Test,
+}
+
+impl Split {
+    /// All of them, in pipeline order.
+    pub const ALL: [Self; 4] = [Self::Base, Self::Train, Self::Validation, Self::Test];
+
+    /// The word used in specs, file names and CSV files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! `[train]`: how the policy is trained.
+
+use super::number::{Fraction, NonNegative, Positive};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The `[train]` table.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Train {
+    /// Seed of the data order; set by the spec's `seeds`.
+    pub seed: u64,
+    /// Pairs a step: what a loss is defined on.
+    pub pairs_per_step: usize,
+    /// Pairs a forward pass; never changes a loss, only memory.
+    pub micro_batch: usize,
+    /// Passes over the pairs.
+    pub epochs: Positive,
+    /// Peak learning rate.
+    pub learning_rate: Positive,
+    /// Shape of the learning rate after warm-up.
+    pub schedule: Schedule,
+    /// Share of steps with rising learning rate.
+    pub warmup: Fraction,
+    /// Largest gradient norm.
+    pub max_grad_norm: Positive,
+    /// Decoupled weight decay.
+    pub weight_decay: NonNegative,
+    /// AdamW's decay of the gradient mean.
+    pub adam_beta1: Fraction,
+    /// AdamW's decay of the squared gradient mean.
+    pub adam_beta2: Fraction,
+    /// AdamW's epsilon.
+    pub adam_epsilon: Positive,
+    /// Arithmetic of the forward and backward pass; masters are fp32.
+    pub precision: Precision,
+    /// Which weights stay.
+    pub keep: Keep,
+    /// Steps between two checkpoints.
+    pub checkpoint_every: usize,
+}
+
+/// Shape of the learning rate after warm-up.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Schedule {
+    /// Half a cosine down to zero.
+    Cosine,
+    /// A straight line down to zero.
+    Linear,
+    /// No decay.
+    Constant,
+}
+
+/// Arithmetic of the forward and backward pass.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 32-bit floats throughout.
+    Fp32,
+    /// bf16 matrix products; fp32 masters, norms, softmax and log-softmax.
+    Bf16,
+}
+
+/// Which weights stay after training.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Keep {
+    /// Those of the last step.
+    Last,
+    /// Those with the best validation accuracy (needs `eval.every`).
+    Best,
+    /// None once the scores are in.
+    None,
+}
