@@ -75,8 +75,10 @@ impl Devices {
                 label: format!("cuda {}", first.capability),
             }),
             None if choice.is_none() => Ok(Self::cpu()),
-            None => Err(Error::spec("there is no such CUDA card, or libtorch's CUDA half is missing")
-                .hint("`prefab doctor` lists the devices; `--device cpu` needs none")),
+            None => {
+                Err(Error::spec("there is no such CUDA card, or libtorch's CUDA half is missing")
+                    .hint("`prefab doctor` lists the devices; `--device cpu` needs none"))
+            }
         }
     }
 

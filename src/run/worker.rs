@@ -90,11 +90,7 @@ fn make(order: &Order, task: &Task, executor: &Executor) -> Result<u8> {
     let threads = i32::try_from(task.threads.max(1)).context("counting threads")?;
     tch::set_num_threads(threads);
     let context = StageContext {
-        inputs: task
-            .inputs
-            .iter()
-            .map(|(role, key)| (role.clone(), store.payload(key)))
-            .collect(),
+        inputs: task.inputs.iter().map(|(role, key)| (role.clone(), store.payload(key))).collect(),
         out: draft.out(),
         work: draft.work(),
         device: order.device,

@@ -1,0 +1,64 @@
+//! `prefab job PLAN INDEX`: one task of a frozen plan, for `run` and for launchers.
+
+use crate::Result;
+use crate::run::device::{self, Choice};
+use crate::run::{dispatch, fake, machine, worker};
+use crate::store::Store;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Do one task of a frozen plan.
+#[derive(Args, Debug)]
+pub struct Job {
+    /// The frozen plan: a results folder's plan.json.
+    plan: PathBuf,
+    /// Which of its tasks, from 0.
+    index: usize,
+    /// Where artifacts are kept.
+    #[arg(long, value_name = "DIR", default_value = ".prefab")]
+    store: PathBuf,
+    /// Where tensors live.
+    #[arg(long, value_name = "NAME", default_value = "cpu")]
+    device: Choice,
+    /// How the device is named in records; default: as found.
+    #[arg(long)]
+    label: Option<String>,
+    /// The commit to record; default: the working folder's.
+    #[arg(long)]
+    commit: Option<String>,
+    /// Pretend: bytes computed from keys.
+    #[arg(long)]
+    fake: bool,
+}
+
+impl Job {
+    /// Does the task.
+    ///
+    /// # Errors
+    ///
+    /// If plan or store cannot be opened.
+    pub fn main(&self) -> Result<u8> {
+        let device = match self.device {
+            Choice::Cpu => tch::Device::Cpu,
+            Choice::Cuda(number) => {
+                // Before anything asks libtorch about CUDA.
+                device::open_cuda()?;
+                tch::Device::Cuda(number.unwrap_or(0))
+            }
+        };
+        let label = match &self.label {
+            Some(label) => label.clone(),
+            None => device::Devices::resolve(Some(self.device))?.label,
+        };
+        let order = worker::Order {
+            plan: &worker::read_plan(&self.plan)?,
+            index: self.index,
+            store: &Store::open(&self.store)?,
+            device,
+            label: &label,
+            commit: &self.commit.clone().unwrap_or_else(machine::commit),
+        };
+        let executor = if self.fake { fake::FAKE } else { dispatch::REAL };
+        Ok(worker::work(&order, &executor))
+    }
+}
