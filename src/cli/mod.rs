@@ -1,1 +1,2 @@
-//! (see the crate's table)
+//! The command line: one file per verb.
+pub mod verify;
