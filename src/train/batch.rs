@@ -81,7 +81,7 @@ pub fn logps(
             Group { prompt: &row.prompt, tiles, answers: vec![&row.chosen, &row.rejected] }
         })
         .collect();
-    let sums = model.answer_logps(&groups, &features, precision).sums; // [2·pairs]
+    let sums = model.answer_logps(&groups, &features, precision)?.sums; // [2·pairs]
     let by_pair = sums.view([-1, 2]); // [pairs, answer]
     Ok(PairLogps { chosen: by_pair.select(1, 0), rejected: by_pair.select(1, 1) })
 }

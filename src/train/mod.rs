@@ -15,10 +15,12 @@
 //! A new column of steps.csv is one field in [`record`]; a new guard is one
 //! function in [`guards`] and its call in `step`.
 
+pub mod base;
 pub mod batch;
 pub mod checkpoint;
 pub mod gradient;
 pub mod guards;
+mod lesson;
 pub mod moving;
 pub mod optimizer;
 pub mod order;
@@ -29,3 +31,4 @@ pub mod reference;
 pub mod schedule;
 mod step;
 pub mod validation;
+pub mod vision;
