@@ -101,7 +101,7 @@ fn pixels(roots: &[PathBuf], path: &str, model: &Vlm) -> Result<Tensor> {
         .map(|root| root.join(path))
         .find(|file| file.exists())
         .ok_or_else(|| Error::new(format!("picture `{path}` is in none of {roots:?}")))?;
-    image::load_pixels(&file, model.config.image_side)
+    image::pixels(&file, model.config.image_side)
 }
 
 /// The corpus, and the root that imported pairs name.

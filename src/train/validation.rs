@@ -145,5 +145,5 @@ impl Validation {
 
 /// The one place where training meets the eval room.
 fn verdict(question: &Question, prompt: Prompt, text: &str) -> Verdict {
-    crate::eval::verdict(question, prompt, text)
+    crate::eval::matching::judge(question, prompt, text).1
 }
