@@ -15,7 +15,7 @@
 
 use crate::Result;
 use crate::loss::{StepLogps, Terms};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 /// Both answers of some pairs under a model: `[pairs]` each, nats, summed over tokens.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ pub fn backward(
         let part = policy(piece)?;
         let weighted = part.chosen * chosen.index_select(0, &at)
             + part.rejected * rejected.index_select(0, &at);
-        weighted.sum(Kind::Float).backward();
+        weighted.sum(weighted.kind()).backward();
     }
     Ok((logps, terms))
 }

@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn an_empty_answer_and_a_foreign_token_are_named_by_row() {
         let good = row(&[3, 0], &[4, 0]);
-        assert!(rows(&[good.clone()], 5).is_ok());
+        assert!(rows(std::slice::from_ref(&good), 5).is_ok());
         let error = rows(&[good.clone(), row(&[3, 0], &[0])], 5).unwrap_err().to_string();
         assert!(error.contains("row 2") && error.contains("rejected"), "{error}");
         let error = rows(&[good, row(&[9, 0], &[3, 0])], 5).unwrap_err().to_string();
