@@ -13,7 +13,7 @@ use super::policy::copy_companions;
 use super::vision::{self, Labels};
 use crate::data::questions::read_questions;
 use crate::data::record::Question;
-use crate::data::template::{Prompter, question_text};
+use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
 use crate::model::{Config, Group, Vlm};
 use crate::run::stage::StageContext;
@@ -25,6 +25,9 @@ use crate::spec::train::Precision;
 use crate::{Error, Result};
 use std::path::Path;
 use tch::{Kind, Tensor};
+
+/// The chat template of the embedded sizes.
+const TEMPLATE: &str = "plain";
 
 /// Pictures encoded together.
 const ENCODED: usize = 128;
@@ -44,7 +47,7 @@ pub fn run(base: &Base, model: &Model, ctx: &StageContext) -> Result<()> {
     let tokenizer = build_tokenizer(corpus)?;
     let config = Config::of(model, tokenizer.vocabulary(), tokenizer.image_context())?;
     let vlm = Vlm::new(config, base.seed, ctx.device);
-    let prompter = Prompter::new(&tokenizer, &vlm.config.template, vlm.config.image_tokens);
+    let prompter = Prompter::new(&tokenizer, &vlm.config.template, vlm.config.image_tokens)?;
     let texts = Texts::of(base, &questions, &prompter)?;
 
     let wanted: Vec<&str> =
@@ -96,15 +99,15 @@ fn base_questions(corpus: &Path) -> Result<Vec<Question>> {
 
 /// A tokenizer of every word that any split may need.
 fn build_tokenizer(corpus: &Path) -> Result<Tokenizer> {
-    let mut texts = Vec::new();
+    let mut texts: Vec<String> =
+        Prompter::instructions(TEMPLATE)?.iter().map(ToString::to_string).collect();
     for split in Split::ALL {
         let path = corpus.join(format!("{}.jsonl", split.name()));
         if !path.exists() {
             continue;
         }
         for question in read_questions(&path)? {
-            texts.push(question_text(&question, Prompt::Direct));
-            texts.push(question_text(&question, Prompt::Cot));
+            texts.push(question.question);
             texts.extend(question.answer);
             texts.extend(question.aliases);
             texts.extend(question.choices);
@@ -114,13 +117,15 @@ fn build_tokenizer(corpus: &Path) -> Result<Tokenizer> {
             }
         }
     }
-    Tokenizer::build(texts.iter().map(String::as_str))
+    Ok(Tokenizer::build(texts.iter().map(String::as_str)))
 }
 
 /// One way to ask and answer a question, in tokens.
 #[derive(Debug)]
 struct Text {
     prompt: Vec<i64>,
+    /// The prompt with its pictures left out.
+    blind: Vec<i64>,
     answer: Vec<i64>,
 }
 
@@ -134,9 +139,11 @@ struct Texts {
 impl Texts {
     fn of(base: &Base, questions: &[Question], prompter: &Prompter) -> Result<Self> {
         let text = |question: &Question, prompt: Prompt, answer: &str| -> Result<Text> {
-            let asked = question_text(question, prompt);
+            let images = question.images.len();
+            let asked = prompter.question_text_with(&question.question, images, prompt);
             Ok(Text {
-                prompt: prompter.encode_prompt(&asked, question.images.len())?,
+                prompt: prompter.encode_prompt_with(&asked, &vec![1; images])?,
+                blind: prompter.encode_prompt(&asked, 0)?,
                 answer: prompter.encode_answer(answer),
             })
         };
@@ -203,19 +210,19 @@ fn teach_language(
     };
     lesson.teach(|step| {
         let rows = order.rows_of(step);
-        let (mut groups, mut paths, mut is_shown) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut groups, mut paths) = (Vec::new(), Vec::new());
         for (index, &row) in rows.iter().enumerate() {
             let position = (step * rows.len() + index) as u64;
             let text = texts.at(base, row, position);
-            let images = &questions[row].images;
-            let tiles = paths.len()..paths.len() + images.len();
-            let shown = draw("base image", base.seed, position) >= base.image_dropout.get();
-            paths.extend(images.iter().map(String::as_str));
-            is_shown.extend(images.iter().map(|_| f32::from(u8::from(shown))));
-            groups.push(Group { prompt: &text.prompt, tiles, answers: vec![&text.answer] });
+            let first = paths.len();
+            let is_blind = draw("base image", base.seed, position) < base.image_dropout.get();
+            let prompt = if is_blind { &text.blind } else { &text.prompt };
+            if !is_blind {
+                paths.extend(questions[row].images.iter().map(String::as_str));
+            }
+            groups.push(Group { prompt, tiles: first..paths.len(), answers: vec![&text.answer] });
         }
-        let shown = Tensor::from_slice(&is_shown).to_device(ctx.device).view([-1, 1, 1]);
-        let features = pictures.features(vlm, &paths)? * shown; // a picture not shown is all zeros
+        let features = pictures.features(vlm, &paths)?; // [shown tiles, tokens, 4·vision_width]
         let logps = vlm.answer_logps(&groups, &features, Precision::Fp32)?;
         let tokens = logps.counts.iter().sum::<usize>() as f64;
         Ok(Taught { loss: -logps.sums.sum(Kind::Float) / tokens, accuracy: Vec::new() })

@@ -40,7 +40,7 @@ pub fn read(path: &Path, prompter: &Prompter) -> Result<Vec<PairRow>> {
     let records = pairs::read_pairs(path)?;
     let tokenised = |(index, record): (usize, &Pair)| {
         let prompt = prompter
-            .encode_prompt(&record.question, record.image.0.len())
+            .encode_prompt_with(&record.question, &vec![1; record.image.0.len()])
             .map_err(|error: Error| {
                 error.context(format!("`{}` row {}", path.display(), index + 1))
             })?;

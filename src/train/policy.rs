@@ -44,7 +44,7 @@ pub fn run(
     let tokenizer = Tokenizer::load(start)?;
     let policy = Vlm::load(start, ctx.device)?;
     policy.set_trainable(&model.train);
-    let prompter = Prompter::new(&tokenizer, &policy.config.template, policy.config.image_tokens);
+    let prompter = Prompter::new(&tokenizer, &policy.config.template, policy.config.image_tokens)?;
 
     let rows = batch::read(&ctx.input("pairs").join("pairs.jsonl"), &prompter)?;
     guards::rows(&rows, policy.config.language.vocabulary as i64)?;

@@ -40,7 +40,7 @@ pub fn run(_: &Model, train: &Train, ctx: &StageContext) -> Result<()> {
     let tokenizer = Tokenizer::load(start)?;
     let model = Vlm::load(start, ctx.device)?;
     model.set_trainable(&[]);
-    let prompter = Prompter::new(&tokenizer, &model.config.template, model.config.image_tokens);
+    let prompter = Prompter::new(&tokenizer, &model.config.template, model.config.image_tokens)?;
     let rows = batch::read(&ctx.input("pairs").join("pairs.jsonl"), &prompter)?;
     guards::rows(&rows, model.config.language.vocabulary as i64)?;
     let wanted = rows.iter().flat_map(|row| row.images.iter().map(String::as_str));

@@ -4,7 +4,7 @@
 use super::pictures::Pictures;
 use crate::data::questions::read_questions;
 use crate::data::record::{Question, Verdict};
-use crate::data::template::{Prompter, question_text};
+use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
 use crate::model::Vlm;
 use crate::run::stage::StageContext;
@@ -72,16 +72,17 @@ impl Validation {
         if questions.is_empty() {
             return Ok(None);
         }
-        let prompter = Prompter::new(tokenizer, &model.config.template, model.config.image_tokens);
+        let prompter = Prompter::new(tokenizer, &model.config.template, model.config.image_tokens)?;
         let mut images = Vec::new();
         let mut requests = Vec::new();
         for question in &questions {
             let tiles = images.len()..images.len() + question.images.len();
             images.extend(question.images.iter().cloned());
             for &prompt in &eval.prompts {
-                let text = question_text(question, prompt);
+                let count = question.images.len();
+                let text = prompter.question_text_with(&question.question, count, prompt);
                 requests.push(sample::Request {
-                    prompt: prompter.encode_prompt(&text, question.images.len())?,
+                    prompt: prompter.encode_prompt_with(&text, &vec![1; count])?,
                     tiles: tiles.clone(),
                     samples: 1,
                     stream: 0,
