@@ -100,7 +100,7 @@ fn base_questions(corpus: &Path) -> Result<Vec<Question>> {
 /// A tokenizer of every word that any split may need.
 fn build_tokenizer(corpus: &Path) -> Result<Tokenizer> {
     let mut texts: Vec<String> =
-        Prompter::instructions(TEMPLATE)?.iter().map(ToString::to_string).collect();
+        Prompter::instructions(TEMPLATE)?.iter().map(|text| format!("\n{text}")).collect();
     for split in Split::ALL {
         let path = corpus.join(format!("{}.jsonl", split.name()));
         if !path.exists() {
