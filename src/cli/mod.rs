@@ -1,2 +1,4 @@
 //! The command line: one file per verb.
+
+pub mod diff;
 pub mod verify;

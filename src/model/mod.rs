@@ -50,3 +50,4 @@ mod vlm;
 
 pub use config::{Config, LanguageConfig, VisionConfig};
 pub use vlm::{AnswerLogps, Group, Trace, Vlm};
+pub(crate) use vlm::{Prompt, kind_of};
