@@ -6,6 +6,7 @@
 //! first run replaces them by measurements.
 
 use super::{Plan, Settings, Stage, Task};
+use crate::spec::eval::Split;
 use crate::spec::model::Size;
 
 /// Seconds that a plan will take, by stage.
@@ -81,7 +82,7 @@ fn seconds(stage: Stage, settings: &Settings) -> f64 {
     let found = 0.6 * (corpus.train * pairs.correctness.max_per_question) as f64;
     let num_pairs = pairs.max.map_or(found, |most| found.min(most as f64));
     let asked = match eval.split {
-        crate::spec::eval::Split::Validation => corpus.validation,
+        Split::Validation => corpus.validation,
         _ => corpus.test,
     } as f64;
     let tokens_a_second = 20_000.0;
@@ -101,7 +102,8 @@ fn seconds(stage: Stage, settings: &Settings) -> f64 {
         Stage::Pairs => 2.0,
         Stage::Reference => num_pairs / 900.0,
         Stage::Policy => {
-            let moving = settings.loss.as_ref().is_some_and(|loss| loss.algorithm == "tr_dpo");
+            let moving =
+                settings.loss.as_ref().is_some_and(|loss| loss.algorithm.row().name == "tr_dpo");
             let work = num_pairs * train.epochs.get() / 110.0;
             if moving { work * 1.3 } else { work }
         }

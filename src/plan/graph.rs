@@ -100,7 +100,7 @@ impl Graph<'_> {
         }
         self.evaluate(&settings, &corpus, &model, features.as_ref(), &mut chain);
 
-        let algorithm = settings.loss.as_ref().map_or("base", |loss| loss.algorithm.as_str());
+        let algorithm = settings.loss.as_ref().map_or("base", |loss| loss.algorithm.row().name);
         let name = point.variant.as_deref().unwrap_or(algorithm);
         let seeded = settings.loss.is_some() && self.until >= Stage::Policy;
         let overridden = point.rounds.len() > 1
@@ -128,9 +128,7 @@ impl Graph<'_> {
 
     fn base(&mut self, settings: &Settings, corpus: &str, chain: &mut Chain) -> String {
         match &settings.model.checkpoint {
-            Some(path) => {
-                self.task(Stage::Base, settings, &[], std::slice::from_ref(path), chain)
-            }
+            Some(path) => self.task(Stage::Base, settings, &[], std::slice::from_ref(path), chain),
             None => self.task(Stage::Base, settings, &[("corpus", corpus)], &[], chain),
         }
     }

@@ -19,10 +19,7 @@ pub fn unique(id: String, taken: impl Fn(&str) -> bool) -> String {
     if !taken(&id) {
         return id;
     }
-    (2..)
-        .map(|number| format!("{id}-{number}"))
-        .find(|id| !taken(id))
-        .expect("some number is free")
+    (2..).map(|number| format!("{id}-{number}")).find(|id| !taken(id)).expect("some number is free")
 }
 
 /// The key's last word, or its last two where that is ambiguous.
@@ -46,7 +43,8 @@ fn short_value(value: &toml::Value) -> String {
         toml::Value::String(text) => text.clone(),
         toml::Value::Array(list) => list.iter().map(short_value).collect::<Vec<_>>().join("+"),
         toml::Value::Table(table) => {
-            let entry = |(key, value): (&String, &toml::Value)| format!("{key}{}", short_value(value));
+            let entry =
+                |(key, value): (&String, &toml::Value)| format!("{key}{}", short_value(value));
             table.iter().map(entry).collect::<Vec<_>>().join("+")
         }
         other => other.to_string(),

@@ -5,7 +5,11 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// `STAGE-<32 hex>` of a stage's name and version, settings and inputs.
-pub fn key(stage: Stage, settings: &Map<String, Value>, inputs: &BTreeMap<String, String>) -> String {
+pub fn key(
+    stage: Stage,
+    settings: &Map<String, Value>,
+    inputs: &BTreeMap<String, String>,
+) -> String {
     let whole = json!({
         "stage": stage.name(),
         "version": stage.version(),

@@ -129,7 +129,9 @@ impl Plan {
         let mut wanted = vec![key.to_owned()];
         let mut found: Vec<&Task> = Vec::new();
         while let Some(key) = wanted.pop() {
-            if let Some(task) = self.task(&key).filter(|task| found.iter().all(|f| f.key != task.key)) {
+            if let Some(task) =
+                self.task(&key).filter(|task| found.iter().all(|f| f.key != task.key))
+            {
                 wanted.extend(task.inputs.values().cloned());
                 found.push(task);
             }

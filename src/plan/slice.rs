@@ -80,10 +80,8 @@ fn looks(eval: &Eval) -> Eval {
     let whole = &embedded().eval;
     match eval.every {
         0 => Eval { every: 0, ..whole.clone() },
-        _ => Eval {
-            benchmarks: whole.benchmarks.clone(),
-            split: Split::Validation,
-            ..eval.clone()
-        },
+        _ => {
+            Eval { benchmarks: whole.benchmarks.clone(), split: Split::Validation, ..eval.clone() }
+        }
     }
 }

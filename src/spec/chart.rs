@@ -21,10 +21,10 @@ pub enum Chart {
 }
 
 /// Bars or lines.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Series {
-    /// Heading; default: the chart's name.
+    /// Heading; default: what is measured, by what.
     pub title: Option<String>,
     /// Column along the x axis: `variant`, `step`, `loss.beta`.
     pub x: String,
@@ -32,7 +32,7 @@ pub struct Series {
     pub y: String,
     /// Column that splits each place on x, by color.
     pub group: Option<String>,
-    /// Column that an interval is taken over, mostly `seed`.
+    /// What an interval is taken over: `question`, `seed` or another column.
     pub band: Option<String>,
     /// A table of results/paper/ drawn beside, by file stem.
     pub overlay: Option<String>,
@@ -42,10 +42,10 @@ pub struct Series {
 }
 
 /// A heat map.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Heat {
-    /// Heading; default: the chart's name.
+    /// Heading; default: what is measured, by what.
     pub title: Option<String>,
     /// Column along the x axis.
     pub x: String,

@@ -4,12 +4,14 @@
 use super::candidates::Prompt;
 use super::eval::Split;
 use super::layer::{Layer, lookup, segments};
-use super::lists::{ALGORITHMS, BENCHMARKS, TASKS, suggest};
+use super::lists::{BENCHMARKS, TASKS, suggest};
 use super::mistake::{Mistake, Mistakes};
 use super::model::Module;
 use super::source::{Place, Source};
 use super::train::Keep;
 use super::{Settings, model::Model};
+use crate::loss::Mix;
+use std::path::Path;
 
 /// Finds settings in the layers that set them, to point at what is wrong.
 pub struct Finder<'a> {
@@ -66,7 +68,11 @@ impl Finder<'_> {
             let key = format!("{key}.{index}");
             if !known.contains(&name.as_str()) {
                 let hint = suggest(name, &format!("`prefab show {command}` lists them"), known);
-                self.wrong(&key, format!("no {} is called `{name}`", command.trim_end_matches('s')), hint);
+                self.wrong(
+                    &key,
+                    format!("no {} is called `{name}`", command.trim_end_matches('s')),
+                    hint,
+                );
             } else if names[..index].contains(name) {
                 self.wrong(&key, format!("`{name}` is listed twice"), "take one of them out");
             }
@@ -85,6 +91,47 @@ pub fn settings(settings: &Settings, find: &mut Finder) {
         train(settings, find);
     }
     eval(settings, find);
+}
+
+/// Checks that the files a point names are there.
+pub fn files(settings: &Settings, find: &mut Finder) {
+    let mut wanted: Vec<(&str, &str, bool)> = Vec::new();
+    if let Some(path) = &settings.model.checkpoint {
+        wanted.push(("model.checkpoint", path, true));
+        let folder = Path::new(path);
+        if folder.is_dir() && !folder.join("config.json").is_file() {
+            find.wrong(
+                "model.checkpoint",
+                format!("`{path}` is no checkpoint: it has no config.json"),
+                "name a Hub-style directory: config.json, safetensors, tokenizer files",
+            );
+        }
+    }
+    if let Some(path) = settings.pairs.import.as_ref().filter(|_| settings.loss.is_some()) {
+        wanted.push(("pairs.import", path, false));
+    }
+    if let Some(files) = &settings.corpus.files {
+        wanted.push(("corpus.files.root", &files.root, true));
+        wanted.push(("corpus.files.train", &files.train, false));
+        wanted.push(("corpus.files.test", &files.test, false));
+        wanted.extend(files.base.iter().map(|path| ("corpus.files.base", path.as_str(), false)));
+        let validation = files.validation.iter();
+        wanted.extend(validation.map(|path| ("corpus.files.validation", path.as_str(), false)));
+    }
+    for (key, path, folder) in wanted {
+        let (there, what) = match folder {
+            true => (Path::new(path).is_dir(), "folder"),
+            false => (Path::new(path).is_file(), "file"),
+        };
+        if !there {
+            find.wrong(
+                key,
+                format!("`{key}`: there is no {what} `{path}`"),
+                "paths are relative to the folder that prefab is started in; fetch the data or \
+                 mend the path",
+            );
+        }
+    }
 }
 
 fn model(model: &Model, find: &mut Finder) {
@@ -150,7 +197,10 @@ fn model(model: &Model, find: &mut Finder) {
     {
         find.wrong(
             "model.dims.image_side",
-            format!("the pixel shuffle needs an even number of patches a side, got {}", image / patch),
+            format!(
+                "the pixel shuffle needs an even number of patches a side, got {}",
+                image / patch
+            ),
             format!("such as `image_side = {}`", (image / patch + 1) * patch),
         );
     }
@@ -231,27 +281,45 @@ fn candidates_and_pairs(settings: &Settings, find: &mut Finder) {
     }
 }
 
+/// What the loss itself refuses, and a moving reference that would never move.
 fn loss(settings: &Settings, find: &mut Finder) {
     let Some(loss) = &settings.loss else { return };
-    if !ALGORITHMS.contains(&loss.algorithm.as_str()) {
-        let plain = loss.algorithm.trim_end_matches(['+', '_']).to_lowercase();
-        let hint = if ALGORITHMS.contains(&plain.as_str()) && loss.algorithm.ends_with('+') {
-            format!("\"+\" is a weight: `algorithm = \"{plain}\"` and `w_g = 1.0`")
-        } else {
-            suggest(&loss.algorithm, "`prefab show losses` lists them", ALGORITHMS)
-        };
-        let message = format!("no loss is called `{}`", loss.algorithm);
-        find.wrong("loss.algorithm", message, hint);
+    match Mix::new(loss) {
+        Ok(mix) => moving_reference(settings, &mix, find),
+        Err(error) => {
+            let message = error.to_string();
+            // The loss names the key in backticks; the table serves where it names none.
+            let named =
+                |word: &&str| ["loss.", "w_p", "w_q", "w_g"].iter().any(|k| word.starts_with(k));
+            let key = match message.split('`').find(named) {
+                Some(key) if key.starts_with("loss.") => key.to_owned(),
+                Some(weight) => format!("loss.{}", &weight[..3]),
+                None => "loss.algorithm".to_owned(),
+            };
+            let hint = error.hint_text().unwrap_or("`prefab show losses` says what each takes");
+            find.wrong(&key, message.clone(), hint);
+        }
     }
-    let weights = [loss.w_p, loss.w_q, loss.w_g];
-    if weights.iter().all(|weight| weight.is_some_and(|weight| weight.get() == 0.0)) {
+}
+
+fn moving_reference(settings: &Settings, mix: &Mix, find: &mut Finder) {
+    let Some(sync) = mix.sync.filter(|_| settings.pairs.import.is_none()) else { return };
+    // The most pairs there can be: a run with fewer is caught when they are counted.
+    let made = settings.corpus.train * settings.pairs.correctness.max_per_question;
+    let pairs = settings.pairs.max.map_or(made, |most| most.min(made));
+    let a_pass = pairs.div_ceil(settings.train.pairs_per_step.max(1)) as f64;
+    let steps = (a_pass * settings.train.epochs.get()).ceil() as usize;
+    if settings.corpus.files.is_none() && sync.every > steps && find.is_sound("train") {
         find.wrong(
-            "loss.w_g",
-            "all three weights are 0: there is nothing to minimize",
-            "give `w_p`, `w_q` or `w_g` a value above 0, or leave them to the algorithm",
+            "loss.tr_dpo.every",
+            format!(
+                "`loss.tr_dpo.every` is {}, but there are at most {steps} steps: the reference \
+                 would never move, and this would be dpo",
+                sync.every
+            ),
+            format!("such as `[loss.tr_dpo] every = {}`", (steps / 4).max(1)),
         );
     }
-    find.at_least("loss.tr_dpo.every", loss.tr_dpo.every.unwrap_or(1), 1);
 }
 
 fn train(settings: &Settings, find: &mut Finder) {
@@ -267,7 +335,9 @@ fn train(settings: &Settings, find: &mut Finder) {
         let fits = (1..=micro.min(step.max(1))).rev().find(|fits| step % fits == 0).unwrap_or(1);
         find.wrong(
             "train.micro_batch",
-            format!("`train.micro_batch` must divide `train.pairs_per_step`, got {micro} and {step}"),
+            format!(
+                "`train.micro_batch` must divide `train.pairs_per_step`, got {micro} and {step}"
+            ),
             format!("such as `micro_batch = {fits}`"),
         );
     }
@@ -275,7 +345,11 @@ fn train(settings: &Settings, find: &mut Finder) {
         [("train.adam_beta1", train.adam_beta1), ("train.adam_beta2", train.adam_beta2)]
     {
         if value.get() >= 1.0 {
-            find.wrong(key, format!("`{key}` must be below 1, got {}", value.get()), "such as 0.9 or 0.999");
+            find.wrong(
+                key,
+                format!("`{key}` must be below 1, got {}", value.get()),
+                "such as 0.9 or 0.999",
+            );
         }
     }
     if train.keep == Keep::Best && settings.eval.every == 0 && find.is_sound("eval.every") {

@@ -8,7 +8,7 @@ use super::lists::{COLUMNS, LIKELIHOOD_BENCHMARKS, ROOT, nearest, suggest};
 use super::mistake::{Mistake, Mistakes};
 use super::root::{self, ReferenceOf, RoundTable, Store, VariantTable};
 use super::source::{Place, Source};
-use super::sweep::{self, Axis, Setting};
+use super::sweep::{self, Axis, Holder, Setting};
 use super::{Settings, candidates, loss, pairs, schema, train};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -76,7 +76,7 @@ pub struct Round {
 pub fn load(path: &Path, overrides: &[String]) -> Result<Experiment> {
     let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let name = name.ok_or_else(|| Error::spec(format!("`{}` names no file", path.display())))?;
-    parse(&name, &path.display().to_string(), &read(path)?, overrides)
+    expand(&name, &path.display().to_string(), &read(path)?, overrides, true)
 }
 
 /// The text of a spec file.
@@ -109,13 +109,23 @@ pub fn read(path: &Path) -> Result<String> {
     })
 }
 
-/// Reads a spec from text; `file` is what messages call it.
+/// Reads a spec from text; `file` is what messages call it. Files that it names need not exist.
 ///
 /// # Errors
 ///
 /// Everything that is wrong with it, in one error with exit code 2.
 pub fn parse(name: &str, file: &str, text: &str, overrides: &[String]) -> Result<Experiment> {
-    let draft = Draft::read(file, text, overrides)?;
+    expand(name, file, text, overrides, false)
+}
+
+fn expand(
+    name: &str,
+    file: &str,
+    text: &str,
+    overrides: &[String],
+    files: bool,
+) -> Result<Experiment> {
+    let draft = Draft { files, ..Draft::read(file, text, overrides)? };
     let mut mistakes = draft.mistakes.clone();
     let seeds = draft.seeds(&mut mistakes);
     let store = draft.stack(&[], "the spec").table("store", &mut mistakes);
@@ -123,14 +133,13 @@ pub fn parse(name: &str, file: &str, text: &str, overrides: &[String]) -> Result
     let charts = root::charts(&draft.spec, &draft.sources, &mut mistakes);
     draft.check_charts(&charts, &mut mistakes);
     mistakes.into_result(&draft.sources)?;
-    let axes = draft.axes.iter().flat_map(|axis| &axis.steps[0]).map(|set| set.key.clone());
     Ok(Experiment {
         name: overridden(name, overrides),
         text: text.to_owned(),
         overrides: overrides.to_vec(),
         description: draft.spec.get("description").and_then(|d| d.as_str()).map(str::to_owned),
         seeds,
-        axes: axes.collect(),
+        axes: draft.swept_keys(),
         points,
         charts,
         store: store.expect("a store table without mistakes was extracted"),
@@ -174,6 +183,8 @@ pub(super) struct Draft {
     pub rounds: Vec<RoundTable>,
     pub axes: Vec<Axis>,
     pub with_loss: bool,
+    /// Whether files that the spec names must exist.
+    pub files: bool,
     pub mistakes: Mistakes,
 }
 
@@ -217,19 +228,24 @@ impl Draft {
             check_set(*index, table, &sources, &mut mistakes);
         }
 
-        let variants = root::variants(&spec, &sources, &mut mistakes);
         let rounds = root::rounds(&spec, &sources, &mut mistakes);
-        let swept: Vec<(usize, &toml::Table)> = std::iter::once((1, &spec))
-            .chain(sets.iter().map(|(index, table)| (*index, table)))
-            .collect();
-        let axes = sweep::axes(&swept, &sources, &mut mistakes);
+        let top = std::iter::once((1, &spec)).chain(sets.iter().map(|(index, t)| (*index, t)));
+        let holders: Vec<Holder> =
+            top.map(|(source, table)| Holder { source, prefix: Vec::new(), table }).collect();
+        let mut swept = Vec::new();
+        let axes = sweep::axes(&holders, &mut swept, &sources, &mut mistakes);
+        let variants = root::variants(&spec, &swept, &sources, &mut mistakes);
 
         let names_loss = |table: &toml::Table| table.contains_key("loss");
         let with_loss = names_loss(&spec)
             || sets.iter().any(|(_, table)| names_loss(table))
             || variants.iter().any(|variant| names_loss(&variant.layer.table))
             || rounds.iter().any(|round| names_loss(&round.layer.table))
-            || axes.iter().flat_map(|a| &a.steps[0]).any(|set| set.key.starts_with("loss."));
+            || axes
+                .iter()
+                .chain(variants.iter().flat_map(|variant| &variant.axes))
+                .flat_map(|axis| &axis.steps[0])
+                .any(|set| set.key.starts_with("loss."));
         if !with_loss {
             default_table.remove("loss");
         }
@@ -240,10 +256,11 @@ impl Draft {
             at: At::Root,
             table,
         };
-        let mut base = vec![layer("defaults.toml", 0, default_table), layer("spec", 1, spec.clone())];
+        let mut base =
+            vec![layer("defaults.toml", 0, default_table), layer("spec", 1, spec.clone())];
         base.extend(sets.into_iter().map(|(i, table)| layer(&format!("--set {i}"), i, table)));
         let mut draft =
-            Self { sources, base, spec, variants, rounds, axes, with_loss, mistakes };
+            Self { sources, base, spec, variants, rounds, axes, with_loss, files: false, mistakes };
         draft.check_combinations();
         Ok(draft)
     }
@@ -287,6 +304,19 @@ impl Draft {
     fn check_combinations(&mut self) {
         let mut found = Vec::new();
         let swept: Vec<&Setting> = self.axes.iter().flat_map(|axis| &axis.steps[0]).collect();
+        for variant in &self.variants {
+            let own = variant.axes.iter().flat_map(|axis| &axis.steps[0]);
+            found.extend(own.filter_map(|set| {
+                let path = segments(&set.key);
+                lookup(&variant.layer.table, &path)?;
+                Some(Mistake {
+                    message: format!("variant `{}` sets `{}` and sweeps it", variant.name, set.key),
+                    hint: "leave one of the two".to_owned(),
+                    source: 1,
+                    span: variant.layer.span(&self.sources, &path, Place::Key),
+                })
+            }));
+        }
         let over = self.variants.iter().map(|v| (&v.layer, format!("variant `{}`", v.name)));
         let rounds = self.rounds.iter().map(|r| (&r.layer, r.layer.name.clone()));
         let sets = self.base[2..].iter().map(|layer| (layer, "`--set`".to_owned()));
@@ -304,7 +334,7 @@ impl Draft {
                 }
             }
         }
-        if swept.iter().any(|set| set.key == "loss.algorithm") {
+        if self.swept_keys().iter().any(|key| key == "loss.algorithm") {
             for layer in &self.base[1..] {
                 for weight in ["w_p", "w_q", "w_g"] {
                     let path = ["loss".to_owned(), weight.to_owned()];
@@ -326,7 +356,8 @@ impl Draft {
         }
         if let Some(round) = self.rounds.first().filter(|_| !self.with_loss) {
             found.push(Mistake {
-                message: "`[[round]]` repeats the policy stage, and there is no `[loss]`".to_owned(),
+                message: "`[[round]]` repeats the policy stage, and there is no `[loss]`"
+                    .to_owned(),
                 hint: "add `[loss]` with an algorithm, or take the rounds out".to_owned(),
                 source: 1,
                 span: round.layer.span(&self.sources, &[], Place::Key),
@@ -357,8 +388,17 @@ impl Draft {
     /// Every variant at every point of the sweep.
     fn points(&self, mistakes: &mut Mistakes) -> Vec<Point> {
         self.check_base(mistakes);
-        let sizes = self.axes.iter().map(|axis| axis.steps.len());
-        let count = sizes.fold(self.variants.len().max(1), usize::saturating_mul);
+        let variants: Vec<Option<&VariantTable>> = match self.variants.len() {
+            0 => vec![None],
+            _ => self.variants.iter().map(Some).collect(),
+        };
+        let axes_of = |variant: Option<&VariantTable>| -> Vec<Axis> {
+            self.axes.iter().chain(variant.iter().flat_map(|v| &v.axes)).cloned().collect()
+        };
+        let size = |variant: &Option<&VariantTable>| {
+            axes_of(*variant).iter().fold(1, |size: usize, a| size.saturating_mul(a.steps.len()))
+        };
+        let count = variants.iter().map(size).fold(0, usize::saturating_add);
         if count > MOST_POINTS {
             let (source, span) = root::at(&self.sources, &["sweep"], Place::Key);
             mistakes.push(Mistake {
@@ -369,15 +409,25 @@ impl Draft {
             });
             return Vec::new();
         }
-        let swept = sweep::points(&self.axes);
-        let variants: Vec<Option<&VariantTable>> = match self.variants.len() {
-            0 => vec![None],
-            _ => self.variants.iter().map(Some).collect(),
-        };
-        let each = |variant: Option<&VariantTable>, mistakes: &mut Mistakes| {
-            swept.iter().filter_map(|swept| self.point(variant, swept, mistakes)).collect::<Vec<_>>()
-        };
-        variants.into_iter().flat_map(|variant| each(variant, mistakes)).collect()
+        let mut points = Vec::new();
+        for variant in variants {
+            for swept in sweep::points(&axes_of(variant)) {
+                points.extend(self.point(variant, &swept, mistakes));
+            }
+        }
+        points
+    }
+
+    /// Keys of `[sweep]`, then those that only variants sweep.
+    fn swept_keys(&self) -> Vec<String> {
+        let mut keys: Vec<String> = Vec::new();
+        let own = self.variants.iter().flat_map(|variant| &variant.axes);
+        for set in self.axes.iter().chain(own).flat_map(|axis| &axis.steps[0]) {
+            if !keys.contains(&set.key) {
+                keys.push(set.key.clone());
+            }
+        }
+        keys
     }
 
     /// The tables at the top by themselves: a variant may hide what is wrong with them.
@@ -431,18 +481,21 @@ impl Draft {
 
     fn resolve(&self, above: &[Layer], label: &str, mistakes: &mut Mistakes) -> Option<Settings> {
         let layers = self.layers(above);
-        let (settings, removed) = Stack::new(layers.clone(), &self.sources, label)
-            .settings(self.with_loss, mistakes)?;
+        let (settings, removed) =
+            Stack::new(layers.clone(), &self.sources, label).settings(self.with_loss, mistakes)?;
         let mut find = Finder { layers: &layers, sources: &self.sources, removed, mistakes };
         check::settings(&settings, &mut find);
+        if self.files {
+            check::files(&settings, &mut find);
+        }
         Some(settings)
     }
 
     /// Axes must be columns, and what is measured must be measured.
     fn check_charts(&self, charts: &[(String, Chart)], mistakes: &mut Mistakes) {
-        let swept: Vec<&str> =
-            self.axes.iter().flat_map(|axis| &axis.steps[0]).map(|set| set.key.as_str()).collect();
-        let columns: Vec<&str> = COLUMNS.iter().copied().chain(swept).collect();
+        let swept = self.swept_keys();
+        let columns: Vec<&str> =
+            COLUMNS.iter().copied().chain(swept.iter().map(String::as_str)).collect();
         let benchmarks: Option<Vec<String>> = self
             .base
             .iter()
@@ -457,7 +510,9 @@ impl Draft {
                 mistakes.push(Mistake { message, hint, source, span });
             };
             for (key, column) in chart.columns() {
-                if !columns.contains(&column) {
+                // Questions are no rows of runs.csv, but every score has its interval over them.
+                let over_questions = key == "band" && column == "question";
+                if !over_questions && !columns.contains(&column) {
                     let hint = if schema::keys().iter().any(|known| known == column) {
                         format!("`{column}` is not swept here: sweep it, or choose another column")
                     } else {
@@ -469,11 +524,17 @@ impl Draft {
             for column in chart.rows().keys() {
                 if !columns.contains(&column.as_str()) {
                     let message = format!("runs.csv has no column `{column}`");
-                    wrong(&["where", column], message, suggest(column, "columns", &columns), Place::Key);
+                    wrong(
+                        &["where", column],
+                        message,
+                        suggest(column, "columns", &columns),
+                        Place::Key,
+                    );
                 }
             }
             let (key, measured) = chart.measured();
-            if let (Some((benchmark, _)), Some(benchmarks)) = (measured.split_once('.'), &benchmarks)
+            if let (Some((benchmark, _)), Some(benchmarks)) =
+                (measured.split_once('.'), &benchmarks)
                 && !benchmarks.iter().any(|known| known == benchmark)
             {
                 let names: Vec<&str> = benchmarks.iter().map(String::as_str).collect();
@@ -507,7 +568,8 @@ impl Settings {
 
 /// `key=value` as TOML; a bare word is a text.
 fn parse_set(option: &str, index: usize) -> Result<(Source, toml::Table), Mistake> {
-    let Some((key, value)) = option.split_once('=').filter(|(key, _)| !key.trim().is_empty()) else {
+    let Some((key, value)) = option.split_once('=').filter(|(key, _)| !key.trim().is_empty())
+    else {
         return Err(Mistake {
             message: format!("`--set {option}` sets nothing"),
             hint: "write `--set table.key=value`, such as `--set loss.beta=0.3`".to_owned(),
@@ -535,7 +597,8 @@ fn bare(value: &str) -> bool {
 
 fn check_set(index: usize, table: &toml::Table, sources: &[Source], mistakes: &mut Mistakes) {
     for key in table.keys() {
-        let refused = ["schema", "variant", "round", "chart", "description"].contains(&key.as_str());
+        let refused =
+            ["schema", "variant", "round", "chart", "description"].contains(&key.as_str());
         if refused || !ROOT.contains(&key.as_str()) {
             let full = schema::keys().iter().find(|known| known.rsplit('.').next() == Some(key));
             let hint = match full {

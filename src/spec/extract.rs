@@ -148,14 +148,13 @@ impl<'a> Stack<'a> {
             }
             Some(Kind::Message(text)) => (format!("`{dotted}` {text}"), default, Place::Value),
             Some(other) => (format!("`{dotted}`: {other}"), default, Place::Value),
-            None => (format!("`{dotted}` must be a word in quotes, got a number"), default, Place::Value),
+            None => (
+                format!("`{dotted}` must be a word in quotes, got a number"),
+                default,
+                Place::Value,
+            ),
         };
-        Mistake {
-            message,
-            hint,
-            source: layer.source,
-            span: layer.span(self.sources, path, place),
-        }
+        Mistake { message, hint, source: layer.source, span: layer.span(self.sources, path, place) }
     }
 
     /// What stands there by default is an example of what is right.
@@ -163,7 +162,8 @@ impl<'a> Stack<'a> {
         let defaults = &self.layers[0].table;
         match lookup(defaults, path).or_else(|| lookup(defaults, &path[..path.len() - 1])) {
             Some(value) if !value.is_table() => {
-                let key = if lookup(defaults, path).is_some() { path } else { &path[..path.len() - 1] };
+                let key =
+                    if lookup(defaults, path).is_some() { path } else { &path[..path.len() - 1] };
                 format!("such as the default, `{} = {value}`", key.join("."))
             }
             _ => format!(

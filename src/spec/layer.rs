@@ -45,7 +45,9 @@ impl Layer {
                     let shared = key.len().min(path.len());
                     key[..shared] == path[..shared]
                 })
-                .map(|(key, place)| place.iter().chain(path.iter().skip(key.len())).cloned().collect())
+                .map(|(key, place)| {
+                    place.iter().chain(path.iter().skip(key.len())).cloned().collect()
+                })
                 .unwrap_or_default(),
         }
     }
@@ -103,7 +105,8 @@ pub fn insert(table: &mut toml::Table, path: &[String], value: toml::Value) {
         table.insert(first.clone(), value);
         return;
     }
-    let entry = table.entry(first.clone()).or_insert_with(|| toml::Value::Table(Default::default()));
+    let entry =
+        table.entry(first.clone()).or_insert_with(|| toml::Value::Table(Default::default()));
     if !entry.is_table() {
         *entry = toml::Value::Table(Default::default());
     }

@@ -12,27 +12,11 @@ pub const BENCHMARKS: &[&str] = &["reasoning", "pope", "describe", "shift"];
 /// Benchmarks whose scores need the model itself, not only its answers.
 pub const LIKELIHOOD_BENCHMARKS: &[&str] = &["shift"];
 
-/// Algorithms of `[loss]`, in documentation order (`src/loss`).
-pub const ALGORITHMS: &[&str] = &[
-    "dpo",
-    "rso",
-    "ipo",
-    "cdpo",
-    "robust_dpo",
-    "bco",
-    "sppo",
-    "aot",
-    "tr_dpo",
-    "orpo",
-    "sft",
-    "mpo",
-    "exo",
-    "nca",
-    "apo_zero",
-    "apo_down",
-    "discopop",
-    "ln_dpo",
-];
+/// Algorithms of `[loss]`.
+pub use crate::loss::NAMES as ALGORITHMS;
+
+/// Embedded sizes of `[model]`, smallest first (`src/model`).
+pub const SIZES: &[&str] = &["tiny", "small"];
 
 /// The tables that make up a point of an experiment, in pipeline order.
 pub const TABLES: &[&str] =
@@ -59,18 +43,8 @@ pub const ROOT: &[&str] = &[
 ];
 
 /// Columns of runs.csv that a chart can use for an axis, a group or a band.
-pub const COLUMNS: &[&str] = &[
-    "job",
-    "variant",
-    "seed",
-    "stage",
-    "split",
-    "step",
-    "benchmark",
-    "task",
-    "prompt",
-    "metric",
-];
+pub const COLUMNS: &[&str] =
+    &["job", "variant", "seed", "stage", "split", "step", "benchmark", "task", "prompt", "metric"];
 
 /// The name most like what was written, if one is like it at all.
 pub fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

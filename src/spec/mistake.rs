@@ -71,8 +71,7 @@ impl Mistakes {
 impl Mistake {
     /// The mistake with the lines of the text around it.
     pub fn render(&self, sources: &[Source]) -> String {
-        let diagnostic =
-            MietteDiagnostic::new(&self.message).with_help(&self.hint);
+        let diagnostic = MietteDiagnostic::new(&self.message).with_help(&self.hint);
         let report = match sources.get(self.source) {
             Some(source) => {
                 let label = LabeledSpan::new(None, self.span.start, self.span.len());

@@ -9,6 +9,7 @@ use super::mistake::{Mistake, Mistakes};
 use super::number::NonNegative;
 use super::schema;
 use super::source::{Place, Source};
+use super::sweep::{self, Axis, Holder};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,8 @@ pub struct VariantTable {
     pub name: String,
     /// Its settings.
     pub layer: Layer,
+    /// Its own sweep, beside that of the whole spec.
+    pub axes: Vec<Axis>,
 }
 
 /// A round, still as a layer.
@@ -68,7 +71,12 @@ pub fn check_root(spec: &toml::Table, sources: &[Source], mistakes: &mut Mistake
             (None, None) => format!("at the top of a spec stand {}", ROOT.join(", ")),
         };
         let (source, span) = at(sources, &[key], Place::Key);
-        mistakes.push(Mistake { message: format!("a spec has no key `{key}`"), hint, source, span });
+        mistakes.push(Mistake {
+            message: format!("a spec has no key `{key}`"),
+            hint,
+            source,
+            span,
+        });
     }
     let hint = "write `schema = 1` at the top".to_owned();
     match spec.get("schema") {
@@ -122,16 +130,17 @@ fn tables<'a>(
     })
 }
 
-/// Takes `[[variant]]` apart.
+/// Takes `[[variant]]` apart. `swept` are the keys of `[sweep]`.
 pub fn variants(
     spec: &toml::Table,
+    swept: &[String],
     sources: &[Source],
     mistakes: &mut Mistakes,
 ) -> Vec<VariantTable> {
     let mut variants: Vec<VariantTable> = Vec::new();
-    for (index, table) in tables(spec, "variant", sources, mistakes).into_iter().enumerate() {
+    for (index, whole) in tables(spec, "variant", sources, mistakes).into_iter().enumerate() {
         let position = index.to_string();
-        let mut table = table.clone();
+        let mut table = whole.clone();
         let mut wrong = |message: String, hint: String, key: Option<&str>, place| {
             let path: Vec<&str> = ["variant", &position].into_iter().chain(key).collect();
             let (source, span) = at(sources, &path, place);
@@ -170,6 +179,9 @@ pub fn variants(
             table.keys().filter(|key| !TABLES.contains(&key.as_str())).cloned().collect();
         for key in unknown {
             table.remove(&key);
+            if key == "sweep" {
+                continue;
+            }
             let hint = if key == "seeds" {
                 "`seeds` stands at the top: every variant runs with each".to_owned()
             } else {
@@ -177,13 +189,16 @@ pub fn variants(
             };
             wrong(format!("a variant has no key `{key}`"), hint, Some(&key), Place::Key);
         }
+        let prefix = vec!["variant".to_owned(), position.clone()];
+        let holder = Holder { source: 1, prefix: prefix.clone(), table: whole };
+        let axes = sweep::axes(&[holder], &mut swept.to_vec(), sources, mistakes);
         let layer = Layer {
             name: format!("variant {name} ({position})"),
             source: 1,
-            at: At::Below(vec!["variant".to_owned(), position.clone()]),
+            at: At::Below(prefix),
             table,
         };
-        variants.push(VariantTable { name, layer });
+        variants.push(VariantTable { name, layer, axes });
     }
     variants
 }
@@ -264,7 +279,10 @@ pub fn charts(
                     ),
                     _ => wrong(
                         format!("`chart.{name}` must have one key: its kind"),
-                        format!("such as `bars = {{ x = \"variant\", y = \"reasoning.accuracy\" }}`; kinds: {}", kinds.join(", ")),
+                        format!(
+                            "such as `bars = {{ x = \"variant\", y = \"reasoning.accuracy\" }}`; kinds: {}",
+                            kinds.join(", ")
+                        ),
                         &["chart", name],
                     ),
                 }

@@ -1,7 +1,7 @@
 //! The JSON schema of a spec, for editors, and the list of keys it implies.
 
 use super::chart::Chart;
-use super::lists::{ALGORITHMS, BENCHMARKS, TABLES, TASKS};
+use super::lists::{BENCHMARKS, TABLES, TASKS};
 use super::root::{ReferenceOf, Store};
 use super::{base, candidates, corpus, eval, loss, model, pairs, train};
 use schemars::JsonSchema;
@@ -61,6 +61,8 @@ struct Sweep {
 struct Variant {
     /// Name in job ids, tables and charts.
     name: String,
+    /// Lists of values for this variant alone.
+    sweep: Sweep,
     model: model::Model,
     corpus: corpus::Corpus,
     base: base::Base,
@@ -105,7 +107,6 @@ fn value() -> Value {
     schema["$defs"]["Sweep"]["additionalProperties"] = json!(false);
     schema["$defs"]["Corpus"]["properties"]["tasks"]["items"] = json!({ "enum": TASKS });
     schema["$defs"]["Eval"]["properties"]["benchmarks"]["items"] = json!({ "enum": BENCHMARKS });
-    schema["$defs"]["Loss"]["properties"]["algorithm"]["enum"] = json!(ALGORITHMS);
     schema
 }
 
@@ -171,7 +172,8 @@ mod tests {
 
     #[test]
     fn keys_reach_nested_and_optional_tables() {
-        for key in ["loss.beta", "loss.cdpo.label_smoothing", "model.dims.width", "corpus.files.root"]
+        for key in
+            ["loss.beta", "loss.cdpo.label_smoothing", "model.dims.width", "corpus.files.root"]
         {
             assert!(keys().iter().any(|k| k == key), "`{key}` is not among {:?}", keys());
         }

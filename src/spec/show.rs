@@ -4,6 +4,7 @@
 use super::experiment::{Draft, read};
 use super::layer::{Layer, lookup, segments};
 use super::lists::TABLES;
+use super::sweep::Axis;
 use super::{parse, schema};
 use crate::Result;
 use std::path::Path;
@@ -17,7 +18,7 @@ use std::path::Path;
 pub fn resolved(path: &Path, overrides: &[String]) -> Result<String> {
     let text = read(path)?;
     let file = path.display().to_string();
-    let experiment = parse("spec", &file, &text, overrides)?;
+    parse("spec", &file, &text, overrides)?;
     let draft = Draft::read(&file, &text, overrides)?;
     let mut rows: Vec<(String, String)> = Vec::new();
     let origin = |layers: &[Layer], key: &str| {
@@ -38,25 +39,32 @@ pub fn resolved(path: &Path, overrides: &[String]) -> Result<String> {
         rows.push((String::new(), String::new()));
         rows.push((format!("# variant `{}`", variant.name), String::new()));
         rows.extend(set_by(&variant.layer, &draft));
+        rows.extend(swept(&variant.axes));
     }
     for round in &draft.rounds {
         rows.push((String::new(), String::new()));
         rows.push((format!("# {}", round.layer.name), String::new()));
         rows.extend(set_by(&round.layer, &draft));
     }
-    if !experiment.axes.is_empty() {
+    if !draft.axes.is_empty() {
         rows.push((String::new(), String::new()));
         rows.push(("# swept".to_owned(), String::new()));
+        rows.extend(swept(&draft.axes));
     }
-    for axis in &draft.axes {
+    Ok(aligned(&rows))
+}
+
+fn swept(axes: &[Axis]) -> Vec<(String, String)> {
+    let mut rows = Vec::new();
+    for axis in axes {
         for (column, set) in axis.steps[0].iter().enumerate() {
             let values: Vec<String> =
                 axis.steps.iter().map(|step| step[column].value.to_string()).collect();
-            let beside = if axis.steps[0].len() > 1 { "zip" } else { "sweep" };
-            rows.push((format!("{} = [{}]", set.key, values.join(", ")), beside.to_owned()));
+            let how = if axis.steps[0].len() > 1 { "swept side by side" } else { "swept" };
+            rows.push((format!("{} = [{}]", set.key, values.join(", ")), how.to_owned()));
         }
     }
-    Ok(aligned(&rows))
+    rows
 }
 
 fn set_by(layer: &Layer, draft: &Draft) -> Vec<(String, String)> {

@@ -83,13 +83,13 @@ impl Source {
 type Step<'a> = (Option<Range<usize>>, Option<Range<usize>>, Node<'a>);
 
 fn step<'a>(node: &Node<'a>, segment: &str) -> Option<Step<'a>> {
-    let keyed = |(key, item): (&'a toml_edit::Key, &'a Item)| {
-        (key.span(), item.span(), Node::Item(item))
-    };
+    let keyed =
+        |(key, item): (&'a toml_edit::Key, &'a Item)| (key.span(), item.span(), Node::Item(item));
     let listed = |value: &'a Value| (None, value.span(), Node::Value(value));
     match node {
         Node::Table(table) => table.get_key_value(segment).map(keyed),
-        Node::Value(Value::InlineTable(table)) | Node::Item(Item::Value(Value::InlineTable(table))) => {
+        Node::Value(Value::InlineTable(table))
+        | Node::Item(Item::Value(Value::InlineTable(table))) => {
             table.get_key_value(segment).map(keyed)
         }
         Node::Value(Value::Array(array)) | Node::Item(Item::Value(Value::Array(array))) => {
@@ -115,7 +115,8 @@ fn syntax_hint(text: &str, span: &Range<usize>) -> String {
         let word = value.split(['#', ' ']).next().unwrap_or_default();
         format!("words stand in quotes: `{} = \"{word}\"`", key.trim())
     } else if line.trim_start().starts_with('[') && !line.contains('=') {
-        "a table is `[name]`, one of several is `[[name]]`, and each table is opened once".to_owned()
+        "a table is `[name]`, one of several is `[[name]]`, and each table is opened once"
+            .to_owned()
     } else {
         "write `key = value`, one a line; words stand in quotes, lists in `[ ]`, and each key \
          is set once"

@@ -1,5 +1,6 @@
 //! `[sweep]`: lists of values by dotted key. All combinations are run;
-//! `[[sweep.zip]]` groups go side by side.
+//! `[[sweep.zip]]` groups go side by side. `[variant.sweep]` is a variant's own:
+//! its lists are combined with those of `[sweep]` for that variant alone.
 
 use super::layer::{At, Layer, insert, segments};
 use super::lists::{TABLES, nearest};
@@ -31,39 +32,64 @@ struct List<'a> {
     value: &'a toml::Value,
     source: usize,
     path: Vec<String>,
+    zipped: bool,
 }
 
-/// Takes the sweep of the spec apart; a later `--set` replaces a key's list.
-pub fn axes(tables: &[(usize, &toml::Table)], sources: &[Source], mistakes: &mut Mistakes) -> Vec<Axis> {
+/// A table that may hold a sweep: the spec, a `--set`, a variant.
+#[derive(Clone, Debug)]
+pub struct Holder<'a> {
+    /// Index of the text.
+    pub source: usize,
+    /// Path of the table in it.
+    pub prefix: Vec<String>,
+    /// The table.
+    pub table: &'a toml::Table,
+}
+
+impl Holder<'_> {
+    fn path(&self, below: &[&str]) -> Vec<String> {
+        let below = below.iter().map(|&segment| segment.to_owned());
+        self.prefix.iter().cloned().chain(below).collect()
+    }
+}
+
+/// Takes sweeps apart; a later holder (`--set`) replaces a key's list. `seen` are keys that
+/// another sweep has, and gets those of this one.
+pub fn axes(
+    holders: &[Holder],
+    seen: &mut Vec<String>,
+    sources: &[Source],
+    mistakes: &mut Mistakes,
+) -> Vec<Axis> {
     let mut lists: Vec<List> = Vec::new();
     let mut groups: Vec<Vec<List>> = Vec::new();
-    for &(source, table) in tables {
-        let Some(sweep) = table.get("sweep") else { continue };
+    for holder in holders {
+        let source = holder.source;
+        let Some(sweep) = holder.table.get("sweep") else { continue };
         let Some(sweep) = sweep.as_table().filter(|sweep| !sweep.is_empty()) else {
             mistakes.push(Mistake {
                 message: "`sweep` is empty: it needs lists of values by dotted key".to_owned(),
                 hint: "such as `\"loss.beta\" = [0.1, 0.3]`, or leave `[sweep]` out".to_owned(),
                 source,
-                span: sources[source].span(&["sweep".to_owned()], Place::Key),
+                span: sources[source].span(&holder.path(&["sweep"]), Place::Key),
             });
             continue;
         };
         for (key, value) in sweep.iter().filter(|(key, _)| *key != "zip") {
-            let path = vec!["sweep".to_owned(), key.clone()];
-            let list = List { key, value, source, path };
+            let path = holder.path(&["sweep", key]);
+            let list = List { key, value, source, path, zipped: false };
             match lists.iter_mut().find(|known| known.key == key) {
                 Some(known) => *known = list,
                 None => lists.push(list),
             }
         }
-        groups.extend(zips(sweep, source, sources, mistakes));
+        groups.extend(zips(sweep, holder, sources, mistakes));
     }
 
     let mut axes = Vec::new();
-    let mut seen: Vec<String> = Vec::new();
     for group in lists.into_iter().map(|list| vec![list]).chain(groups) {
         let columns: Option<Vec<Vec<Setting>>> =
-            group.iter().map(|list| column(list, &mut seen, sources, mistakes)).collect();
+            group.iter().map(|list| column(list, seen, sources, mistakes)).collect();
         let Some(columns) = columns else { continue };
         let length = columns[0].len();
         if let Some((list, column)) =
@@ -94,7 +120,7 @@ pub fn axes(tables: &[(usize, &toml::Table)], sources: &[Source], mistakes: &mut
 
 fn zips<'a>(
     sweep: &'a toml::Table,
-    source: usize,
+    holder: &Holder,
     sources: &[Source],
     mistakes: &mut Mistakes,
 ) -> Vec<Vec<List<'a>>> {
@@ -106,15 +132,15 @@ fn zips<'a>(
         mistakes.push(Mistake {
             message: "`sweep.zip` must be groups of lists".to_owned(),
             hint: "each group opens with `[[sweep.zip]]` and holds lists of one length".to_owned(),
-            source,
-            span: sources[source].span(&["sweep".to_owned(), "zip".to_owned()], Place::Key),
+            source: holder.source,
+            span: sources[holder.source].span(&holder.path(&["sweep", "zip"]), Place::Key),
         });
         return Vec::new();
     };
     let group_of = |(index, group): (usize, &'a toml::Table)| {
         let list_of = |(key, value): (&'a String, &'a toml::Value)| {
-            let path = vec!["sweep".into(), "zip".into(), index.to_string(), key.clone()];
-            List { key, value, source, path }
+            let path = holder.path(&["sweep", "zip", &index.to_string(), key]);
+            List { key, value, source: holder.source, path, zipped: true }
         };
         group.iter().map(list_of).collect()
     };
@@ -205,9 +231,8 @@ fn column(
         path.push(index.to_string());
         path
     };
-    let zipped = list.path.len() > 2;
     let twice = (1..values.len()).find(|&index| values[..index].contains(&values[index]));
-    if let Some(index) = twice.filter(|_| !zipped) {
+    if let Some(index) = twice.filter(|_| !list.zipped) {
         return wrong(
             format!("`{key}` is swept over `{}` twice", values[index]),
             "take one of them out: jobs that are alike run once".to_owned(),
