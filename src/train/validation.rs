@@ -118,7 +118,7 @@ impl Validation {
         let images: Vec<&str> = self.images.iter().map(String::as_str).collect();
         let features = self.pictures.features(model, &images)?;
         let answers =
-            sample::generate(model, &self.requests, &features, &self.settings, &|_, _| ());
+            sample::generate(model, &self.requests, &features, &self.settings, &|_, _| ())?;
         let mut right = vec![0_usize; self.prompts.len()];
         let mut unparsable = 0;
         for answer in &answers {
