@@ -4,13 +4,12 @@
 use crate::error::{Context, Result};
 use crate::run::worker;
 use crate::store::{Store, clean};
-use clap::Args;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Remove stored artifacts that no spec refers to.
-#[derive(Args, Debug)]
-pub struct Clean {
+#[derive(Debug, clap::Args)]
+pub struct Args {
     /// Really remove; else only say what would be.
     #[arg(short, long)]
     yes: bool,
@@ -22,33 +21,31 @@ pub struct Clean {
     store: PathBuf,
 }
 
-impl Clean {
-    /// Lists, and with `--yes` removes.
-    ///
-    /// # Errors
-    ///
-    /// If a run is using the store, or a spec cannot be read: then nothing is removed.
-    pub fn main(&self) -> Result<u8> {
-        let store = Store::open(&self.store)?;
-        let _alone = store.alone()?;
-        let mut wanted = BTreeSet::new();
-        for folder in &self.keep {
-            wanted.extend(keys_below(folder)?);
-        }
-        let list = clean::rubbish(&store, &wanted)?;
-        for rubbish in &list {
-            let gib = rubbish.bytes as f64 / (1u64 << 30) as f64;
-            println!("{gib:9.3} GiB  {}  ({})", rubbish.path.display(), rubbish.why);
-        }
-        let gib = list.iter().map(|item| item.bytes).sum::<u64>() as f64 / (1u64 << 30) as f64;
-        if !self.yes {
-            println!("{gib:9.3} GiB in {} places; `prefab clean --yes` removes them", list.len());
-            return Ok(0);
-        }
-        clean::remove(&list)?;
-        println!("{gib:9.3} GiB in {} places removed", list.len());
-        Ok(0)
+/// Lists, and with `--yes` removes.
+///
+/// # Errors
+///
+/// If a run is using the store, or a spec cannot be read: then nothing is removed.
+pub fn run(args: &Args) -> Result<()> {
+    let store = Store::open(&args.store)?;
+    let _alone = store.alone()?;
+    let mut wanted = BTreeSet::new();
+    for folder in &args.keep {
+        wanted.extend(keys_below(folder)?);
     }
+    let list = clean::rubbish(&store, &wanted)?;
+    for rubbish in &list {
+        let gib = rubbish.bytes as f64 / (1u64 << 30) as f64;
+        println!("{gib:9.3} GiB  {}  ({})", rubbish.path.display(), rubbish.why);
+    }
+    let gib = list.iter().map(|item| item.bytes).sum::<u64>() as f64 / (1u64 << 30) as f64;
+    if !args.yes {
+        println!("{gib:9.3} GiB in {} places; `prefab clean --yes` removes them", list.len());
+        return Ok(());
+    }
+    clean::remove(&list)?;
+    println!("{gib:9.3} GiB in {} places removed", list.len());
+    Ok(())
 }
 
 /// Keys that the specs and plans below a folder refer to. A folder that is not there has none.

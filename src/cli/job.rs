@@ -2,14 +2,13 @@
 
 use crate::Result;
 use crate::run::device::{self, Choice};
-use crate::run::{dispatch, fake, machine, worker};
+use crate::run::{dispatch, exit, fake, machine, worker};
 use crate::store::Store;
-use clap::Args;
 use std::path::PathBuf;
 
 /// Do one task of a frozen plan.
-#[derive(Args, Debug)]
-pub struct Job {
+#[derive(Debug, clap::Args)]
+pub struct Args {
     /// The frozen plan: a results folder's plan.json.
     plan: PathBuf,
     /// Which of its tasks, from 0.
@@ -31,34 +30,37 @@ pub struct Job {
     fake: bool,
 }
 
-impl Job {
-    /// Does the task.
-    ///
-    /// # Errors
-    ///
-    /// If plan or store cannot be opened.
-    pub fn main(&self) -> Result<u8> {
-        let device = match self.device {
-            Choice::Cpu => tch::Device::Cpu,
-            Choice::Cuda(number) => {
-                // Before anything asks libtorch about CUDA.
-                device::open_cuda()?;
-                tch::Device::Cuda(number.unwrap_or(0))
-            }
-        };
-        let label = match &self.label {
-            Some(label) => label.clone(),
-            None => device::Devices::resolve(Some(self.device))?.label,
-        };
-        let order = worker::Order {
-            plan: &worker::read_plan(&self.plan)?,
-            index: self.index,
-            store: &Store::open(&self.store)?,
-            device,
-            label: &label,
-            commit: &self.commit.clone().unwrap_or_else(machine::commit),
-        };
-        let executor = if self.fake { fake::FAKE } else { dispatch::REAL };
-        Ok(worker::work(&order, &executor))
+/// Does the task.
+///
+/// # Errors
+///
+/// If plan or store cannot be opened.
+pub fn run(args: &Args) -> Result<()> {
+    let device = match args.device {
+        Choice::Cpu => tch::Device::Cpu,
+        Choice::Cuda(number) => {
+            // Before anything asks libtorch about CUDA.
+            device::open_cuda()?;
+            tch::Device::Cuda(number.unwrap_or(0))
+        }
+    };
+    let label = match &args.label {
+        Some(label) => label.clone(),
+        None => device::Devices::resolve(Some(args.device))?.label,
+    };
+    let order = worker::Order {
+        plan: &worker::read_plan(&args.plan)?,
+        index: args.index,
+        store: &Store::open(&args.store)?,
+        device,
+        label: &label,
+        commit: &args.commit.clone().unwrap_or_else(machine::commit),
+    };
+    let executor = if args.fake { fake::FAKE } else { dispatch::REAL };
+    let code = worker::work(&order, &executor);
+    if code == exit::DONE {
+        return Ok(());
     }
+    // The reason has been told; busy and out-of-memory have codes of their own.
+    std::process::exit(code.into())
 }

@@ -19,6 +19,7 @@ pub mod worker;
 
 use crate::Result;
 use crate::plan::{Plan, Stage};
+use crate::spec::chart::Chart;
 use crate::store::{Store, disk};
 use device::Devices;
 use dispatch::Executor;
@@ -69,9 +70,22 @@ pub struct Outcome {
     pub left: usize,
     /// Whether a signal stopped the run.
     pub interrupted: bool,
+    /// The files that the report wrote.
+    pub charts: Vec<PathBuf>,
 }
 
-/// Does what has no result yet, then reports. `spec` is the text of the spec as run.
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub struct Work {
+    /// The frozen plan.
+    pub plan: Plan,
+    /// The text of the spec as run; none of a plan that was frozen earlier.
+    pub spec: Option<String>,
+    /// What the report draws.
+    pub charts: Vec<(String, Chart)>,
+}
+
+/// Does what has no result yet, then reports.
 ///
 /// Must be called from the thread that lives longest: workers die with it.
 ///
@@ -79,13 +93,13 @@ pub struct Outcome {
 ///
 /// If store or results cannot be written. A failed task is part of the outcome.
 pub fn execute(
-    plan: &Plan,
-    spec: Option<&str>,
+    work: &Work,
     store: &Store,
     executor: &Executor,
     options: &Options,
 ) -> Result<Outcome> {
     let _in_use = store.in_use()?;
+    let plan = &work.plan;
     disk::create_dirs(&options.results)?;
     let frozen = serde_json::to_string_pretty(plan).expect("a plan is plain data") + "\n";
     let name = format!("{}.json", &blake3::hash(frozen.as_bytes()).to_hex()[..32]);
@@ -94,7 +108,7 @@ pub fn execute(
         disk::replace(&file, frozen.as_bytes())?;
     }
     disk::replace(&options.results.join("plan.json"), frozen.as_bytes())?;
-    if let Some(text) = spec {
+    if let Some(text) = &work.spec {
         disk::replace(&options.results.join("experiment.toml"), text.as_bytes())?;
     }
     let mut board = Board::new(plan, options.until);
@@ -110,7 +124,7 @@ pub fn execute(
     let mut outcome = board.outcome();
     outcome.interrupted = interrupted;
     if options.until.is_none() && !interrupted && board.any_job_done() {
-        (executor.report)(&options.results, store, plan)?;
+        outcome.charts = (executor.report)(&options.results, store, plan, &work.charts)?;
     }
     Ok(outcome)
 }

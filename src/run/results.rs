@@ -5,7 +5,7 @@
 //! that a second run, which does nothing, writes the same table.
 
 use super::process::Workers;
-use super::state::{Board, State, stage_name};
+use super::state::{Board, State};
 use crate::error::{Context, Result};
 use crate::store::disk;
 use std::path::Path;
@@ -91,7 +91,7 @@ fn stages(board: &Board) -> Result<Vec<u8>> {
             Some(record) => (rounded(record.wall_s), rounded(record.peak_gib)),
             None => (String::new(), entry.peak_gib.map(rounded).unwrap_or_default()),
         };
-        let (stage, state) = (stage_name(task.stage), entry.state.name().to_owned());
+        let (stage, state) = (task.stage.to_string(), entry.state.name().to_owned());
         rows.push(vec![stage, task.key.clone(), state, cached, wall_s, peak_gib]);
     }
     table(&rows)

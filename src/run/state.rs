@@ -192,7 +192,7 @@ impl<'a> Board<'a> {
     /// `policy mpo-s0`: the stage, and the job that alone needs it.
     pub fn title(&self, index: usize) -> String {
         let task = &self.plan.tasks[index];
-        let stage = stage_name(task.stage);
+        let stage = task.stage;
         let jobs: Vec<_> = self.plan.jobs.iter().filter(|job| job.tasks.contains(&index)).collect();
         match jobs.as_slice() {
             [job] => format!("{stage} {}", job.id),
@@ -249,9 +249,4 @@ impl<'a> Board<'a> {
         }
         outcome
     }
-}
-
-/// The word for a stage in keys and tables.
-pub fn stage_name(stage: Stage) -> String {
-    format!("{stage:?}").to_lowercase()
 }
