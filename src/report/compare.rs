@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn seeds_that_disagree_widen_the_error() {
         let base = contender(&[&[0.0; 8]]);
-        let same = contender(&[&[1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0]; 3]);
+        let same = contender(&[&[1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0] as &[f64]; 3]);
         let apart = contender(&[&[1.0; 8], &[0.0; 8], &[1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0]]);
         let error = |one| difference(one, &base, "cot").unwrap().error;
         assert!(error(&apart) > error(&same));
