@@ -156,8 +156,7 @@ struct Lookup<'a> {
 
 impl<'a> Lookup<'a> {
     fn new(answered: &'a [Row], likelihoods: &'a [Likelihood]) -> Self {
-        let key =
-            |row: &'a Row| (row.answer.question.as_str(), row.answer.prompt, row.given_percent);
+        let key = |row: &'a Row| (row.answer.question.as_str(), row.answer.prompt, row.given_percent);
         Self {
             answers: answered.iter().map(|row| (key(row), row)).collect(),
             likelihoods: likelihoods
@@ -215,7 +214,8 @@ impl Group {
         }
         let row = |metric: &super::Metric| {
             let value = metric.value.of(&sums)?;
-            let purpose = format!("{}/{task}/{}/{}", benchmark.name(), prompt.name(), metric.name);
+            let purpose =
+                format!("{}/{task}/{}/{}", benchmark.name(), prompt.name(), metric.name);
             let interval = self.interval(&clusters, &sums, metric.value, &purpose);
             Some(Score {
                 benchmark: benchmark.name().to_owned(),

@@ -113,7 +113,8 @@ pub fn difference(one: &Contender, other: &Contender, prompt: &str) -> Option<Di
         };
         let (Some(ones), Some(others)) = (scores(one), scores(other)) else { continue };
         let against = others.iter().sum::<f64>() / others.len() as f64;
-        let (size, sums) = pictures.entry(picture).or_insert_with(|| (0.0, vec![0.0; ones.len()]));
+        let (size, sums) =
+            pictures.entry(picture).or_insert_with(|| (0.0, vec![0.0; ones.len()]));
         *size += 1.0;
         n += 1;
         for (sum, score) in sums.iter_mut().zip(&ones) {
@@ -216,7 +217,7 @@ mod tests {
     #[test]
     fn seeds_that_disagree_widen_the_error() {
         let base = contender(&[&[0.0; 8]]);
-        let same = contender(&[&[1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0]; 3]);
+        let same = contender(&[&[1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0] as &[f64]; 3]);
         let apart = contender(&[&[1.0; 8], &[0.0; 8], &[1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0]]);
         let error = |one| difference(one, &base, "cot").unwrap().error;
         assert!(error(&apart) > error(&same));
