@@ -10,8 +10,7 @@ use crate::{Error, Result};
 use std::path::Path;
 
 /// Tables that the binary carries.
-const BUILT_IN: &[(&str, &str)] =
-    &[("figure_3", include_str!("../../results/paper/figure_3.csv"))];
+const BUILT_IN: &[(&str, &str)] = &[("figure_3", include_str!("../../results/paper/figure_3.csv"))];
 
 /// One number of another's.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +35,8 @@ pub struct Published {
 ///
 /// If there is no such table or it lacks a column.
 pub fn load(results_dir: &Path, name: &str) -> Result<Vec<Published>> {
+    // A spec's charts have underscores, its file names hyphens; both are meant.
+    let name = &name.replace('-', "_");
     let file = results_dir.parent().unwrap_or(results_dir).join(format!("paper/{name}.csv"));
     let (header, rows) = if file.exists() {
         read_csv(&file)?
@@ -51,9 +52,8 @@ pub fn load(results_dir: &Path, name: &str) -> Result<Vec<Published>> {
     };
     let at = |column: &str| {
         header.iter().position(|name| name == column).ok_or_else(|| {
-            Error::spec(format!("results/paper/{name}.csv has no column `{column}`")).hint(
-                "an overlay has the columns `algorithm`, `prompt`, `value`, `n` and `source`",
-            )
+            Error::spec(format!("results/paper/{name}.csv has no column `{column}`"))
+                .hint("an overlay has the columns `algorithm`, `prompt`, `value`, `n` and `source`")
         })
     };
     let [algorithm, prompt, value, n, source] =

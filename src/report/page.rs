@@ -3,13 +3,13 @@
 
 use super::chart::Picture;
 use super::chart::defaults::main_measure;
+use super::chart::frame::group_by;
 use super::compare::{self, Contender, Difference};
-use super::metric::{Metric, spoken};
-use super::number::{counted, grouped, percent};
+use super::metric::{Better, Metric, Unit, spoken};
+use super::number::{counted, grouped};
 use super::runs::{Runs, manifest, read_csv};
 use super::scene::{Color, GRID_LINE, INK, PAPER, SOFT};
 use super::select::{Band, Estimate, Selection, estimate};
-use super::chart::frame::group_by;
 use crate::Result;
 use crate::error::Context as _;
 use minijinja::{Environment, Value, context};
@@ -114,9 +114,9 @@ fn question(spec: &str) -> String {
 fn themed(svg: &str) -> String {
     let hex = |(r, g, b, _): Color| format!("#{r:02X}{g:02X}{b:02X}");
     let swaps = [(PAPER, "--paper"), (INK, "--ink"), (SOFT, "--soft"), (GRID_LINE, "--rule")];
-    let text = swaps
-        .iter()
-        .fold(svg.to_owned(), |svg, (color, name)| svg.replace(&hex(*color), &format!("var({name})")));
+    let text = swaps.iter().fold(svg.to_owned(), |svg, (color, name)| {
+        svg.replace(&hex(*color), &format!("var({name})"))
+    });
     text.replacen("<svg ", "<svg role=\"img\" ", 1)
 }
 
@@ -124,7 +124,6 @@ fn scores(runs: &Runs, measure: &str) -> Result<Scores> {
     let selection = Selection::of(runs, measure, &BTreeMap::new(), false)?;
     let benchmark = measure.split('.').next().unwrap_or_default();
     let contenders = compare::contenders(runs, benchmark)?;
-    let base = contenders.iter().find(|contender| contender.is_base);
     let prompts = group_by(&selection.rows, |row| row.prompt.clone());
     let labels = group_by(&selection.rows, |row| compare::label(runs, &runs.jobs[row.job]));
     let metric = &selection.metric;
@@ -132,6 +131,7 @@ fn scores(runs: &Runs, measure: &str) -> Result<Scores> {
     let mut family: Vec<((&str, &str), Difference)> = Vec::new();
     for (prompt, _) in &prompts {
         for contender in contenders.iter().filter(|contender| !contender.is_base) {
+            let base = compare::base_of(&contenders, contender);
             let difference = base.and_then(|base| compare::difference(contender, base, prompt));
             family.extend(difference.map(|d| ((contender.label.as_str(), prompt.as_str()), d)));
         }
@@ -155,7 +155,7 @@ fn scores(runs: &Runs, measure: &str) -> Result<Scores> {
         table.lines.push(Line { label: label.clone(), cells: cells.collect() });
     }
     for (prompt, rows) in &prompts {
-        let ranked = ranked(runs, rows);
+        let ranked = ranked(runs, metric, rows);
         table.sentences.extend(sentence(metric, prompt, &ranked, &contenders));
     }
     let mut errors: Vec<f64> = family.iter().map(|(_, d)| d.error).collect();
@@ -169,7 +169,7 @@ fn scores(runs: &Runs, measure: &str) -> Result<Scores> {
         table.notes.push(format!(
             "The smallest difference from the base that this experiment would find four times out \
              of five is {} points.",
-            percent(compare::smallest(*middle)),
+            metric.write(compare::smallest(*middle)),
         ));
     }
     Ok(table)
@@ -192,7 +192,7 @@ fn cell(metric: &Metric, value: Option<Estimate>, against: Option<(&Difference, 
     }
     if let Some((difference, p)) = against {
         let sign = if difference.mean > 0.0 { "+" } else { "" };
-        cell.difference = format!("{sign}{}", percent(difference.mean));
+        cell.difference = format!("{sign}{}", metric.write(difference.mean));
         cell.p = if p < 0.001 { "p < 0.001".into() } else { format!("p = {p:.3}") };
         (cell.marker, cell.class) = match (p < 0.05, difference.mean > 0.0) {
             (true, true) => ("▲", "up"),
@@ -204,13 +204,16 @@ fn cell(metric: &Metric, value: Option<Estimate>, against: Option<(&Difference, 
 }
 
 /// Labels under one prompt, best first.
-fn ranked(runs: &Runs, rows: &[&super::runs::Row]) -> Vec<(String, Estimate)> {
+fn ranked(runs: &Runs, metric: &Metric, rows: &[&super::runs::Row]) -> Vec<(String, Estimate)> {
     let labels = group_by(rows, |row| compare::label(runs, &runs.jobs[row.job]));
     let mut ranked: Vec<(String, Estimate)> = labels
         .into_iter()
         .map(|(label, rows)| (label, estimate(runs, &rows, Band::Questions)))
         .collect();
     ranked.sort_by(|a, b| b.1.value.total_cmp(&a.1.value));
+    if metric.better == Better::Lower {
+        ranked.reverse();
+    }
     ranked
 }
 
@@ -222,29 +225,30 @@ fn sentence(
     contenders: &[Contender],
 ) -> Option<String> {
     let [(best, value), rest @ ..] = ranked else { return None };
-    let prompt_word = if prompt.is_empty() { String::new() } else { format!("{} ", spoken(prompt)) };
+    let prompt_word =
+        if prompt.is_empty() { String::new() } else { format!("{} ", spoken(prompt)) };
     let interval = match (value.low, value.high) {
-        (Some(low), Some(high)) => format!(", 95 % {}–{}", percent(low), percent(high)),
+        (Some(low), Some(high)) => {
+            format!(", 95 % {}–{}", metric.write(low), metric.write(high))
+        }
         _ => String::new(),
     };
     let n = value.n.map_or(String::new(), |n| format!("; {} questions", grouped(n)));
     let seeds = counted(value.single.len(), "seed");
     let mut text = format!(
-        "The best {prompt_word}{} is {} %, of {best}{interval} ({seeds}{n})",
+        "The best {prompt_word}{} is {}{}, of {best}{interval} ({seeds}{n})",
         metric.title,
-        percent(value.value)
+        metric.write(value.value),
+        if metric.unit == Unit::Share { " %" } else { "" },
     );
     if let Some((next, other)) = rest.first() {
-        let gap = percent(value.value - other.value);
+        let gap = metric.write((value.value - other.value).abs());
         text += &format!("; {next} follows {gap} points behind");
         let find = |label: &str| contenders.iter().find(|contender| contender.label == label);
         let pair = find(best).zip(find(next));
         if let Some(d) = pair.and_then(|(a, b)| compare::difference(a, b, prompt)) {
-            text += if d.p < 0.05 {
-                ", more than chance explains"
-            } else {
-                ", which chance explains"
-            };
+            text +=
+                if d.p < 0.05 { ", more than chance explains" } else { ", which chance explains" };
             text += &if d.p < 0.001 { " (p < 0.001)".into() } else { format!(" (p = {:.3})", d.p) };
         }
     }
@@ -318,7 +322,8 @@ fn provenance(store: &Path, runs: &Runs) -> Value {
         let Ok(text) = std::fs::read_to_string(manifest(store, key)) else { continue };
         let Ok(table) = text.parse::<toml::Table>() else { continue };
         artifacts += 1;
-        let number = |value: &toml::Value| value.as_float().or(value.as_integer().map(|n| n as f64));
+        let number =
+            |value: &toml::Value| value.as_float().or(value.as_integer().map(|n| n as f64));
         wall_s += table.get("wall_s").and_then(number).unwrap_or_default();
         for name in ["commit", "device"] {
             if let Some(word) = table.get(name).and_then(toml::Value::as_str) {
@@ -326,9 +331,8 @@ fn provenance(store: &Path, runs: &Runs) -> Value {
             }
         }
     }
-    let list = |name: &str| {
-        words.get(name).map(|all| all.iter().cloned().collect::<Vec<_>>().join(", "))
-    };
+    let list =
+        |name: &str| words.get(name).map(|all| all.iter().cloned().collect::<Vec<_>>().join(", "));
     context! {
         commit => list("commit"),
         device => list("device"),
@@ -352,7 +356,8 @@ mod tests {
 
     #[test]
     fn the_question_is_the_first_paragraph_of_the_first_comment() {
-        let spec = "#:schema spec.schema.json\n# Which one\n# is best?\n#\n# Expect  MPO\nschema = 1\n";
+        let spec =
+            "#:schema spec.schema.json\n# Which one\n# is best?\n#\n# Expect  MPO\nschema = 1\n";
         assert_eq!(question(spec), "Which one is best?");
     }
 
