@@ -40,7 +40,8 @@ pub fn run(candidates: &Candidates, ctx: &StageContext) -> Result<()> {
     }
     let questions = read_split(ctx.input("corpus"), Split::Train)?;
     // In later rounds the last round's policy samples.
-    let dir = ctx.inputs.get("model").map_or_else(|| ctx.input("base"), |dir| dir);
+    let role = if ctx.inputs.contains_key("model") { "model" } else { "base" };
+    let dir = ctx.input(role);
     let tokenizer = Tokenizer::load(dir)?;
     let model = Vlm::load(dir, ctx.device)?;
     let sampler = Sampler {
