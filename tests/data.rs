@@ -343,3 +343,51 @@ fn pictures_and_markers_must_agree() {
     assert!(message(Prompter::new(&tokenizer, "plane", 4)).contains("`plane`"));
     assert!(TEMPLATES.iter().any(|template| template.name == "internvl2_5"));
 }
+
+#[test]
+#[ignore = "prints a rate; run alone with --no-capture"]
+fn pictures_a_second() {
+    let out = tempfile::tempdir().unwrap();
+    let corpus = generated(10_000);
+    let start = std::time::Instant::now();
+    prefab::tasks::corpus::run(&corpus, &context(out.path())).unwrap();
+    let seconds = start.elapsed().as_secs_f64();
+    let pictures = (corpus.base + corpus.train + corpus.validation + corpus.test) as f64;
+    println!("{:.0} pictures/s", pictures / seconds);
+    let start = std::time::Instant::now();
+    let tokenizer = Tokenizer::of_corpus(out.path(), "plain").unwrap();
+    println!("{} tokens in {:.2} s", tokenizer.vocabulary(), start.elapsed().as_secs_f64());
+    let start = std::time::Instant::now();
+    let questions = read_split(out.path(), Split::Base).unwrap();
+    println!("{} questions read in {:.2} s", questions.len(), start.elapsed().as_secs_f64());
+    let start = std::time::Instant::now();
+    let pictures = Pictures::of(&questions);
+    let pixels = prefab::data::image::batch(out.path(), pictures.paths(), 64).unwrap();
+    println!("{:?} decoded in {:.2} s", pixels.size(), start.elapsed().as_secs_f64());
+}
+
+#[test]
+#[ignore = "needs data/easy-vqa: python3 experiments/fetch_easy_vqa.py"]
+fn easy_vqa_is_read_from_disk() {
+    let files = Files {
+        root: "data/easy-vqa".into(),
+        base: Some("base.jsonl".into()),
+        train: "train.jsonl".into(),
+        validation: Some("validation.jsonl".into()),
+        test: "test.jsonl".into(),
+    };
+    let all = 100_000;
+    let limits = Corpus { base: all, train: 6000, validation: all, test: all, ..generated(0) };
+    let out = tempfile::tempdir().unwrap();
+    let corpus = Corpus { files: Some(files), ..limits };
+    prefab::tasks::corpus::run(&corpus, &context(out.path())).unwrap();
+    let counts = Split::ALL.map(|split| read_split(out.path(), split).unwrap().len());
+    assert_eq!(counts, [23_017, 6000, 3888, 9673]);
+    let tokenizer = Tokenizer::of_corpus(out.path(), "plain").unwrap();
+    assert!(tokenizer.vocabulary() < 100, "{}", tokenizer.vocabulary());
+    let questions = read_split(out.path(), Split::Test).unwrap();
+    let pictures = Pictures::of(&questions);
+    assert_eq!(pictures.paths().len(), 1000);
+    let pixels = prefab::data::image::batch(out.path(), pictures.paths(), 64).unwrap();
+    assert_eq!(pixels.size(), [1000, 3, 64, 64]);
+}

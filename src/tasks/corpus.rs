@@ -123,10 +123,10 @@ fn import(corpus: &Corpus, files: &Files, ctx: &StageContext) -> Result<()> {
     Ok(())
 }
 
-/// A question file is looked for as given, then below the root.
+/// A question file lies below the root, or where its path says.
 fn beside(root: &Path, file: &str) -> PathBuf {
-    let given = PathBuf::from(file);
-    if given.exists() { given } else { root.join(file) }
+    let below = root.join(file);
+    if below.exists() { below } else { PathBuf::from(file) }
 }
 
 /// At most `count` rows with their line numbers, chosen by a keyed hash, in file order.
