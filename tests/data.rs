@@ -154,7 +154,7 @@ fn files_on_disk_become_a_corpus() {
 fn a_limit_takes_a_fixed_choice_of_rows_in_file_order() {
     let rows: String =
         (0..50).map(|id| ROW.replace('{', &format!("{{\"id\": {id}, ")) + "\n").collect();
-    let (_dir, mut corpus) = on_disk(&rows, &rows);
+    let (_dir, mut corpus) = on_disk(&rows, ROW);
     corpus.train = 7;
     let ids = |corpus: &Corpus| -> Vec<usize> {
         let out = tempfile::tempdir().unwrap();
@@ -193,7 +193,10 @@ fn bad_files_are_named_with_row_and_count() {
         "train.jsonl:2: the id `x` is already on line 1",
     );
     let missing = ROW.replace("a.png", "c.png");
-    refused(&missing, nothing, "1 of 1 pictures are faulty\n  question `train-1`: picture `c.png`");
+    refused(&missing, nothing, "train.jsonl:1: picture `c.png` cannot be opened");
+    let three = format!("{ROW}\n{missing}\n{}", ROW.replace("a.png", "d.png"));
+    refused(&three, nothing, "2 of 3 pictures are faulty:\n");
+    refused(&three, nothing, "train.jsonl:3: picture `d.png` cannot be opened");
     refused(&ROW.replace("a.png", "../a.png"), nothing, "leaves the root");
     refused(&ROW.replace("a.png", "/etc/hostname"), nothing, "leaves the root");
     let truncate = |dir: &Path| {
@@ -210,6 +213,15 @@ fn bad_files_are_named_with_row_and_count() {
     };
     refused(ROW, link, "leaves the root");
     refused(ROW, |dir| std::fs::remove_file(dir.join("train.jsonl")).unwrap(), "train.jsonl");
+}
+
+#[test]
+fn a_question_in_two_splits_is_refused() {
+    let (_dir, mut corpus) = on_disk(ROW, ROW);
+    corpus.files.as_mut().unwrap().test = "train.jsonl".into();
+    let out = tempfile::tempdir().unwrap();
+    let error = message(prefab::tasks::corpus::run(&corpus, &context(out.path())));
+    assert!(error.contains("train.jsonl:1: the id `train-1` is in"), "{error}");
 }
 
 #[test]
@@ -341,6 +353,10 @@ fn pictures_and_markers_must_agree() {
     assert_eq!(text, "What is it?\nAnswer directly.");
     assert!(message(prompter.encode_prompt(&text, 1)).starts_with("a question has 0 `<image>`"));
     assert!(message(Prompter::new(&tokenizer, "plane", 4)).contains("`plane`"));
+    let chat = Prompter::new(&tokenizer, "internvl2_5", 1).unwrap();
+    let text = chat.render("<image>\nHi", &[2]);
+    let turn = "<|im_start|>user\n<img><IMG_CONTEXT><IMG_CONTEXT></img>\nHi<|im_end|>\n";
+    assert!(text.ends_with(&format!("<|im_end|>\n{turn}<|im_start|>assistant\n")), "{text}");
     assert!(TEMPLATES.iter().any(|template| template.name == "internvl2_5"));
 }
 

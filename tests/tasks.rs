@@ -172,7 +172,7 @@ fn no_answer_is_a_good_guess() {
 }
 
 #[test]
-fn questions_seldom_repeat_across_splits() {
+fn no_question_with_its_picture_is_in_two_splits() {
     for family in FAMILIES {
         let print = |split, position| {
             let item = family.item(3, index(split, position));

@@ -73,6 +73,8 @@ impl Domain {
 
 /// Declares the families: module, domain, sentence; `open` where answers are open-ended.
 macro_rules! families {
+    (@) => { false };
+    (@ open) => { true };
     ($($name:ident: $domain:ident, $about:literal $(, $open:ident)?;)*) => {
         $(mod $name;)*
 
@@ -81,7 +83,7 @@ macro_rules! families {
             name: stringify!($name),
             domain: Domain::$domain,
             about: $about,
-            open: false $(|| stringify!($open).len() == 4)?,
+            open: families!(@ $($open)?),
             make: $name::make,
         }),*];
     };
