@@ -139,8 +139,8 @@ pub fn index(split: Split, position: u64) -> u64 {
 /// Every word that these families use, one form each, sorted: a vocabulary that
 /// does not depend on how many questions were drawn.
 pub fn words(families: &[&Family]) -> BTreeSet<String> {
-    // Rare phrasings of the richest family come up once in some 50 draws.
-    const DRAWS: u64 = 1000;
+    // The rarest phrasing of the richest family comes up once in some 12 draws.
+    const DRAWS: u64 = 300;
     let texts = |family: &Family, index| {
         let item = family.item(0, index);
         [item.question, item.answer, item.rationale, item.sloppy]
