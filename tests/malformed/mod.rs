@@ -124,7 +124,7 @@ pub const CASES: &[Case] = &[
         "",
     ),
     case("[store]\n«features» = 3\n", "`store` has no key", "feature_gib", ""),
-    case("«model» = 3\n", "`model` must be a table", "help", ""),
+    case("model = «3»\n", "`model` must be a table", "help", ""),
     case("[model]\nsize = «1»\n", "`model.size` must be a word", "tiny", ""),
     case("[model]\ntrain = «\"language\"»\n", "`model.train` must be a list", "model.train =", ""),
     case("[model]\ntrain = [«3»]\n", "`model.train.0` must be a word", "model.train =", ""),
@@ -170,7 +170,7 @@ pub const CASES: &[Case] = &[
     ),
     case(
         "[train]\nschedule = «0»\n",
-        "`train.schedule` must be a word in quotes, got a number",
+        "`train.schedule` must be a word in quotes, got `0`",
         "cosine",
         "number_for_a_word",
     ),
@@ -297,7 +297,7 @@ pub const CASES: &[Case] = &[
     case("[store]\nfeature_gib = «-1»\n", "must be 0 or above", "20", ""),
     case("[model]\ntrain = «[]»\n", "names no module", "projector", ""),
     case(
-        "[model]\ncheckpoint = \"x\"\n[model.«dims»]\nwidth = 8\n",
+        "[model]\ncheckpoint = \"x\"\n«[model.dims]»\nwidth = 8\n",
         "a checkpoint has its own dimensions",
         "take out",
         "",
@@ -316,15 +316,15 @@ pub const CASES: &[Case] = &[
     ),
     case("[model.dims]\nlayers = «0»\n", "must be 1 or above", "model.dims.layers = 1", ""),
     case("[corpus]\ntest = «0»\n", "`corpus.test` must be 1 or above", "corpus.test = 1", ""),
-    case("[corpus]\nfiles = «{ root = \".\" }»\n", "lacks `train`", "add `train", ""),
+    case("[corpus]\n«files» = { root = \".\" }\n", "lacks `train`", "add `train", ""),
     case(
-        "[corpus.«files»]\nroot = \".\"\ntrain = \"a\"\ntest = \"b\"\n",
+        "«[corpus.files]»\nroot = \".\"\ntrain = \"a\"\ntest = \"b\"\n",
         "`corpus.files.base`, which is not set",
         "add `base",
         "",
     ),
     case(
-        "[corpus.«files»]\nroot = \".\"\nbase = \"c\"\ntrain = \"a\"\ntest = \"b\"\n[eval]\nsplit = \"validation\"\n",
+        "«[corpus.files]»\nroot = \".\"\nbase = \"c\"\ntrain = \"a\"\ntest = \"b\"\n[eval]\nsplit = \"validation\"\n",
         "has no `validation`",
         "add `validation",
         "",
@@ -635,7 +635,7 @@ pub const CASES: &[Case] = &[
     case(
         "[chart.a]\nbars = { x = «3», y = \"reasoning.accuracy\" }\n",
         "must be a text",
-        "help",
+        "prefab show charts",
         "",
     ),
 ];
