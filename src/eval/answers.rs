@@ -44,8 +44,7 @@ pub fn run(eval: &Eval, ctx: &StageContext) -> Result<()> {
     let total = items.len() + likely.len();
     let mut chunks = Chunks { ctx, done: 0, total, size: BATCHES * eval.batch.max(1) };
     let answered: Vec<Row> = chunks.work("answers", &items, |items, progress| {
-        let seen =
-            pictures.of(&model, &items.iter().map(|item| item.question).collect::<Vec<_>>())?;
+        let seen = pictures.of(&model, items.iter().map(|item| item.question))?;
         asker.ask(items, &seen, progress)
     })?;
     rows::write(&ctx.out.join("answers.jsonl"), &answered)?;
@@ -58,8 +57,7 @@ pub fn run(eval: &Eval, ctx: &StageContext) -> Result<()> {
         .map(|row| (row.answer.question.as_str(), row.answer.text.as_str()))
         .collect();
     let measured: Vec<Likelihood> = chunks.work("likelihood", &likely, |items, _| {
-        let seen =
-            pictures.of(&model, &items.iter().map(|item| item.question).collect::<Vec<_>>())?;
+        let seen = pictures.of(&model, items.iter().map(|item| item.question))?;
         asker.likelihoods(items, &seen, &own)
     })?;
     rows::write(&ctx.out.join("likelihood.jsonl"), &measured)
