@@ -1,5 +1,5 @@
 //! The `prefab` binary: parse, call, print the error, exit code.
 
-fn main() {
-    println!("{}", tch::Tensor::from(1.0));
+fn main() -> std::process::ExitCode {
+    prefab::cli::run()
 }

@@ -1,1 +1,57 @@
 //! Raw faces of Prefab's C++ kernels. The safe ones are in `prefab::kernel`.
+//!
+//! Tensors are borrowed pointers; results are pointers that the caller owns.
+//! Every function returns 0, or 1 and leaves a message in [`prefab_last_error`].
+
+use std::ffi::{c_char, c_int};
+pub use torch_sys::C_tensor;
+
+/// A borrowed tensor; null where the kernel's comment allows it.
+pub type In = *const C_tensor;
+/// Where an owned tensor is written.
+pub type Out = *mut *mut C_tensor;
+
+unsafe extern "C" {
+    pub fn prefab_last_error() -> *const c_char;
+
+    pub fn prefab_norm(
+        out: Out,
+        x: In,
+        gain: In,
+        bias: In,
+        epsilon: f64,
+        centered: c_int,
+        out_bf16: c_int,
+    ) -> c_int;
+    pub fn prefab_add_norm(
+        sum: Out,
+        out: Out,
+        x: In,
+        delta: In,
+        scale: In,
+        gain: In,
+        bias: In,
+        epsilon: f64,
+        centered: c_int,
+        out_bf16: c_int,
+    ) -> c_int;
+    pub fn prefab_swiglu(out: Out, gate: In, up: In) -> c_int;
+    pub fn prefab_gelu(out: Out, x: In) -> c_int;
+    pub fn prefab_rope(out: Out, x: In, cosine: In, sine: In, positions: In) -> c_int;
+    pub fn prefab_linear_logp(out: Out, hidden: In, weight: In, targets: In) -> c_int;
+    pub fn prefab_gradient_norm(out: *mut f64, gradients: *const In, count: i64) -> c_int;
+    pub fn prefab_adamw(
+        parameters: *const In,
+        gradients: *const In,
+        means: *const In,
+        squares: *const In,
+        steps: *const In,
+        count: i64,
+        lr: f64,
+        beta1: f64,
+        beta2: f64,
+        weight_decay: f64,
+        epsilon: f64,
+        divisor: f64,
+    ) -> c_int;
+}

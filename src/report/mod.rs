@@ -6,6 +6,7 @@
 
 pub mod chart;
 pub mod compare;
+mod geometry;
 pub mod metric;
 pub mod number;
 pub mod overlay;
@@ -64,6 +65,21 @@ pub fn run(
     failure.map_or(Ok(files), Err)
 }
 
+/// [`run`] with the charts of the experiment.toml that lies in `results_dir`.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn rebuild(results_dir: &Path, store: &Path, plan: &Plan) -> Result<Vec<PathBuf>> {
+    let spec = results_dir.join("experiment.toml");
+    let text = if spec.exists() {
+        fs::read_to_string(&spec).with_context(|| format!("reading {}", spec.display()))?
+    } else {
+        String::new()
+    };
+    run(results_dir, store, plan, &charts(&text)?)
+}
+
 /// The charts of a spec's text, in its order.
 ///
 /// # Errors
@@ -86,11 +102,11 @@ pub fn charts(text: &str) -> Result<Vec<(String, Chart)>> {
 
 /// What a chart that cannot be read was probably meant to say.
 fn chart_hint(chart: &toml::Value) -> String {
-    const KINDS: [&str; 3] = ["bars", "lines", "heat"];
+    let known: Vec<&str> = Chart::KINDS.iter().map(|(kind, _)| *kind).collect();
     let kinds: Vec<&str> =
         chart.as_table().into_iter().flat_map(|t| t.keys()).map(|k| &**k).collect();
     match kinds[..] {
-        [kind] if !KINDS.contains(&kind) => select::nearest(kind, &KINDS),
+        [kind] if !known.contains(&kind) => select::nearest(kind, &known),
         _ => "such as `bars = { x = \"variant\", y = \"reasoning.accuracy\" }`".into(),
     }
 }
