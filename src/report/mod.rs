@@ -65,21 +65,6 @@ pub fn run(
     failure.map_or(Ok(files), Err)
 }
 
-/// [`run`] with the charts of the experiment.toml that lies in `results_dir`.
-///
-/// # Errors
-///
-/// As [`run`].
-pub fn rebuild(results_dir: &Path, store: &Path, plan: &Plan) -> Result<Vec<PathBuf>> {
-    let spec = results_dir.join("experiment.toml");
-    let text = if spec.exists() {
-        fs::read_to_string(&spec).with_context(|| format!("reading {}", spec.display()))?
-    } else {
-        String::new()
-    };
-    run(results_dir, store, plan, &charts(&text)?)
-}
-
 /// The charts of a spec's text, in its order.
 ///
 /// # Errors
