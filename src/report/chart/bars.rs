@@ -102,7 +102,8 @@ fn content(
     for row in &selection.rows {
         let name = group_of(row);
         // Rows without a value in the group's column are of the base: not a series of their own.
-        if !groups.contains(&name) && !(name.is_empty() && runs.jobs[row.job].is_base) {
+        let of_base_alone = name.is_empty() && runs.jobs[row.job].is_base;
+        if !of_base_alone && !groups.contains(&name) {
             groups.push(name);
         }
     }
