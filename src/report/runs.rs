@@ -125,7 +125,7 @@ impl Runs {
                     .settings
                     .loss
                     .as_ref()
-                    .map_or_else(String::new, |loss| loss.algorithm.clone()),
+                    .map_or_else(String::new, |loss| loss.algorithm.to_string()),
             },
             swept: self
                 .swept

@@ -5,11 +5,11 @@
 //! nothing that is outside its key can change its bytes.
 
 use super::stage::StageContext;
-use crate::error::{Error, Result};
+use crate::Result;
 use crate::plan::{Plan, Stage, Task};
-use crate::spec::chart::Chart;
+use crate::report::chart::Chart;
 use crate::store::Store;
-use crate::{eval, pairs, report, tasks, train};
+use crate::{eval, model, pairs, report, sample, tasks, train};
 use std::path::{Path, PathBuf};
 
 /// Does one stage.
@@ -39,19 +39,16 @@ fn real(stage: Stage) -> StageFunction {
     match stage {
         Stage::Corpus => |t, c| tasks::corpus::run(&t.table("corpus")?, c),
         Stage::Base => |t, c| train::base::run(&t.table("base")?, &t.table("model")?, c),
-        // Stage::Features => |t, c| model::features::run(&t.table("model")?, c),
-        // Stage::Candidates => |t, c| sample::candidates::run(&t.table("candidates")?, c),
+        Stage::Features => |t, c| model::features::run(&t.table("model")?, c),
+        Stage::Candidates => |t, c| sample::candidates::run(&t.table("candidates")?, c),
         Stage::Pairs => |t, c| pairs::run(&t.table("pairs")?, c),
         Stage::Reference => |t, c| train::reference::run(&t.table("model")?, &t.table("train")?, c),
         Stage::Policy => |t, c| {
             let (loss, train) = (t.table("loss")?, t.table("train")?);
             train::policy::run(&loss, &train, &t.table("model")?, &t.table("eval")?, c)
         },
-        // Stage::Answers => |t, c| eval::answers::run(&t.table("eval")?, c),
+        Stage::Answers => |t, c| eval::answers::run(&t.table("eval")?, c),
         Stage::Scores => |t, c| eval::scores::run(&t.table("eval")?, c),
-        Stage::Features | Stage::Candidates | Stage::Answers => {
-            |t, _| Err(Error::new(format!("nothing makes {} yet", t.key)))
-        }
     }
 }
 
