@@ -125,7 +125,7 @@ impl Runs {
                     .settings
                     .loss
                     .as_ref()
-                    .map_or_else(String::new, |loss| loss.algorithm.to_string()),
+                    .map_or_else(String::new, |loss| loss.algorithm.row().name.to_owned()),
             },
             swept: self
                 .swept

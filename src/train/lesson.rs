@@ -94,12 +94,7 @@ impl Lesson<'_> {
         self.parameters.iter().copied().filter(|(_, parameter)| parameter.requires_grad())
     }
 
-    fn save(
-        &self,
-        checkpoints: &Checkpoints,
-        state: &mut State,
-        optimizer: &AdamW,
-    ) -> Result<()> {
+    fn save(&self, checkpoints: &Checkpoints, state: &mut State, optimizer: &AdamW) -> Result<()> {
         state.adam_steps = optimizer.steps();
         let mut tensors: Vec<(String, Tensor)> = self
             .trained()
@@ -119,9 +114,8 @@ impl Lesson<'_> {
             let saved = checkpoint.tensor(&format!("model.{name}"), &parameter.size())?;
             parameter.shallow_clone().copy_(&saved);
         }
-        optimizer.restore(checkpoint.scalars.adam_steps, |name, shape| {
-            checkpoint.tensor(name, shape)
-        })?;
+        optimizer
+            .restore(checkpoint.scalars.adam_steps, |name, shape| checkpoint.tensor(name, shape))?;
         Ok(checkpoint.scalars)
     }
 }

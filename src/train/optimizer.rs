@@ -115,8 +115,7 @@ impl AdamW {
     pub fn broken_gradient(&self) -> Option<&str> {
         self.slots.iter().find_map(|slot| {
             let grad = slot.parameter.grad();
-            let broken =
-                grad.defined() && !grad.isfinite().all().int64_value(&[]).is_positive();
+            let broken = grad.defined() && !grad.isfinite().all().int64_value(&[]).is_positive();
             broken.then_some(slot.name.as_str())
         })
     }
@@ -186,8 +185,13 @@ mod tests {
     use super::*;
     use tch::Device;
 
-    const SETTINGS: Settings =
-        Settings { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.5, max_grad_norm: 10.0 };
+    const SETTINGS: Settings = Settings {
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        weight_decay: 0.5,
+        max_grad_norm: 10.0,
+    };
 
     fn leaf(values: &[f32], shape: &[i64]) -> Tensor {
         Tensor::from_slice(values).reshape(shape).set_requires_grad(true)
@@ -233,7 +237,10 @@ mod tests {
             .unwrap();
         step(&mut adam, &straight);
         step(&mut other, &resumed);
-        assert_eq!(Vec::<f32>::try_from(&straight).unwrap(), Vec::<f32>::try_from(&resumed).unwrap());
+        assert_eq!(
+            Vec::<f32>::try_from(&straight).unwrap(),
+            Vec::<f32>::try_from(&resumed).unwrap()
+        );
     }
 
     #[test]

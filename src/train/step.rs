@@ -172,12 +172,8 @@ impl Run<'_> {
         let device = self.model.device();
         let mut known = self.table.known(rows, device);
         if let Some(moving) = &self.moving
-            && let Some(live) = moving.logps(
-                batch,
-                self.train.micro_batch,
-                &self.pictures,
-                self.train.precision,
-            )?
+            && let Some(live) =
+                moving.logps(batch, self.train.micro_batch, &self.pictures, self.train.precision)?
         {
             known.reference = live;
         }
@@ -276,9 +272,8 @@ impl Run<'_> {
                 }
             }
         }
-        self.optimizer.restore(checkpoint.scalars.adam_steps, |name, shape| {
-            checkpoint.tensor(name, shape)
-        })?;
+        self.optimizer
+            .restore(checkpoint.scalars.adam_steps, |name, shape| checkpoint.tensor(name, shape))?;
         if let Some(moving) = &mut self.moving {
             moving.restore(&checkpoint, self.model)?;
         }
