@@ -49,8 +49,7 @@ void gelu_backward(bool bf16, const void *x, const void *dout, void *dx, int64_t
 // -- rope.cpp ------------------------------------------------------------------
 struct Rope {
   int64_t heads, dim;       // dim is even; halves are rotated against each other
-  const float *cosine, *sine; // [positions, dim / 2]
-  const int64_t *positions; // [tokens]
+  const float *cosine, *sine; // [tokens, dim / 2]
   float direction;          // +1 forward, -1 backward
   bool bf16;
 };
