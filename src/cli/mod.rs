@@ -1,1 +1,2 @@
 //! (see the crate's table)
+pub mod diff;

@@ -1,3 +1,19 @@
 //! Records, files, images, tokenizer and chat templates.
+//!
+//! | file | what it reads or makes |
+//! |---|---|
+//! | [`record`] | the records that flow between stages |
+//! | [`questions`] | JSONL of questions: a corpus artifact's, or a user's own |
+//! | [`pairs`] | MMPR's preference pairs and meta.json |
+//! | [`image`] | pictures as normalised pixels |
+//! | [`tokenizer`] | text to token ids and back, exactly |
+//! | [`template`] | how a question is put to a model |
 
+pub mod image;
+pub mod pairs;
+pub mod questions;
 pub mod record;
+pub mod template;
+pub mod tokenizer;
+
+mod lines;

@@ -1,1 +1,225 @@
-//! (see the crate's table)
+//! What is measured, and how sure it is.
+//!
+//! The *answers* stage ([`answers`]) asks a policy every question that some
+//! benchmark wants, once; the *scores* stage ([`scores`]) counts, without a model.
+//! Between them lie [`extract`] (which part of a response is its answer),
+//! [`matching`] (whether that is right) and [`statistics`] (intervals and tests).
+//!
+//! A benchmark is one file with a type that implements [`Benchmark`], and one line
+//! in [`benchmarks!`](self): the spec parser, `prefab show benchmarks` and the law
+//! tests read that list. It says which questions of the split it asks and with which
+//! prompts, and counts each answer; it sees no model and draws no random number.
+
+pub mod choice;
+mod describe;
+pub mod extract;
+pub mod matching;
+mod pope;
+mod reasoning;
+pub mod rows;
+pub mod scores;
+mod shift;
+pub mod statistics;
+pub mod text;
+
+use crate::data::record::{Answer, Question, Verdict};
+use crate::spec::candidates::Prompt;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// Declares the list of benchmarks, in the order in which `show` prints them.
+macro_rules! benchmarks {
+    ($($path:path),+ $(,)?) => {
+        /// Every benchmark there is.
+        pub static BENCHMARKS: &[&dyn Benchmark] = &[$(&$path),+];
+    };
+}
+
+benchmarks! {
+    reasoning::Reasoning,
+    pope::Pope,
+    describe::Describe,
+    shift::Shift,
+}
+
+/// The benchmark of a name.
+///
+/// # Errors
+///
+/// If there is none; the nearest name is suggested.
+pub fn benchmark(name: &str) -> Result<&'static dyn Benchmark> {
+    BENCHMARKS.iter().copied().find(|benchmark| benchmark.name() == name).ok_or_else(|| {
+        let near = BENCHMARKS
+            .iter()
+            .map(|benchmark| (strsim::jaro_winkler(benchmark.name(), name), benchmark.name()))
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .map_or("", |best| best.1);
+        Error::spec(format!("`{name}` is not a benchmark"))
+            .hint(format!("did you mean `{near}`? `prefab show benchmarks` lists all of them"))
+    })
+}
+
+/// A set of questions, how they are asked and how the answers count.
+pub trait Benchmark: Sync {
+    /// The word used in specs and CSV files.
+    fn name(&self) -> &'static str;
+
+    /// One sentence for `prefab show benchmarks`.
+    fn about(&self) -> &'static str;
+
+    /// Where the measure comes from.
+    fn source(&self) -> &'static str;
+
+    /// What it measures; the first is the one that verdicts.csv scores question by question.
+    fn metrics(&self) -> &'static [Metric];
+
+    /// Whether it asks this question.
+    fn selects(&self, question: &Question) -> bool;
+
+    /// What a corpus needs so that it asks something, for the error when it does not.
+    fn needs(&self) -> &'static str;
+
+    /// The prompts it is asked with, of those that the spec wants.
+    fn prompts(&self, wanted: &[Prompt]) -> Vec<Prompt> {
+        wanted.to_vec()
+    }
+
+    /// How many per cent of the true rationale are given as the beginning of the answer,
+    /// one pass over the questions each.
+    fn given_percents(&self) -> &'static [u8] {
+        &[0]
+    }
+
+    /// Whether it needs the likelihood of the rest of the true rationale.
+    fn needs_likelihood(&self) -> bool {
+        false
+    }
+
+    /// Counts its answers, one [`Counted`] each, in order. `asked` holds all prompts.
+    fn count(&self, asked: &[Asked<'_>]) -> Vec<Counted>;
+}
+
+/// A question with what the policy made of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// What was asked.
+    pub question: &'a Question,
+    /// What was answered.
+    pub row: &'a Row,
+    /// The answer to the same question and prompt with nothing given.
+    pub own: &'a Row,
+    /// How likely the rest of the true rationale is, where that was measured.
+    pub likelihood: Option<&'a Likelihood>,
+}
+
+/// What an answer adds to the sums that metrics are made of; a benchmark names its own columns.
+pub type Counts = [f64; 9];
+
+/// What one answer counts for.
+#[derive(Clone, Debug)]
+pub struct Counted {
+    /// The tasks (or splits, or shares) that it belongs to; `all` is one of them where that makes sense.
+    pub groups: Vec<String>,
+    /// Its sums.
+    pub counts: Counts,
+    /// The question's own score, 1 for good and 0 for bad, for paired comparison; none where nothing can be said.
+    pub score: Option<f64>,
+}
+
+/// A number of scores.csv.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// The word used in CSV files and chart axes: `reasoning.accuracy` without its benchmark.
+    pub name: &'static str,
+    /// One sentence with its unit.
+    pub about: &'static str,
+    /// Which way is better.
+    pub better: Better,
+    /// How it follows from the counts.
+    pub value: Value,
+}
+
+/// Which way is better.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Better {
+    /// Accuracy and its kind.
+    Higher,
+    /// Errors.
+    Lower,
+    /// A description of the answers, such as their length.
+    Neither,
+}
+
+/// How a metric follows from summed counts.
+#[derive(Clone, Copy, Debug)]
+pub enum Value {
+    /// Successes and trials, each question at most one trial.
+    Share(usize, usize),
+    /// Any sum over any other.
+    Ratio(usize, usize),
+    /// Anything else; none where it is undefined.
+    Of(fn(&Counts) -> Option<f64>),
+}
+
+impl Value {
+    /// The metric's value for some sums.
+    pub fn of(self, sums: &Counts) -> Option<f64> {
+        match self {
+            Self::Share(part, whole) | Self::Ratio(part, whole) => ratio(sums[part], sums[whole]),
+            Self::Of(formula) => formula(sums),
+        }
+    }
+}
+
+/// A quotient; none where the denominator is zero.
+fn ratio(part: f64, whole: f64) -> Option<f64> {
+    (whole != 0.0).then(|| part / whole)
+}
+
+/// A line of answers.jsonl.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Row {
+    /// The answer; its text includes what was given.
+    #[serde(flatten)]
+    pub answer: Answer,
+    /// How many per cent of the true rationale were given as its beginning.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub given_percent: u8,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(number: &u8) -> bool {
+    *number == 0
+}
+
+impl Row {
+    /// Whether the final answer is right.
+    pub fn is_right(&self) -> bool {
+        self.answer.verdict == Some(Verdict::Right)
+    }
+
+    /// Whether nothing can be read from it: no final answer, or no end. The paper's measure of gibberish.
+    pub fn is_unparsable(&self) -> bool {
+        self.answer.verdict == Some(Verdict::Unparsable) || !self.answer.ended
+    }
+}
+
+/// A line of likelihood.jsonl: log-probability, in nats, of what is left of the true rationale.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Likelihood {
+    /// The question's id.
+    pub question: String,
+    /// How many per cent of the true rationale come before.
+    pub given_percent: u8,
+    /// Number of tokens left.
+    pub tokens: usize,
+    /// After the true beginning.
+    pub after_true: f64,
+    /// After as many tokens of the policy's own answer.
+    pub after_own: f64,
+}
+
+/// 1 for true.
+fn flag(is_true: bool) -> f64 {
+    f64::from(u8::from(is_true))
+}

@@ -1,0 +1,48 @@
+//! JSONL: one record a line, faults named by file and line.
+
+use crate::error::{Context, Error, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io::Write;
+use std::path::Path;
+
+/// Every record of a file with its line number, from 1. A byte-order mark,
+/// CRLF line ends and empty lines are tolerated.
+pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<(usize, T)>> {
+    let bytes = std::fs::read(path)
+        .map_err(|error| Error::new(format!("{} cannot be read: {error}", path.display())))?;
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    let mut records = Vec::new();
+    for (line, text) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
+        let text = std::str::from_utf8(text)
+            .map_err(|error| Error::new(format!("{}:{line}: {error}", path.display())))?
+            .trim();
+        if text.is_empty() {
+            continue;
+        }
+        let record = serde_json::from_str(text).map_err(|error| {
+            // The parser counts lines from the record's own start: only its column says something.
+            let what = error.to_string();
+            let what = what.split(" at line ").next().unwrap_or_default();
+            Error::new(format!("{}:{line}:{}: {what}", path.display(), error.column()))
+                .hint("every line is one JSON object")
+        })?;
+        records.push((line, record));
+    }
+    Ok(records)
+}
+
+/// One record a line, LF line ends.
+pub(super) fn write<'a, T: Serialize + 'a>(
+    path: &Path,
+    records: impl IntoIterator<Item = &'a T>,
+) -> Result<()> {
+    let writing = || format!("writing {}", path.display());
+    let file = std::fs::File::create(path).with_context(writing)?;
+    let mut out = std::io::BufWriter::new(file);
+    for record in records {
+        serde_json::to_writer(&mut out, record).with_context(writing)?;
+        out.write_all(b"\n").with_context(writing)?;
+    }
+    out.flush().with_context(writing)
+}

@@ -1,0 +1,265 @@
+//! Text to token ids and back.
+//!
+//! Two kinds through one door: the tokenizer of a checkpoint (any
+//! `tokenizer.json`), and the word-level one of the embedded sizes, built from
+//! the texts of a corpus and saved in the same format.
+//!
+//! The word-level one cuts text into words, single digits and single marks,
+//! each with the space before it, so that decoding gives back exactly what was
+//! encoded: `decode(encode(text)) == text`. A text and a line start with a space
+//! that decoding takes away, so that a word is one token wherever it stands.
+
+use super::questions::read_split;
+use crate::error::{Error, Result};
+use crate::spec::eval::Split;
+use std::collections::BTreeSet;
+use std::path::Path;
+use tokenizers::{NormalizedString, Normalizer, OffsetReferential, OffsetType};
+use tokenizers::{PreTokenizedString, PreTokenizer};
+
+/// Marks padding; never seen by a loss.
+pub const PAD: &str = "<pad>";
+/// Ends an answer of the embedded sizes.
+pub const END: &str = "<|im_end|>";
+/// Stands where an image feature goes.
+pub const IMAGE_CONTEXT: &str = "<IMG_CONTEXT>";
+/// Stands before the first image token.
+pub const IMAGE_START: &str = "<img>";
+/// Stands behind the last image token.
+pub const IMAGE_END: &str = "</img>";
+/// A word that was not in the corpus.
+const UNKNOWN: &str = "<unk>";
+/// Special tokens of a built tokenizer, from id 0.
+const SPECIAL: [&str; 6] = [PAD, END, IMAGE_START, IMAGE_END, IMAGE_CONTEXT, UNKNOWN];
+/// What ends an answer, by checkpoint; the first that exists.
+const ENDS: [&str; 5] = [END, "<|end|>", "<|eot_id|>", "</s>", "<|endoftext|>"];
+/// File of a corpus artifact: a word a line that generated texts may use.
+pub const WORDS: &str = "words.txt";
+/// What every reasoned answer needs, whatever the corpus says.
+const REASONED_FORM: &str = "\nFinal answer:";
+/// A space, as it is written inside tokens.
+const SPACE: &str = "▁";
+/// A word (with digits behind its letters, as in `a1`), a digit, a mark, a space or a line break.
+const PIECES: &str = r"▁?\p{L}[\p{L}\p{M}\p{N}]*|▁?\p{N}|▁?[^\s\p{L}\p{N}▁]|▁|\s";
+
+/// A tokenizer that knows its end and image tokens.
+#[derive(Clone, Debug)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    eos: i64,
+    image_context: Option<i64>,
+    unknown: Option<i64>,
+}
+
+impl Tokenizer {
+    /// The word-level tokenizer of these texts: one token for every piece that
+    /// occurs, in the order of their bytes, behind the special tokens. Digits
+    /// are always there, so that any number can be written.
+    pub fn build<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+        let cutter = Self::of(word_level(&BTreeSet::new())).expect("the built file is valid");
+        let digits = (0..10).flat_map(|digit| [format!("{digit}"), format!("{SPACE}{digit}")]);
+        let mut pieces: BTreeSet<String> = digits.collect();
+        for text in texts {
+            pieces.extend(cutter.pieces(text));
+        }
+        Self::of(word_level(&pieces)).expect("the built file is valid")
+    }
+
+    /// The word-level tokenizer of a corpus artifact and the instructions of a
+    /// template: all that its base and train splits say, the questions of all
+    /// splits, and the words that its generators may use (`words.txt`).
+    ///
+    /// # Errors
+    ///
+    /// If the corpus cannot be read, or there is no such template.
+    pub fn of_corpus(corpus: &Path, template: &str) -> Result<Self> {
+        let mut texts: BTreeSet<String> =
+            super::template::Prompter::instructions(template)?.map(str::to_owned).into();
+        for split in Split::ALL {
+            for question in read_split(corpus, split)? {
+                texts.insert(question.question);
+                if matches!(split, Split::Base | Split::Train) {
+                    texts.extend(question.answer);
+                    if let Some(generated) = question.generated {
+                        texts.insert(generated.rationale);
+                        texts.extend(generated.sloppy);
+                    }
+                }
+            }
+        }
+        if let Ok(words) = std::fs::read_to_string(corpus.join(WORDS)) {
+            texts.extend(words.lines().map(str::to_owned));
+        }
+        texts.insert(REASONED_FORM.to_owned());
+        Ok(Self::build(texts.iter().map(String::as_str)))
+    }
+
+    /// The tokenizer of a model directory: its `tokenizer.json`.
+    ///
+    /// # Errors
+    ///
+    /// A missing or unreadable file, or one without an end token.
+    pub fn load(dir: &Path) -> Result<Self> {
+        let path = dir.join("tokenizer.json");
+        let bytes = std::fs::read(&path).map_err(|error| {
+            Error::new(format!("{} cannot be read: {error}", path.display()))
+                .hint("a model directory holds config.json, model.safetensors and tokenizer.json")
+        })?;
+        let inner = tokenizers::Tokenizer::from_bytes(bytes)
+            .map_err(|error| Error::new(format!("{}: {error}", path.display())))?;
+        Self::of(inner).map_err(|error| error.context(path.display()))
+    }
+
+    /// Writes `tokenizer.json` into a directory.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be written.
+    pub fn save(&self, dir: &Path) -> Result<()> {
+        let path = dir.join("tokenizer.json");
+        let text = self.inner.to_string(true).map_err(|error| Error::new(error.to_string()))?;
+        std::fs::write(&path, text + "\n")
+            .map_err(|error| Error::new(format!("writing {}: {error}", path.display())))
+    }
+
+    fn of(inner: tokenizers::Tokenizer) -> Result<Self> {
+        let id = |token: &str| inner.token_to_id(token).map(i64::from);
+        let eos = ENDS.iter().find_map(|end| id(end)).ok_or_else(|| {
+            Error::new(format!("the tokenizer has no end token; looked for {}", ENDS.join(", ")))
+        })?;
+        let (image_context, unknown) = (id(IMAGE_CONTEXT), id(UNKNOWN));
+        Ok(Self { inner, eos, image_context, unknown })
+    }
+
+    /// Token ids of a text, special strings in it included; words that are not
+    /// in the vocabulary become the unknown token where there is one.
+    pub fn encode(&self, text: &str) -> Vec<i64> {
+        self.encode_with(text, false)
+    }
+
+    /// As [`Self::encode`], with what the tokenizer itself puts around a text
+    /// (InternLM2's `<s>`).
+    pub fn encode_framed(&self, text: &str) -> Vec<i64> {
+        self.encode_with(text, true)
+    }
+
+    fn encode_with(&self, text: &str, framed: bool) -> Vec<i64> {
+        let encoding = self.inner.encode_fast(text, framed).expect("any text can be cut");
+        encoding.get_ids().iter().copied().map(i64::from).collect()
+    }
+
+    /// Token ids of a text that must be known throughout.
+    ///
+    /// # Errors
+    ///
+    /// If a word is not in the vocabulary, naming it.
+    pub fn encode_known(&self, text: &str) -> Result<Vec<i64>> {
+        let ids = self.encode(text);
+        if self.unknown.is_some_and(|unknown| ids.contains(&unknown)) {
+            let word = self.unknown_word(text).unwrap_or_default();
+            return Err(Error::new(format!("the word `{word}` is not in the vocabulary")).hint(
+                "the embedded tokenizer knows the words of the corpus that its base was taught \
+                 with; teach the base on a corpus that holds this word",
+            ));
+        }
+        Ok(ids)
+    }
+
+    /// The first word of a text that is not in the vocabulary.
+    pub fn unknown_word(&self, text: &str) -> Option<String> {
+        let piece = self.pieces(text).into_iter().find(|piece| {
+            self.inner.token_to_id(piece).is_none_or(|id| Some(i64::from(id)) == self.unknown)
+        })?;
+        Some(piece.trim_start_matches(SPACE).to_owned())
+    }
+
+    /// The pieces that a text is cut into before they are looked up.
+    fn pieces(&self, text: &str) -> Vec<String> {
+        let mut normalized = NormalizedString::from(text);
+        if let Some(normalizer) = self.inner.get_normalizer() {
+            normalizer.normalize(&mut normalized).expect("any text can be normalised");
+        }
+        let mut cut = PreTokenizedString::from(normalized);
+        if let Some(cutter) = self.inner.get_pre_tokenizer() {
+            cutter.pre_tokenize(&mut cut).expect("any text can be cut");
+        }
+        cut.get_splits(OffsetReferential::Normalized, OffsetType::Byte)
+            .into_iter()
+            .map(|(piece, _, _)| piece.to_owned())
+            .collect()
+    }
+
+    /// The text of token ids, without special tokens.
+    ///
+    /// # Panics
+    ///
+    /// If an id is negative: ids come from this tokenizer or from a model's logits.
+    pub fn decode(&self, ids: &[i64]) -> String {
+        let ids: Vec<u32> =
+            ids.iter().map(|id| u32::try_from(*id).expect("a token id is not negative")).collect();
+        self.inner.decode(&ids, true).expect("known ids have a text")
+    }
+
+    /// The token that ends an answer.
+    pub fn eos(&self) -> i64 {
+        self.eos
+    }
+
+    /// The token that stands where an image feature goes.
+    ///
+    /// # Panics
+    ///
+    /// If the tokenizer has none: a text-only checkpoint was given a picture.
+    pub fn image_context(&self) -> i64 {
+        self.image_context.expect("a vision-language tokenizer has an image token")
+    }
+
+    /// Id of a token by its exact spelling.
+    pub fn id(&self, token: &str) -> Option<i64> {
+        self.inner.token_to_id(token).map(i64::from)
+    }
+
+    /// Number of tokens, special ones included.
+    pub fn vocabulary(&self) -> usize {
+        self.inner.get_vocab_size(true)
+    }
+}
+
+/// The file of a word-level tokenizer with these pieces.
+fn word_level(pieces: &BTreeSet<String>) -> tokenizers::Tokenizer {
+    let special: Vec<serde_json::Value> = (0..)
+        .zip(SPECIAL)
+        .map(|(id, content): (u32, _)| {
+            serde_json::json!({
+                "id": id, "content": content, "single_word": false, "lstrip": false,
+                "rstrip": false, "normalized": false, "special": true,
+            })
+        })
+        .collect();
+    let tokens = SPECIAL.into_iter().chain(pieces.iter().map(String::as_str));
+    let vocabulary: serde_json::Map<String, serde_json::Value> =
+        (0u32..).zip(tokens).map(|(id, token)| (token.to_owned(), id.into())).collect();
+    let file = serde_json::json!({
+        "version": "1.0",
+        "truncation": null,
+        "padding": null,
+        "added_tokens": special,
+        "normalizer": { "type": "Sequence", "normalizers": [
+            { "type": "Prepend", "prepend": SPACE },
+            { "type": "Replace", "pattern": { "String": " " }, "content": SPACE },
+            { "type": "Replace", "pattern": { "String": "\n" }, "content": format!("\n{SPACE}") },
+        ]},
+        "pre_tokenizer": {
+            "type": "Split", "pattern": { "Regex": PIECES }, "behavior": "Isolated", "invert": false,
+        },
+        "post_processor": null,
+        "decoder": { "type": "Sequence", "decoders": [
+            { "type": "Replace", "pattern": { "String": SPACE }, "content": " " },
+            { "type": "Fuse" },
+            { "type": "Strip", "content": " ", "start": 1, "stop": 0 },
+            { "type": "Replace", "pattern": { "String": "\n " }, "content": "\n" },
+        ]},
+        "model": { "type": "WordLevel", "vocab": vocabulary, "unk_token": UNKNOWN },
+    });
+    tokenizers::Tokenizer::from_bytes(file.to_string()).expect("the built file is valid")
+}

@@ -1,0 +1,175 @@
+//! `describe`: does a description name objects that are not in the picture?
+//!
+//! An object is an attribute and a noun, `red circle`. The words known are those
+//! of all pictures of the split, so that `green star` is heard even where no
+//! picture has one. An object counts once a description, however often it is named;
+//! with a reasoned description, what the reasoning names counts too.
+
+use super::matching::is_open;
+use super::{Asked, Benchmark, Better, Counted, Counts, Metric, Value, flag};
+use crate::data::record::Question;
+use std::collections::BTreeSet;
+
+/// See the module.
+pub struct Describe;
+
+const FAITHFUL: usize = 0;
+const NAMES_SOME: usize = 1;
+const INVENTS_SOME: usize = 2;
+const NAMED: usize = 3;
+const INVENTED: usize = 4;
+const PRESENT: usize = 5;
+const COVERED: usize = 6;
+const ASKED: usize = 7;
+const UNPARSABLE: usize = 8;
+
+impl Benchmark for Describe {
+    fn name(&self) -> &'static str {
+        "describe"
+    }
+
+    fn about(&self) -> &'static str {
+        "objects in open-ended descriptions: invented ones by response and by mention, and coverage"
+    }
+
+    fn source(&self) -> &'static str {
+        "Rohrbach et al. 2018, arXiv:1809.02156 (CHAIR), with the rates of Object HalBench: Yu et al. \
+         2023, arXiv:2312.00849"
+    }
+
+    fn metrics(&self) -> &'static [Metric] {
+        &[
+            Metric {
+                name: "faithful",
+                about: "share of descriptions with an object and without an invented one",
+                better: Better::Higher,
+                value: Value::Share(FAITHFUL, ASKED),
+            },
+            Metric {
+                name: "response_rate",
+                about: "share of descriptions that invent an object, of those that name one",
+                better: Better::Lower,
+                value: Value::Share(INVENTS_SOME, NAMES_SOME),
+            },
+            Metric {
+                name: "mention_rate",
+                about: "share of invented objects among all objects named",
+                better: Better::Lower,
+                value: Value::Ratio(INVENTED, NAMED),
+            },
+            Metric {
+                name: "coverage",
+                about: "share of the objects present that are named",
+                better: Better::Higher,
+                value: Value::Ratio(COVERED, PRESENT),
+            },
+            Metric {
+                name: "objects",
+                about: "objects named in a description",
+                better: Better::Neither,
+                value: Value::Ratio(NAMED, ASKED),
+            },
+            Metric {
+                name: "unparsable",
+                about: "share of descriptions without an object or without an end",
+                better: Better::Lower,
+                value: Value::Share(UNPARSABLE, ASKED),
+            },
+        ]
+    }
+
+    fn selects(&self, question: &Question) -> bool {
+        is_open(question)
+            && question.generated.as_ref().is_some_and(|truth| !truth.objects.is_empty())
+    }
+
+    fn needs(&self) -> &'static str {
+        "open-ended questions with known objects: `describe` in `corpus.tasks`"
+    }
+
+    fn count(&self, asked: &[Asked<'_>]) -> Vec<Counted> {
+        let lexicon = Lexicon::of(asked.iter().map(|asked| asked.question));
+        asked
+            .iter()
+            .map(|asked| {
+                let named = lexicon.objects(&asked.row.answer.text);
+                let present = lexicon.present(asked.question);
+                let invented = named.difference(&present).count() as f64;
+                let mut counts = Counts::default();
+                counts[NAMES_SOME] = flag(!named.is_empty());
+                counts[INVENTS_SOME] = flag(invented > 0.0);
+                counts[FAITHFUL] = flag(!named.is_empty() && invented == 0.0);
+                counts[NAMED] = named.len() as f64;
+                counts[INVENTED] = invented;
+                counts[PRESENT] = present.len() as f64;
+                counts[COVERED] = named.intersection(&present).count() as f64;
+                counts[ASKED] = 1.0;
+                counts[UNPARSABLE] = flag(named.is_empty() || !asked.row.answer.ended);
+                Counted { groups: vec!["all".into()], counts, score: Some(counts[FAITHFUL]) }
+            })
+            .collect()
+    }
+}
+
+/// The words that objects are made of.
+struct Lexicon {
+    attributes: BTreeSet<String>,
+    nouns: BTreeSet<String>,
+}
+
+/// An object as named: its attribute (empty where it has none) and its noun.
+type Object = (String, String);
+
+impl Lexicon {
+    fn of<'a>(questions: impl Iterator<Item = &'a Question>) -> Self {
+        let mut lexicon = Self { attributes: BTreeSet::new(), nouns: BTreeSet::new() };
+        for object in questions.filter_map(|q| q.generated.as_ref()).flat_map(|truth| &truth.objects)
+        {
+            let (attribute, noun) = parts(object);
+            lexicon.attributes.insert(attribute);
+            lexicon.nouns.insert(noun);
+        }
+        lexicon
+    }
+
+    /// The objects in a question's picture.
+    fn present(&self, question: &Question) -> BTreeSet<Object> {
+        let truth = question.generated.as_ref();
+        truth.into_iter().flat_map(|truth| &truth.objects).map(|object| parts(object)).collect()
+    }
+
+    /// The objects that a text names: a known noun, with the known attribute right before it.
+    fn objects(&self, text: &str) -> BTreeSet<Object> {
+        let lower = text.to_lowercase();
+        let words: Vec<&str> =
+            lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+        let mut objects = BTreeSet::new();
+        for (at, word) in words.iter().enumerate() {
+            let Some(noun) = self.noun(word) else { continue };
+            let before = at.checked_sub(1).map_or("", |before| words[before]);
+            let attribute = if self.attributes.contains(before) { before } else { "" };
+            // Where every object has an attribute, a bare "circle" names none in particular.
+            if self.attributes.contains(attribute) {
+                objects.insert((attribute.to_owned(), noun.to_owned()));
+            }
+        }
+        objects
+    }
+
+    /// The noun of a word, plural or not.
+    fn noun<'a>(&'a self, word: &'a str) -> Option<&'a str> {
+        [Some(word), word.strip_suffix('s'), word.strip_suffix("es")]
+            .into_iter()
+            .flatten()
+            .find(|word| self.nouns.contains(*word))
+    }
+}
+
+/// `red circle` as attribute and noun; a single word has an empty attribute.
+fn parts(object: &str) -> Object {
+    let lower = object.trim().to_lowercase();
+    match lower.rsplit_once(' ') {
+        Some((attribute, noun)) => (attribute.trim().to_owned(), noun.to_owned()),
+        None => (String::new(), lower),
+    }
+}

@@ -1,0 +1,255 @@
+//! The scores stage: answers in, numbers with intervals out. Needs no model.
+//!
+//! Writes scores.csv, one row a metric, and verdicts.csv, one row a question, on which
+//! policies are compared in pairs.
+
+use super::statistics::{Interval, bootstrap, random, wilson};
+use super::{Asked, Benchmark, Counts, Likelihood, Row, Value, rows};
+use crate::data::questions::read_split;
+use crate::data::record::Question;
+use crate::error::Context;
+use crate::run::stage::StageContext;
+use crate::spec::candidates::Prompt;
+use crate::spec::eval::{Eval, Split};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+/// A row of scores.csv.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Score {
+    /// Benchmark, of `prefab show benchmarks`.
+    pub benchmark: String,
+    /// Task family, split or share within it; `all` for everything.
+    pub task: String,
+    /// How answers were asked for.
+    pub prompt: Prompt,
+    /// Which questions.
+    pub split: Split,
+    /// Metric of the benchmark.
+    pub metric: String,
+    /// Its value; shares are in `[0, 1]`.
+    pub value: f64,
+    /// Lower end of its 95 % interval.
+    pub low: Option<f64>,
+    /// Upper end.
+    pub high: Option<f64>,
+    /// Number of questions.
+    pub n: usize,
+}
+
+/// A row of verdicts.csv.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct QuestionScore {
+    /// Benchmark, of `prefab show benchmarks`.
+    pub benchmark: String,
+    /// The question's id.
+    pub question: String,
+    /// Task family, split or share within the benchmark.
+    pub task: String,
+    /// The picture, by which intervals are clustered; several are joined by `;`.
+    pub image: String,
+    /// How it was asked.
+    pub prompt: Prompt,
+    /// 1 for good, 0 for bad.
+    pub score: f64,
+}
+
+/// The scores stage.
+///
+/// # Errors
+///
+/// Files that cannot be read or written, and answers that do not fit the corpus.
+pub fn run(eval: &Eval, ctx: &StageContext) -> Result<()> {
+    let questions = read_split(ctx.input("corpus"), eval.split)?;
+    let answered: Vec<Row> = rows::read(&ctx.input("answers").join("answers.jsonl"))?;
+    let likelihoods = ctx.input("answers").join("likelihood.jsonl");
+    let likelihoods: Vec<Likelihood> =
+        if likelihoods.exists() { rows::read(&likelihoods)? } else { Vec::new() };
+    let (scores, verdicts) = score(eval, &questions, &answered, &likelihoods)?;
+    write_csv(&ctx.out.join("scores.csv"), &scores)?;
+    write_csv(&ctx.out.join("verdicts.csv"), &verdicts)
+}
+
+fn write_csv<T: Serialize>(path: &Path, rows: &[T]) -> Result<()> {
+    let mut csv = csv::Writer::from_path(path)
+        .with_context(|| format!("could not create {}", path.display()))?;
+    for row in rows {
+        csv.serialize(row).with_context(|| format!("could not write {}", path.display()))?;
+    }
+    csv.flush().with_context(|| format!("could not write {}", path.display()))
+}
+
+/// Scores every benchmark of the table on the same answers.
+///
+/// # Errors
+///
+/// A benchmark that does not exist, and a question without its answer.
+pub fn score(
+    eval: &Eval,
+    questions: &[Question],
+    answered: &[Row],
+    likelihoods: &[Likelihood],
+) -> Result<(Vec<Score>, Vec<QuestionScore>)> {
+    let find = Lookup::new(answered, likelihoods);
+    let (mut scores, mut verdicts) = (Vec::new(), Vec::new());
+    for name in &eval.benchmarks {
+        let benchmark = super::benchmark(name)?;
+        let selected: Vec<&Question> =
+            questions.iter().filter(|question| benchmark.selects(question)).collect();
+        let prompts = benchmark.prompts(&eval.prompts);
+        let mut asked = Vec::new();
+        for &prompt in &prompts {
+            for &percent in benchmark.given_percents() {
+                for &question in &selected {
+                    asked.push(find.asked(question, prompt, percent)?);
+                }
+            }
+        }
+        let counted = benchmark.count(&asked);
+        for &prompt in &prompts {
+            let of_prompt = || {
+                asked.iter().zip(&counted).filter(|(asked, _)| asked.row.answer.prompt == prompt)
+            };
+            for (asked, counted) in of_prompt() {
+                if let Some(score) = counted.score {
+                    verdicts.push(QuestionScore {
+                        benchmark: name.clone(),
+                        question: asked.question.id.clone(),
+                        task: counted.groups.last().cloned().unwrap_or_default(),
+                        image: cluster(asked.question),
+                        prompt,
+                        score,
+                    });
+                }
+            }
+            let mut groups: Vec<(&str, Group)> = Vec::new();
+            for (asked, counted) in of_prompt() {
+                for name in &counted.groups {
+                    let at = groups.iter().position(|(known, _)| known == name);
+                    let at = at.unwrap_or_else(|| {
+                        groups.push((name, Group::default()));
+                        groups.len() - 1
+                    });
+                    groups[at].1.add(cluster(asked.question), &counted.counts);
+                }
+            }
+            for (task, group) in groups {
+                scores.extend(group.scores(benchmark, task, prompt, eval.split));
+            }
+        }
+    }
+    Ok((scores, verdicts))
+}
+
+/// What questions that hang together share: their picture, or nothing.
+fn cluster(question: &Question) -> String {
+    if question.images.is_empty() { question.id.clone() } else { question.images.join(";") }
+}
+
+/// Answers and likelihoods by question.
+struct Lookup<'a> {
+    answers: HashMap<(&'a str, Prompt, u8), &'a Row>,
+    likelihoods: HashMap<(&'a str, u8), &'a Likelihood>,
+}
+
+impl<'a> Lookup<'a> {
+    fn new(answered: &'a [Row], likelihoods: &'a [Likelihood]) -> Self {
+        let key = |row: &'a Row| (row.answer.question.as_str(), row.answer.prompt, row.given_percent);
+        Self {
+            answers: answered.iter().map(|row| (key(row), row)).collect(),
+            likelihoods: likelihoods
+                .iter()
+                .map(|row| ((row.question.as_str(), row.given_percent), row))
+                .collect(),
+        }
+    }
+
+    fn asked(&self, question: &'a Question, prompt: Prompt, percent: u8) -> Result<Asked<'a>> {
+        let answer = |percent: u8| {
+            self.answers.get(&(question.id.as_str(), prompt, percent)).copied().ok_or_else(|| {
+                let (id, prompt) = (&question.id, prompt.name());
+                Error::new(format!("question `{id}` has no `{prompt}` answer at {percent} % given"))
+                    .hint("the answers were made for other benchmarks or another split: run them again")
+            })
+        };
+        Ok(Asked {
+            question,
+            row: answer(percent)?,
+            own: answer(0)?,
+            likelihood: self.likelihoods.get(&(question.id.as_str(), percent)).copied(),
+        })
+    }
+}
+
+/// What a group of questions adds up to, by picture.
+#[derive(Default)]
+struct Group {
+    clusters: BTreeMap<String, Counts>,
+    n: usize,
+}
+
+impl Group {
+    fn add(&mut self, cluster: String, counts: &Counts) {
+        for (sum, count) in self.clusters.entry(cluster).or_default().iter_mut().zip(counts) {
+            *sum += count;
+        }
+        self.n += 1;
+    }
+
+    fn scores(
+        &self,
+        benchmark: &dyn Benchmark,
+        task: &str,
+        prompt: Prompt,
+        split: Split,
+    ) -> Vec<Score> {
+        let clusters: Vec<Counts> = self.clusters.values().copied().collect();
+        let mut sums = Counts::default();
+        for counts in &clusters {
+            for (sum, count) in sums.iter_mut().zip(counts) {
+                *sum += count;
+            }
+        }
+        let row = |metric: &super::Metric| {
+            let value = metric.value.of(&sums)?;
+            let purpose =
+                format!("{}/{task}/{}/{}", benchmark.name(), prompt.name(), metric.name);
+            let interval = self.interval(&clusters, &sums, metric.value, &purpose);
+            Some(Score {
+                benchmark: benchmark.name().to_owned(),
+                task: task.to_owned(),
+                prompt,
+                split,
+                metric: metric.name.to_owned(),
+                value,
+                low: interval.map(|interval| interval.low),
+                high: interval.map(|interval| interval.high),
+                n: self.n,
+            })
+        };
+        benchmark.metrics().iter().filter_map(row).collect()
+    }
+
+    /// Wilson's interval for a share of independent questions, else the bootstrap by picture.
+    fn interval(
+        &self,
+        clusters: &[Counts],
+        sums: &Counts,
+        value: Value,
+        purpose: &str,
+    ) -> Option<Interval> {
+        if let Value::Share(part, whole) = value {
+            if clusters.len() == self.n {
+                return wilson(sums[part], sums[whole]);
+            }
+            // All right or all wrong: resampling sees no spread at all. Each picture is one trial then.
+            if sums[part] == 0.0 || sums[part] == sums[whole] {
+                let trials = clusters.iter().filter(|counts| counts[whole] > 0.0).count() as f64;
+                return wilson(trials * sums[part] / sums[whole], trials);
+            }
+        }
+        bootstrap(clusters, |sums| value.of(sums), random(purpose, 0))
+    }
+}

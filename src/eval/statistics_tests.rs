@@ -1,0 +1,120 @@
+//! Hand-computed cases of [`super`].
+
+use super::*;
+
+fn close(a: f64, b: f64) {
+    assert!((a - b).abs() < 1e-4, "{a} is not {b}");
+}
+
+#[test]
+fn wilson_agrees_with_the_textbook() {
+    // 8 of 10: the published interval is 0.4902 to 0.9433.
+    let interval = wilson(8.0, 10.0).unwrap();
+    close(interval.low, 0.4902);
+    close(interval.high, 0.9433);
+    // None of 20 still leaves room: z² / (n + z²) = 3.8415 / 23.8415.
+    let interval = wilson(0.0, 20.0).unwrap();
+    close(interval.low, 0.0);
+    close(interval.high, 0.1611);
+    assert_eq!(wilson(0.0, 0.0), None);
+}
+
+#[test]
+fn mcnemar_is_the_coin_test() {
+    close(mcnemar(0, 5), 0.0625); // 2 / 2⁵
+    close(mcnemar(2, 8), 0.1094); // 2 · (1 + 10 + 45) / 1024
+    close(mcnemar(5, 5), 1.0);
+    close(mcnemar(0, 0), 1.0);
+}
+
+#[test]
+fn holm_steps_down_and_never_decreases() {
+    // 0.01·4, then 0.02·3 = 0.06, then 0.03·2 = 0.06, then 0.04·1 = 0.04 lifted to 0.06.
+    let adjusted = holm(&[0.04, 0.01, 0.03, 0.02]);
+    for (adjusted, expected) in adjusted.iter().zip([0.06, 0.04, 0.06, 0.06]) {
+        close(*adjusted, expected);
+    }
+    assert!(holm(&[]).is_empty());
+}
+
+#[test]
+fn a_bootstrap_by_picture_is_wider_than_one_by_question() {
+    // 50 pictures with four questions each, all four right or all four wrong.
+    let pictures: Vec<[f64; 2]> =
+        (0..50).map(|index| [if index % 2 == 0 { 4.0 } else { 0.0 }, 4.0]).collect();
+    let share = |sums: &[f64; 2]| Some(sums[0] / sums[1]);
+    let interval = bootstrap(&pictures, share, random("test", 0)).unwrap();
+    // Standard error by picture: √(0.25 / 50) = 0.0707; by question it would be half of that.
+    let half = (interval.high - interval.low) / 2.0;
+    assert!((half - 1.96 * 0.0707).abs() < 0.02, "{half}");
+    assert_eq!(Some(interval), bootstrap(&pictures, share, random("test", 0)));
+    assert_ne!(Some(interval), bootstrap(&pictures, share, random("test", 1)));
+}
+
+#[test]
+fn a_bootstrap_needs_two_pictures() {
+    assert_eq!(bootstrap(&[[1.0]], |sums| Some(sums[0]), random("test", 0)), None);
+}
+
+#[test]
+fn paired_policies_are_compared_question_by_question() {
+    let names: Vec<String> = (0..40).map(|index| format!("{index}.png")).collect();
+    let scores = |right: &dyn Fn(usize) -> bool| -> Vec<Scored<'_>> {
+        let scored = |(index, name): (usize, &'static str)| Scored {
+            cluster: name,
+            score: f64::from(u8::from(right(index))),
+        };
+        names
+            .iter()
+            .enumerate()
+            .map(|(index, name)| scored((index, Box::leak(name.clone().into_boxed_str()))))
+            .collect()
+    };
+    let first = scores(&|index| index < 20);
+    let second = scores(&|index| index < 28 && index != 3);
+    let result = paired(&first, &second, random("test", 0));
+    close(result.difference, 7.0 / 40.0);
+    assert_eq!((result.only_first, result.only_second, result.n), (1, 8, 40));
+    close(result.p, 2.0 * 10.0 / 512.0); // C(9,0) + C(9,1) of 2⁹
+    let interval = result.interval.unwrap();
+    assert!(interval.low > 0.0 && interval.high < 0.35, "{interval:?}");
+}
+
+#[test]
+fn one_seed_gives_the_interval_of_the_questions() {
+    let scores: Vec<Scored<'_>> = ["a", "b", "c", "d"]
+        .into_iter()
+        .zip([1.0, 0.0, 1.0, 1.0])
+        .map(|(cluster, score)| Scored { cluster, score })
+        .collect();
+    let (mean, interval) = over_seeds_and_questions(&[scores]).unwrap();
+    // Sample variance 0.25, standard error 0.25, t with 3 degrees of freedom 3.1824.
+    close(mean, 0.75);
+    close(interval.high - mean, 3.1824 * 0.25);
+}
+
+#[test]
+fn seeds_that_disagree_widen_the_interval() {
+    let names: Vec<String> = (0..100).map(|index| index.to_string()).collect();
+    let seed = |right: usize| -> Vec<Scored<'_>> {
+        names
+            .iter()
+            .enumerate()
+            .map(|(index, cluster)| Scored {
+                cluster,
+                score: f64::from(u8::from((index * 37) % 100 < right)),
+            })
+            .collect()
+    };
+    let (mean, alike) = over_seeds_and_questions(&[seed(50), seed(50), seed(50)]).unwrap();
+    let (_, apart) = over_seeds_and_questions(&[seed(20), seed(50), seed(80)]).unwrap();
+    close(mean, 0.5);
+    assert!(apart.high - apart.low > 2.0 * (alike.high - alike.low), "{alike:?} {apart:?}");
+}
+
+#[test]
+fn the_smallest_difference_shrinks_with_the_root_of_the_questions() {
+    // (1.95996 + 0.84162) · √(0.2 / 4000) = 0.01981.
+    close(smallest_difference(4000, 0.2).unwrap(), 0.01981);
+    assert_eq!(smallest_difference(0, 0.2), None);
+}

@@ -1,0 +1,191 @@
+//! What a set of pairs is made of: stats.csv, rows of task, metric and value.
+//!
+//! | metric | meaning |
+//! |---|---|
+//! | `questions` | questions with sampled answers |
+//! | `with_both` | share of them with a right and a wrong answer |
+//! | `pairs_KIND` | pairs of a kind |
+//! | `chosen_tokens`, `rejected_tokens` | mean lengths |
+//! | `chosen_careful` | share of chosen answers that equal the true rationale |
+//! | `chosen_careful_lines` | the same, with lines in any order |
+//! | `chosen_sloppy`, `rejected_sloppy` | share that equals the sloppy rationale |
+//! | `skipped_REASON` | pairs (or questions) left out |
+
+use super::{Built, Kind, no_pairs};
+use crate::data::record::{Answer, Verdict};
+use crate::error::Context;
+use crate::{Error, Result};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Counts by task; `all` is filled from the tasks.
+#[derive(Clone, Debug, Default)]
+pub struct Stats {
+    /// Questions with sampled answers, by task.
+    questions: BTreeMap<String, f64>,
+    /// Of those, how many have which verdicts among their answers.
+    only_right: usize,
+    only_wrong: usize,
+    only_unparsable: usize,
+    with_both: BTreeMap<String, f64>,
+    skipped: BTreeMap<(String, &'static str), usize>,
+    /// (sum, count) of a mean by task and metric.
+    means: BTreeMap<(String, &'static str), (f64, f64)>,
+    pairs: BTreeMap<(String, &'static str), f64>,
+}
+
+/// The order of mean metrics in the file.
+const MEANS: [&str; 6] = [
+    "chosen_tokens",
+    "rejected_tokens",
+    "chosen_careful",
+    "chosen_careful_lines",
+    "chosen_sloppy",
+    "rejected_sloppy",
+];
+
+impl Stats {
+    /// Notes a question and the verdicts of its answers.
+    pub fn asked(&mut self, task: &str, answers: &[&Answer]) {
+        let has = |verdict| answers.iter().any(|answer| answer.verdict == Some(verdict));
+        let (right, wrong) = (has(Verdict::Right), has(Verdict::Wrong));
+        self.add_question(task, right && wrong);
+        match (right, wrong) {
+            (true, false) => self.only_right += 1,
+            (false, true) => self.only_wrong += 1,
+            (false, false) => self.only_unparsable += 1,
+            (true, true) => {}
+        }
+    }
+
+    fn add_question(&mut self, task: &str, has_both: bool) {
+        for task in ["all", task] {
+            *self.questions.entry(task.to_owned()).or_default() += 1.0;
+            *self.with_both.entry(task.to_owned()).or_default() += f64::from(u8::from(has_both));
+        }
+    }
+
+    /// Notes pairs or questions that were left out.
+    pub fn skipped(&mut self, task: &str, reason: &'static str, count: usize) {
+        if count == 0 {
+            return;
+        }
+        *self.skipped.entry(("all".to_owned(), reason)).or_default() += count;
+        if task != "all" {
+            *self.skipped.entry((task.to_owned(), reason)).or_default() += count;
+        }
+    }
+
+    /// Counts the pairs that are kept.
+    pub fn add_pairs(&mut self, built: &[Built]) {
+        for built in built {
+            for task in ["all", &built.task] {
+                *self.pairs.entry((task.to_owned(), built.kind.name())).or_default() += 1.0;
+            }
+            if let Some((chosen, rejected)) = built.tokens {
+                self.mean(&built.task, "chosen_tokens", chosen as f64);
+                self.mean(&built.task, "rejected_tokens", rejected as f64);
+            }
+            if let Some(truth) = built.truth {
+                self.mean(&built.task, "chosen_careful", flag(truth.is_careful));
+                self.mean(&built.task, "chosen_careful_lines", flag(truth.is_careful_in_any_order));
+                if let Some((chosen, rejected)) = truth.is_sloppy {
+                    self.mean(&built.task, "chosen_sloppy", flag(chosen));
+                    self.mean(&built.task, "rejected_sloppy", flag(rejected));
+                }
+            }
+        }
+    }
+
+    fn mean(&mut self, task: &str, metric: &'static str, value: f64) {
+        for task in ["all", task] {
+            let (sum, count) = self.means.entry((task.to_owned(), metric)).or_default();
+            *sum += value;
+            *count += 1.0;
+        }
+    }
+
+    /// The error of a stage without any pair.
+    pub fn why_none(&self) -> Error {
+        let questions = self.questions.get("all").copied().unwrap_or_default();
+        if questions == 0.0 {
+            return no_pairs(
+                "no question with a known answer has candidates",
+                "give `corpus.train` questions, sample candidates for them, and see that \
+                 `pairs.correctness.exclude` leaves a task",
+            );
+        }
+        let entailed = self.count("entailed");
+        let reason = format!(
+            "of {questions} questions, {} have right answers only, {} wrong ones only, {} none that can \
+             be read, and {entailed} pairs were skipped because the right answer is part of the wrong one",
+            self.only_right, self.only_wrong, self.only_unparsable
+        );
+        let hint = if self.only_wrong + self.only_unparsable > self.only_right {
+            "the model is too weak for its questions: train the base longer, raise \
+             `candidates.per_question`, or set `pairs.correctness.format_negatives = true`"
+        } else {
+            "the answers hardly vary: raise `candidates.temperature` or `candidates.per_question`, \
+             or ask harder questions"
+        };
+        no_pairs(&reason, hint)
+    }
+
+    fn count(&self, reason: &str) -> usize {
+        let all = self.skipped.iter().filter(|((task, known), _)| task == "all" && *known == reason);
+        all.map(|(_, count)| count).sum()
+    }
+
+    /// The rows of stats.csv: `all` first, then tasks by name.
+    pub fn rows(&self) -> Vec<(String, String, f64)> {
+        let mut tasks: Vec<&String> = self
+            .questions
+            .keys()
+            .chain(self.pairs.keys().map(|(task, _)| task))
+            .chain(self.skipped.keys().map(|(task, _)| task))
+            .collect();
+        tasks.sort_by_key(|task| (*task != "all", *task));
+        tasks.dedup();
+        let mut rows = Vec::new();
+        for task in tasks {
+            let mut row = |metric: String, value: f64| rows.push((task.clone(), metric, value));
+            if let Some(&questions) = self.questions.get(task) {
+                row("questions".into(), questions);
+                row("with_both".into(), self.with_both[task] / questions);
+            }
+            for kind in [Kind::Correctness, Kind::Format, Kind::Imported] {
+                if let Some(&pairs) = self.pairs.get(&(task.clone(), kind.name())) {
+                    row(format!("pairs_{}", kind.name()), pairs);
+                }
+            }
+            for metric in MEANS {
+                if let Some((sum, count)) = self.means.get(&(task.clone(), metric)) {
+                    row(metric.into(), sum / count);
+                }
+            }
+            for ((_, reason), &count) in self.skipped.iter().filter(|((of, _), _)| of == task) {
+                row(format!("skipped_{reason}"), count as f64);
+            }
+        }
+        rows
+    }
+
+    /// Writes stats.csv.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let doing = || format!("could not write {}", path.display());
+        let mut csv = csv::Writer::from_path(path).with_context(doing)?;
+        csv.write_record(["task", "metric", "value"]).with_context(doing)?;
+        for (task, metric, value) in self.rows() {
+            csv.write_record([task, metric, value.to_string()]).with_context(doing)?;
+        }
+        csv.flush().with_context(doing)
+    }
+}
+
+fn flag(is_true: bool) -> f64 {
+    f64::from(u8::from(is_true))
+}

@@ -1,0 +1,221 @@
+//! The corpus stage: questions and pictures on disk, generated or taken from files.
+//!
+//! Either way the artifact holds `SPLIT.jsonl` for all four splits (a question
+//! a line; empty where a split is not given) and the pictures below `images/`;
+//! generated ones also `words.txt`, every word that their families use.
+
+use super::{FAMILIES, Family, index};
+use crate::data::image::check;
+use crate::data::questions::{read_questions, write_questions};
+use crate::data::record::Question;
+use crate::data::tokenizer::WORDS;
+use crate::error::{Context, Error, Result};
+use crate::run::stage::StageContext;
+use crate::spec::corpus::{Corpus, Files};
+use crate::spec::eval::Split;
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+/// Pictures between two progress lines.
+const CHUNK: usize = 2000;
+/// Faulty rows that an error names; the rest is counted.
+const NAMED: usize = 5;
+
+/// Writes the corpus artifact.
+///
+/// # Errors
+///
+/// An unknown or repeated family; for files: a bad line, a path that leaves the
+/// root, a missing or damaged picture, each named with its file and line.
+pub fn run(corpus: &Corpus, ctx: &StageContext) -> Result<()> {
+    match &corpus.files {
+        Some(files) => import(corpus, files, ctx),
+        None => generate(corpus, ctx),
+    }
+}
+
+/// How many questions of a split are wanted.
+fn wanted(corpus: &Corpus, split: Split) -> usize {
+    match split {
+        Split::Base => corpus.base,
+        Split::Train => corpus.train,
+        Split::Validation => corpus.validation,
+        Split::Test => corpus.test,
+    }
+}
+
+fn generate(corpus: &Corpus, ctx: &StageContext) -> Result<()> {
+    let families: Vec<&Family> =
+        corpus.tasks.iter().map(|name| Family::named(name)).collect::<Result<_>>()?;
+    if let Some(twice) = (1..families.len())
+        .find(|at| families[..*at].iter().any(|family| family.name == families[*at].name))
+    {
+        return Err(Error::spec(format!("`{}` is listed twice", families[twice].name))
+            .hint("every family of `corpus.tasks` has the same share of the questions"));
+    }
+    if families.is_empty() {
+        let names: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();
+        return Err(Error::spec("`corpus.tasks` names no family")
+            .hint(format!("choose from {}", names.join(", "))));
+    }
+    let total: usize = Split::ALL.iter().map(|split| wanted(corpus, *split)).sum();
+    let mut done = 0;
+    for split in Split::ALL {
+        let folder = format!("images/{}", split.name());
+        let count = wanted(corpus, split);
+        std::fs::create_dir_all(ctx.out.join(&folder))
+            .with_context(|| format!("creating {folder}"))?;
+        let mut questions = Vec::with_capacity(count);
+        for start in (0..count).step_by(CHUNK) {
+            let chunk: Vec<Question> = (start..count.min(start + CHUNK))
+                .into_par_iter()
+                .map(|row| {
+                    // Families take turns, so that any prefix of a split is balanced.
+                    let family = families[row % families.len()];
+                    let position = row / families.len();
+                    let item = family.item(corpus.seed, index(split, position as u64));
+                    let image = format!("{folder}/{row:06}.png");
+                    std::fs::write(ctx.out.join(&image), item.picture.png()?)
+                        .with_context(|| format!("writing {image}"))?;
+                    let id = format!("{}-{}-{position:05}", split.name(), family.name);
+                    Ok(item.record(id, image, family.name))
+                })
+                .collect::<Result<_>>()?;
+            done += chunk.len();
+            ctx.progress.report(done as u64, total as u64, "pictures");
+            questions.extend(chunk);
+        }
+        write_questions(&ctx.out.join(format!("{}.jsonl", split.name())), &questions)?;
+    }
+    let mut words: Vec<String> = super::words(&families).into_iter().collect();
+    words.push(String::new()); // The last line ends too.
+    std::fs::write(ctx.out.join(WORDS), words.join("\n"))
+        .with_context(|| format!("writing {WORDS}"))
+}
+
+fn import(corpus: &Corpus, files: &Files, ctx: &StageContext) -> Result<()> {
+    let root = std::fs::canonicalize(&files.root).map_err(|error| {
+        Error::new(format!("the image root `{}` cannot be opened: {error}", files.root))
+            .hint("`corpus.files.root` is the folder that image paths are relative to")
+    })?;
+    let named = |split| match split {
+        Split::Base => files.base.as_deref(),
+        Split::Train => Some(files.train.as_str()),
+        Split::Validation => files.validation.as_deref(),
+        Split::Test => Some(files.test.as_str()),
+    };
+    let mut copied = BTreeMap::new();
+    for (done, split) in (1..).zip(Split::ALL) {
+        let questions = match named(split) {
+            None => Vec::new(),
+            Some(file) => {
+                let path = beside(&root, file);
+                let all = read_questions(&path)?;
+                let chosen = choose(all, wanted(corpus, split), corpus.seed, split);
+                bring(chosen, &path, &root, &ctx.out, &mut copied)?
+            }
+        };
+        write_questions(&ctx.out.join(format!("{}.jsonl", split.name())), &questions)?;
+        let note = format!("splits, {} pictures", copied.len());
+        ctx.progress.report(done, Split::ALL.len() as u64, note);
+    }
+    Ok(())
+}
+
+/// A question file is looked for as given, then below the root.
+fn beside(root: &Path, file: &str) -> PathBuf {
+    let given = PathBuf::from(file);
+    if given.exists() { given } else { root.join(file) }
+}
+
+/// At most `count` rows with their line numbers, chosen by a keyed hash, in file order.
+fn choose(
+    questions: Vec<Question>,
+    count: usize,
+    seed: u64,
+    split: Split,
+) -> Vec<(usize, Question)> {
+    let mut rows: Vec<(usize, Question)> = questions.into_iter().enumerate().collect();
+    if rows.len() > count {
+        let rank = |row: usize| {
+            let mut key = blake3::Hasher::new();
+            key.update(b"prefab corpus\0").update(split.name().as_bytes());
+            key.update(&seed.to_le_bytes()).update(&(row as u64).to_le_bytes());
+            *key.finalize().as_bytes()
+        };
+        rows.sort_by_cached_key(|(row, _)| rank(*row));
+        rows.truncate(count);
+        rows.sort_unstable_by_key(|(row, _)| *row);
+    }
+    rows
+}
+
+/// Copies the pictures of some questions below `images/` and points the questions there.
+fn bring(
+    rows: Vec<(usize, Question)>,
+    file: &Path,
+    root: &Path,
+    out: &Path,
+    copied: &mut BTreeMap<String, ()>,
+) -> Result<Vec<Question>> {
+    let mut fresh: BTreeMap<String, String> = BTreeMap::new();
+    for (_, question) in &rows {
+        for path in &question.images {
+            if !copied.contains_key(path) && !fresh.contains_key(path) {
+                fresh.insert(path.clone(), question.id.clone());
+            }
+        }
+    }
+    let faults: Vec<String> = fresh
+        .par_iter()
+        .filter_map(|(path, id)| {
+            copy(path, root, out).err().map(|error| format!("question `{id}`: {error}"))
+        })
+        .collect();
+    if !faults.is_empty() {
+        let mut message =
+            format!("{}: {} of {} pictures are faulty", file.display(), faults.len(), fresh.len());
+        for fault in faults.iter().take(NAMED) {
+            message.push_str("\n  ");
+            message.push_str(fault);
+        }
+        return Err(Error::new(message).hint("mend or remove these rows; nothing was kept"));
+    }
+    copied.extend(fresh.into_keys().map(|path| (path, ())));
+    Ok(rows
+        .into_iter()
+        .map(|(_, mut question)| {
+            for path in &mut question.images {
+                *path = format!("images/{path}");
+            }
+            question
+        })
+        .collect())
+}
+
+/// One picture, checked and copied.
+fn copy(path: &str, root: &Path, out: &Path) -> Result<()> {
+    let source = below(root, path)?;
+    check(&source)?;
+    let target = out.join("images").join(path);
+    let folder = target.parent().expect("a picture lies in a folder");
+    std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
+    std::fs::copy(&source, &target).with_context(|| format!("copying {path}"))?;
+    Ok(())
+}
+
+/// A path that stays below the root, links followed.
+fn below(root: &Path, path: &str) -> Result<PathBuf> {
+    let leaves = || {
+        Error::new(format!("image path `{path}` leaves the root `{}`", root.display()))
+            .hint("paths are relative to `corpus.files.root`, without `..`")
+    };
+    let plain = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+    if !Path::new(path).components().all(plain) {
+        return Err(leaves());
+    }
+    let source = std::fs::canonicalize(root.join(path))
+        .with_context(|| format!("picture `{path}` cannot be opened"))?;
+    if source.starts_with(root) { Ok(source) } else { Err(leaves()) }
+}

@@ -1,0 +1,235 @@
+//! Generation against recorded tokens, against itself in other batches, and its draws
+//! against the distributions that they come from.
+
+use prefab::model::{Config, Vlm};
+use prefab::sample::draw::{Draws, choose};
+use prefab::sample::{Generated, Generation, Request, generate};
+use prefab::spec::model::{Dims, Model, Size};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use tch::{Device, Kind, Tensor};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/internvl").join(name)
+}
+
+fn read(path: &Path) -> BTreeMap<String, Tensor> {
+    Tensor::read_safetensors(path).unwrap().into_iter().collect()
+}
+
+fn ids(tensor: &Tensor) -> Vec<i64> {
+    Vec::try_from(tensor).unwrap()
+}
+
+/// Not a token: nothing stops before the length limit.
+const NEVER: i64 = -1;
+
+fn quiet(_: u64, _: u64) {}
+
+#[test]
+fn greedy_tokens_are_as_recorded() {
+    for name in [
+        "orig_internlm2_ln",
+        "orig_qwen2_rms_qknorm_sharded",
+        "orig_llama_bf16_psv1_sel",
+        "hf_qwen2_ln",
+        "hf_llama_rms_qknorm_modulekeys",
+    ] {
+        let model = Vlm::load(&fixture(name).join("model"), Device::Cpu).unwrap();
+        let inputs = read(&fixture(name).join("inputs.safetensors"));
+        let expected = read(&fixture(name).join("expected.safetensors"));
+        let features = tch::no_grad(|| model.image_features(&inputs["pixel_values"]));
+        let mut requests = vec![];
+        let mut wanted = vec![];
+        for (batch, tiles) in
+            [("gen_image", vec![0..2]), ("gen_text", vec![0..0]), ("gen_batch", vec![0..2, 2..3])]
+        {
+            for (row, tiles) in tiles.into_iter().enumerate() {
+                let all = ids(&inputs[&format!("{batch}.input_ids")].get(row as i64));
+                let real = ids(&inputs[&format!("{batch}.attention_mask")].get(row as i64));
+                let prompt =
+                    all.into_iter().zip(real).filter(|(_, real)| *real == 1).map(|(id, _)| id);
+                requests.push(Request {
+                    prompt: prompt.collect(),
+                    tiles,
+                    samples: 1,
+                    ..Request::default()
+                });
+                wanted.push(ids(&expected[&format!("{batch}.tokens")].get(row as i64)));
+            }
+        }
+        for batch in [1, 3, 8] {
+            let settings = Generation::greedy(12, batch, NEVER);
+            let answers = generate(&model, &requests, &features, &settings, &quiet).unwrap();
+            let tokens: Vec<_> = answers.into_iter().map(|answer| answer.tokens).collect();
+            assert_eq!(tokens, wanted, "{name} in batches of {batch}");
+        }
+    }
+}
+
+/// The tiny size with a vocabulary of 40; the image token is 5, the end token 3.
+fn tiny() -> Vlm {
+    let model = Model { size: Size::Tiny, checkpoint: None, dims: Dims::default(), train: vec![] };
+    Vlm::new(Config::of(&model, 40, 5).unwrap(), 7, Device::Cpu)
+}
+
+fn features() -> Tensor {
+    (Tensor::arange(4 * 16 * 384, (Kind::Float, Device::Cpu)) * 0.37).sin().view([4, 16, 384])
+}
+
+fn requests() -> Vec<Request> {
+    (0..9)
+        .map(|index| {
+            let tile = index % 4;
+            let text = (0..3 + index as i64 % 3).map(|at| 8 + (index as i64 * 3 + at) % 30);
+            Request {
+                prompt: [1].into_iter().chain([5; 16]).chain(text).collect(),
+                tiles: tile..tile + 1,
+                samples: 1 + index % 5,
+                stream: 100 + index as u64,
+                prefix: vec![],
+            }
+        })
+        .collect()
+}
+
+fn sampled(batch: usize) -> Generation {
+    Generation { seed: 11, temperature: Some(1.0), ..Generation::greedy(70, batch, 3) }
+}
+
+#[test]
+fn batching_changes_no_answer() {
+    let (model, features, requests) = (tiny(), features(), requests());
+    let one = generate(&model, &requests, &features, &sampled(1), &quiet).unwrap();
+    let count: usize = requests.iter().map(|request| request.samples).sum();
+    assert_eq!(one.len(), count);
+    assert!(one.iter().any(|answer| answer.ended) && one.iter().any(|answer| !answer.ended));
+    assert!(one.iter().all(|answer| answer.ended == (answer.tokens.last() == Some(&3))));
+    assert!(one.iter().all(|answer| answer.ended || answer.tokens.len() == 70));
+    for batch in [4, 7, 64] {
+        let many = generate(&model, &requests, &features, &sampled(batch), &quiet).unwrap();
+        assert_eq!(one, many, "in batches of {batch}");
+    }
+}
+
+#[test]
+fn requests_are_independent_of_each_other() {
+    let (model, features, requests) = (tiny(), features(), requests());
+    let all = generate(&model, &requests, &features, &sampled(16), &quiet).unwrap();
+    let alone = generate(&model, &requests[4..5], &features, &sampled(16), &quiet).unwrap();
+    let same: Vec<Generated> = all
+        .into_iter()
+        .filter(|answer| answer.request == 4)
+        .map(|answer| Generated { request: 0, ..answer })
+        .collect();
+    assert_eq!(alone, same);
+    assert_ne!(alone[0].tokens, alone[1].tokens, "samples differ");
+    let other = Generation { seed: 12, ..sampled(16) };
+    let other = generate(&model, &requests[4..5], &features, &other, &quiet).unwrap();
+    assert_ne!(alone, other, "seeds differ");
+}
+
+#[test]
+fn an_answer_goes_on_from_its_own_beginning_as_before() {
+    let (model, features) = (tiny(), features());
+    for settings in [sampled(8), Generation::greedy(70, 8, 3)] {
+        let request = Request { samples: 1, ..requests()[2].clone() };
+        let whole =
+            generate(&model, std::slice::from_ref(&request), &features, &settings, &quiet).unwrap();
+        let cut = whole[0].tokens.len() / 2;
+        assert!(cut > 0);
+        let begun = Request { prefix: whole[0].tokens[..cut].to_vec(), ..request };
+        let rest = generate(&model, &[begun], &features, &settings, &quiet).unwrap();
+        assert_eq!(rest[0].tokens, whole[0].tokens[cut..]);
+        assert_eq!(rest[0].ended, whole[0].ended);
+    }
+}
+
+#[test]
+fn greedy_tokens_are_the_likeliest_without_a_cache_too() {
+    let (model, features) = (tiny(), features());
+    let request = Request { samples: 2, ..requests()[1].clone() };
+    let settings = Generation::greedy(40, 8, NEVER);
+    let answers =
+        generate(&model, std::slice::from_ref(&request), &features, &settings, &quiet).unwrap();
+    assert_eq!(answers[0].tokens, answers[1].tokens);
+    let sequence = [request.prompt.as_slice(), &answers[0].tokens].concat();
+    let trace = tch::no_grad(|| model.trace(&sequence, request.tiles, &features)).unwrap();
+    let likeliest = ids(&trace.logits.argmax(-1, false));
+    let start = request.prompt.len() - 1;
+    assert_eq!(answers[0].tokens, likeliest[start..start + 40]);
+}
+
+#[test]
+fn draws_are_keyed_by_seed_stream_sample_and_position() {
+    let number = |seed, stream, sample, position| {
+        Draws::new(seed, stream).sample(sample, position).uniform()
+    };
+    let mut row = Draws::new(1, 2).sample(3, 0);
+    let numbers: Vec<f32> = (0..100).map(|_| row.uniform()).collect();
+    for (position, expected) in numbers.iter().enumerate() {
+        assert_eq!(number(1, 2, 3, position), *expected);
+    }
+    for other in [number(2, 2, 3, 0), number(1, 3, 3, 0), number(1, 2, 4, 0), numbers[1]] {
+        assert_ne!(other, numbers[0]);
+    }
+}
+
+#[test]
+fn tokens_are_drawn_with_their_probabilities() {
+    let probabilities = [0.4f32, 0.05, 0.3, 0.25];
+    let shares = |settings: &Generation| -> Vec<f64> {
+        let rows = 20_000;
+        let mut draws = Draws::new(5, 0);
+        let uniforms: Vec<f32> = (0..rows).map(|_| draws.uniform()).collect();
+        let logits = Tensor::from_slice(&probabilities).log().expand([rows, 4], false);
+        let tokens = choose(&logits, &uniforms, settings);
+        let count = |token| tokens.iter().filter(|&&drawn| drawn == token).count();
+        (0..4).map(|token| count(token) as f64 / rows as f64).collect()
+    };
+    let check = |settings: Generation, expected: [f64; 4]| {
+        for (share, expected) in shares(&settings).into_iter().zip(expected) {
+            // Four standard errors; a token that may not be drawn never is.
+            let error = 4.0 * (expected * (1.0 - expected) / 20_000f64).sqrt();
+            assert!((share - expected).abs() <= error, "{share} for {expected} with {settings:?}");
+        }
+    };
+    let plain = sampled(1);
+    check(plain, [0.4, 0.05, 0.3, 0.25]);
+    check(Generation { top_k: 2, ..plain }, [0.4 / 0.7, 0.0, 0.3 / 0.7, 0.0]);
+    check(Generation { top_p: 0.9, ..plain }, [0.4 / 0.95, 0.0, 0.3 / 0.95, 0.25 / 0.95]);
+    check(Generation { top_p: 0.0, ..plain }, [1.0, 0.0, 0.0, 0.0]);
+    let squares = [0.16, 0.0025, 0.09, 0.0625].map(|square| square / 0.315);
+    check(Generation { temperature: Some(0.5), ..plain }, squares);
+    check(Generation { temperature: None, ..plain }, [1.0, 0.0, 0.0, 0.0]);
+}
+
+/// Not a check but a measurement: `cargo nextest run --run-ignored only speed --no-capture`.
+#[test]
+#[ignore = "a measurement"]
+fn speed() {
+    let model = tiny();
+    let requests: Vec<Request> = (0..256)
+        .map(|index| Request {
+            prompt: [1].into_iter().chain([5; 16]).chain((0..23).map(|at| 8 + at)).collect(),
+            tiles: index % 4..index % 4 + 1,
+            samples: 8,
+            stream: index as u64,
+            prefix: vec![],
+        })
+        .collect();
+    // One token in 27 ends an answer, as in the embedded tasks.
+    let settings = Generation { temperature: Some(1.0), ..Generation::greedy(64, 512, 3) };
+    for threads in [1, 2] {
+        tch::set_num_threads(threads);
+        let start = std::time::Instant::now();
+        let answers = generate(&model, &requests, &features(), &settings, &quiet).unwrap();
+        let seconds = start.elapsed().as_secs_f64();
+        let tokens: usize = answers.iter().map(|answer| answer.tokens.len()).sum();
+        println!(
+            "{threads} threads: {:.0} tokens/s, {:.1} tokens an answer",
+            tokens as f64 / seconds,
+            tokens as f64 / answers.len() as f64
+        );
+    }
+}
