@@ -35,7 +35,7 @@ unsafe extern "C" {
         centered: c_int,
         out_bf16: c_int,
     ) -> c_int;
-    pub fn prefab_swiglu(out: Out, gate: In, up: In) -> c_int;
+    pub fn prefab_swiglu(out: Out, gate_up: In) -> c_int;
     pub fn prefab_gelu(out: Out, x: In) -> c_int;
     pub fn prefab_rope(out: Out, x: In, cosine: In, sine: In) -> c_int;
     /// `table` is described at `Layout` in `csrc/attention.cpp`.
