@@ -39,11 +39,10 @@ impl PairRow {
 pub fn read(path: &Path, prompter: &Prompter) -> Result<Vec<PairRow>> {
     let records = pairs::read_pairs(path)?;
     let tokenised = |(index, record): (usize, &Pair)| {
-        let prompt = prompter
-            .encode_prompt_with(&record.question, &vec![1; record.image.0.len()])
-            .map_err(|error: Error| {
-                error.context(format!("`{}` row {}", path.display(), index + 1))
-            })?;
+        let prompt =
+            prompter.encode_prompt_with(&record.question, &vec![1; record.image.0.len()]).map_err(
+                |error: Error| error.context(format!("`{}` row {}", path.display(), index + 1)),
+            )?;
         Ok(PairRow {
             prompt,
             images: record.image.0.clone(),
@@ -96,8 +95,7 @@ pub struct ReferenceTable {
 }
 
 /// The header of reference.csv.
-pub const REFERENCE_COLUMNS: &str =
-    "pair,chosen_logp,rejected_logp,chosen_tokens,rejected_tokens";
+pub const REFERENCE_COLUMNS: &str = "pair,chosen_logp,rejected_logp,chosen_tokens,rejected_tokens";
 
 impl ReferenceTable {
     /// Reads reference.csv and checks it against the pairs it belongs to.
@@ -122,7 +120,8 @@ impl ReferenceTable {
             let [pair, chosen, rejected, chosen_tokens, rejected_tokens] = cells[..] else {
                 return Err(bad(index + 2, "a row has five cells"));
             };
-            let float = |cell: &str| cell.parse::<f32>().map_err(|_| bad(index + 2, "not a number"));
+            let float =
+                |cell: &str| cell.parse::<f32>().map_err(|_| bad(index + 2, "not a number"));
             let count = |cell: &str| cell.parse::<u32>().map_err(|_| bad(index + 2, "not a count"));
             if pair.parse() != Ok(index) {
                 return Err(bad(index + 2, "rows are not in the order of the pairs"));
@@ -182,8 +181,7 @@ mod tests {
 
     #[test]
     fn a_reference_table_gives_the_rows_asked_for() {
-        let table =
-            read(&format!("{REFERENCE_COLUMNS}\n0,-1.5,-2.5,3,4\n1,-3,-4,2,2\n")).unwrap();
+        let table = read(&format!("{REFERENCE_COLUMNS}\n0,-1.5,-2.5,3,4\n1,-3,-4,2,2\n")).unwrap();
         let known = table.known(&[1, 0], Device::Cpu);
         assert_eq!(Vec::<f32>::try_from(known.reference.chosen).unwrap(), [-3.0, -1.5]);
         assert_eq!(Vec::<f32>::try_from(known.rejected_tokens).unwrap(), [2.0, 4.0]);

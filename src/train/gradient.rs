@@ -85,8 +85,8 @@ pub fn backward(
         reorder(&joined, &inverse(&order))
     };
     let leaf = |logps: Tensor| logps.detach().set_requires_grad(true);
-    let logps = known
-        .with(PairLogps { chosen: leaf(gathered.chosen), rejected: leaf(gathered.rejected) });
+    let logps =
+        known.with(PairLogps { chosen: leaf(gathered.chosen), rejected: leaf(gathered.rejected) });
     let terms = loss(&logps);
     terms.loss.backward();
     let coefficient = |logps: &Tensor| {

@@ -84,9 +84,7 @@ impl MovingReference {
         let pairs = live.parameters().into_iter().zip(policy.parameters());
         pairs
             .filter(|(_, (_, policy))| policy.requires_grad())
-            .map(|((name, reference), _)| {
-                (format!("reference.{name}"), reference.shallow_clone())
-            })
+            .map(|((name, reference), _)| (format!("reference.{name}"), reference.shallow_clone()))
             .collect()
     }
 

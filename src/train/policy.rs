@@ -104,8 +104,8 @@ fn wanted(rows: &[PairRow]) -> impl Iterator<Item = &str> {
 /// Whether the reference was computed under the very weights that the policy starts from.
 fn starts_at_reference(ctx: &StageContext) -> Result<bool> {
     let path = ctx.input("reference").join(FINGERPRINT);
-    let recorded = std::fs::read_to_string(&path)
-        .with_context(|| format!("reading `{}`", path.display()))?;
+    let recorded =
+        std::fs::read_to_string(&path).with_context(|| format!("reading `{}`", path.display()))?;
     Ok(recorded.trim() == fingerprint(ctx.input("model"))?)
 }
 
@@ -117,8 +117,10 @@ fn starts_at_reference(ctx: &StageContext) -> Result<bool> {
 /// If the disk refuses.
 pub(super) fn copy_companions(from: &Path, to: &Path) -> Result<()> {
     let doing = || format!("copying tokenizer files of `{}`", from.display());
-    let mut files: Vec<_> =
-        std::fs::read_dir(from).with_context(doing)?.collect::<Result<_, _>>().with_context(doing)?;
+    let mut files: Vec<_> = std::fs::read_dir(from)
+        .with_context(doing)?
+        .collect::<Result<_, _>>()
+        .with_context(doing)?;
     files.sort_by_key(std::fs::DirEntry::file_name);
     for file in files {
         let name = file.file_name();

@@ -177,8 +177,7 @@ mod tests {
             pairs: 32,
             synced: false,
         };
-        let scores =
-            Scores { direct: Some(0.5), cot: None, unparsable: 0.0, questions: 10 };
+        let scores = Scores { direct: Some(0.5), cot: None, unparsable: 0.0, questions: 10 };
         let mut record = Record::default();
         record.push(0, Some(&row), None);
         record.push(1, None, Some(&scores));

@@ -59,8 +59,8 @@ pub fn run(_: &Model, train: &Train, ctx: &StageContext) -> Result<()> {
                 .and_then(|()| fs::rename(&beside, &part))
                 .with_context(|| format!("writing `{}`", part.display()))?;
         }
-        text += &fs::read_to_string(&part)
-            .with_context(|| format!("reading `{}`", part.display()))?;
+        text +=
+            &fs::read_to_string(&part).with_context(|| format!("reading `{}`", part.display()))?;
         ctx.progress.report(end as u64, rows.len() as u64, "pairs");
     }
     let doing = "writing the reference table";

@@ -92,8 +92,7 @@ pub fn teach(
     let mut parameters = model.parameters();
     parameters.extend(names.iter().map(String::as_str).zip(&heads));
 
-    let mut order =
-        Order::new("base vision order", base.seed, questions.len(), base.vision_batch);
+    let mut order = Order::new("base vision order", base.seed, questions.len(), base.vision_batch);
     let lesson = Lesson {
         name: "vision",
         parameters,
@@ -153,7 +152,8 @@ mod tests {
 
     #[test]
     fn labels_count_their_classes_and_may_be_absent() {
-        let questions = [question(vec![vec![0, 3], vec![1, 0]]), question(vec![vec![5, 0], vec![0, 0]])];
+        let questions =
+            [question(vec![vec![0, 3], vec![1, 0]]), question(vec![vec![5, 0], vec![0, 0]])];
         let labels = Labels::of(&questions, 2).unwrap().unwrap();
         assert_eq!(labels.sizes, [6, 2]);
         assert_eq!(labels.classes.size(), [2, 2, 2]);
