@@ -1,5 +1,3 @@
 //! The `prefab` binary: parse, call, print the error, exit code.
 
-fn main() {
-    println!("{}", tch::Tensor::from(1.0));
-}
+fn main() {}

@@ -1,2 +1,4 @@
-//! (see the crate's table)
+//! The command line: one file per verb.
+
 pub mod diff;
+pub mod verify;

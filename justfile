@@ -1,0 +1,67 @@
+# Everything a person does with this repository. `./just` finds or installs `just` itself.
+
+set shell := ["sh", "-euc"]
+
+prefab := "target/debug/prefab"
+runner := if `command -v cargo-nextest || true` == "" { "test" } else { "nextest run" }
+
+# This list
+default:
+    @just --list --unsorted
+
+# Run experiments from nothing to charts (default: the quickstart)
+sweep *SPECS="experiments/quickstart.toml": build
+    {{prefab}} run {{SPECS}}
+
+# What `sweep` would do, and how long it would take
+plan *SPECS="experiments/quickstart.toml": build
+    {{prefab}} plan {{SPECS}}
+
+# The first five minutes: base, SFT, DPO, DPO+, MPO and a small grid
+quickstart: (sweep "experiments/quickstart.toml")
+
+# Any verb: `./just prefab show losses`
+prefab *ARGS: build
+    {{prefab}} {{ARGS}}
+
+# The binary
+build: libtorch
+    cargo build --quiet
+
+# libtorch from PyPI into .libtorch, once; LIBTORCH=DIR links an existing one
+libtorch:
+    kernels/libtorch.sh
+
+# libtorch with its CUDA half, 4.6 GB
+cuda:
+    kernels/libtorch.sh --cuda
+
+# Unit, law, snapshot and golden tests
+test: libtorch
+    OMP_NUM_THREADS=1 cargo {{runner}}
+
+# Kills, faults and whole pipelines: minutes
+test-slow: libtorch
+    OMP_NUM_THREADS=1 cargo {{runner}} {{ if runner == "test" { "-- --ignored" } else { "--run-ignored only" } }}
+
+# Accept new snapshots and the schema; say why in the commit
+bless: build
+    INSTA_UPDATE=always OMP_NUM_THREADS=1 cargo {{runner}} || true
+    {{prefab}} show schema > experiments/spec.schema.json
+
+# What continuous integration runs
+ci: fmt-check lint doc test check-experiments
+
+fmt-check:
+    cargo fmt --all --check
+
+lint: libtorch
+    cargo clippy --quiet --workspace --all-targets -- -D warnings
+
+doc: libtorch
+    RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps
+
+# Every committed spec parses and plans; the schema is fresh
+check-experiments: build
+    {{prefab}} check experiments/*.toml
+    {{prefab}} show schema | diff - experiments/spec.schema.json

@@ -1,0 +1,230 @@
+//! The base stage: the model that everything starts from.
+//!
+//! Three parts, as the released models were made: the vision tower learns to
+//! see ([`super::vision`]); frozen, it encodes every picture once; projector and
+//! decoder learn to answer. Part of the reasoned answers come from a teacher
+//! with systematic slips, so that the base reasons worse than it answers, as the
+//! paper's does, and has something to unlearn.
+
+use super::lesson::{self, Lesson, Taught};
+use super::order::{Order, draw, share_of};
+use super::pictures::Pictures;
+use super::policy::copy_companions;
+use super::vision::{self, Labels};
+use crate::data::questions::read_questions;
+use crate::data::record::Question;
+use crate::data::template::Prompter;
+use crate::data::tokenizer::Tokenizer;
+use crate::model::{Config, Group, Vlm};
+use crate::run::stage::StageContext;
+use crate::spec::base::Base;
+use crate::spec::candidates::Prompt;
+use crate::spec::eval::Split;
+use crate::spec::model::{Model, Module};
+use crate::spec::train::Precision;
+use crate::{Error, Result};
+use std::path::Path;
+use tch::{Kind, Tensor};
+
+/// The chat template of the embedded sizes.
+const TEMPLATE: &str = "plain";
+
+/// Pictures encoded together.
+const ENCODED: usize = 128;
+
+/// Makes the base: teaches an embedded size from the `corpus`, or imports a checkpoint.
+///
+/// # Errors
+///
+/// A corpus without base questions, a picture that cannot be read, what a guard
+/// stops for, or a checkpoint that is not a model.
+pub fn run(base: &Base, model: &Model, ctx: &StageContext) -> Result<()> {
+    if let Some(checkpoint) = &model.checkpoint {
+        return import(Path::new(checkpoint), ctx);
+    }
+    let corpus = ctx.input("corpus");
+    let questions = base_questions(corpus)?;
+    let tokenizer = build_tokenizer(corpus)?;
+    let config = Config::of(model, tokenizer.vocabulary(), tokenizer.image_context())?;
+    let vlm = Vlm::new(config, base.seed, ctx.device);
+    let prompter = Prompter::new(&tokenizer, &vlm.config.template, vlm.config.image_tokens)?;
+    let texts = Texts::of(base, &questions, &prompter)?;
+
+    let wanted: Vec<&str> =
+        questions.iter().flat_map(|question| &question.images).map(String::as_str).collect();
+    let labels = Labels::of(&questions, vlm.config.image_tokens)?;
+    let mut rows = String::new();
+    let pictures = if let Some(labels) = labels.filter(|_| base.vision_steps > 0) {
+        let pictures = Pictures::open(ctx, "base", true, wanted.iter().copied())?;
+        rows += &vision::teach(base, &vlm, &questions, &labels, &pictures, ctx)?;
+        vlm.set_trainable(&[Module::Projector, Module::Language]);
+        encode(&vlm, &wanted, ctx)?
+    } else {
+        tracing::warn!(
+            "the corpus has no cell labels: the vision tower is trained from answers alone, \
+             with everything else"
+        );
+        vlm.set_trainable(&[Module::Vision, Module::Projector, Module::Language]);
+        Pictures::open(ctx, "base", true, wanted.iter().copied())?
+    };
+    rows += &teach_language(base, &vlm, &questions, &texts, &pictures, ctx)?;
+
+    lesson::write(&ctx.out.join("base_steps.csv"), &rows)?;
+    vlm.save(&ctx.out)?;
+    tokenizer.save(&ctx.out)
+}
+
+/// A checkpoint's folder, read as a check and written as an artifact.
+fn import(checkpoint: &Path, ctx: &StageContext) -> Result<()> {
+    let doing = |error: Error| error.context(format!("importing `{}`", checkpoint.display()));
+    let vlm = Vlm::load(checkpoint, ctx.device).map_err(doing)?;
+    Tokenizer::load(checkpoint).map_err(doing)?;
+    vlm.save(&ctx.out)?;
+    copy_companions(checkpoint, &ctx.out)?;
+    lesson::write(&ctx.out.join("base_steps.csv"), "")
+}
+
+/// The base split, or the training split where a corpus from files has none.
+fn base_questions(corpus: &Path) -> Result<Vec<Question>> {
+    let own = corpus.join("base.jsonl");
+    let path = if own.exists() { own } else { corpus.join("train.jsonl") };
+    let questions: Vec<Question> =
+        read_questions(&path)?.into_iter().filter(|question| question.answer.is_some()).collect();
+    if questions.is_empty() {
+        return Err(Error::new(format!("`{}` has no question with an answer", path.display()))
+            .hint("set `corpus.base` above 0, or give `model.checkpoint`"));
+    }
+    Ok(questions)
+}
+
+/// A tokenizer of every word that any split may need.
+fn build_tokenizer(corpus: &Path) -> Result<Tokenizer> {
+    let mut texts: Vec<String> =
+        Prompter::instructions(TEMPLATE)?.iter().map(|text| format!("\n{text}")).collect();
+    for split in Split::ALL {
+        let path = corpus.join(format!("{}.jsonl", split.name()));
+        if !path.exists() {
+            continue;
+        }
+        for question in read_questions(&path)? {
+            texts.push(question.question);
+            texts.extend(question.answer);
+            texts.extend(question.aliases);
+            texts.extend(question.choices);
+            if let Some(generated) = question.generated {
+                texts.push(generated.rationale);
+                texts.extend(generated.sloppy);
+            }
+        }
+    }
+    Ok(Tokenizer::build(texts.iter().map(String::as_str)))
+}
+
+/// One way to ask and answer a question, in tokens.
+#[derive(Debug)]
+struct Text {
+    prompt: Vec<i64>,
+    /// The prompt with its pictures left out.
+    blind: Vec<i64>,
+    answer: Vec<i64>,
+}
+
+/// Every question, asked directly and, where it has a rationale, for steps.
+#[derive(Debug)]
+struct Texts {
+    direct: Vec<Text>,
+    reasoned: Vec<Option<Text>>,
+}
+
+impl Texts {
+    fn of(base: &Base, questions: &[Question], prompter: &Prompter) -> Result<Self> {
+        let text = |question: &Question, prompt: Prompt, answer: &str| -> Result<Text> {
+            let images = question.images.len();
+            let asked = prompter.question_text_with(&question.question, images, prompt);
+            Ok(Text {
+                prompt: prompter.encode_prompt_with(&asked, &vec![1; images])?,
+                blind: prompter.encode_prompt(&asked, 0)?,
+                answer: prompter.encode_answer(answer),
+            })
+        };
+        let (mut direct, mut reasoned) = (Vec::new(), Vec::new());
+        for question in questions {
+            let answer = question.answer.as_deref().expect("questions without answer are left out");
+            direct.push(text(question, Prompt::Direct, answer)?);
+            let rationale = rationale(base, question);
+            let each = rationale.map(|rationale| text(question, Prompt::Cot, rationale));
+            reasoned.push(each.transpose()?);
+        }
+        Ok(Self { direct, reasoned })
+    }
+
+    /// What question `row` is taught at that position of the lesson.
+    fn at(&self, base: &Base, row: usize, position: u64) -> &Text {
+        let reasons = draw("base form", base.seed, position) < base.reasoned.get();
+        self.reasoned[row].as_ref().filter(|_| reasons).unwrap_or(&self.direct[row])
+    }
+}
+
+/// The rationale of a question's teacher, who stays the same for ever: slips
+/// that came and went would average out.
+fn rationale<'a>(base: &Base, question: &'a Question) -> Option<&'a str> {
+    let generated = question.generated.as_ref()?;
+    let slips = share_of("base teacher", base.seed, &question.id) < base.sloppy.get();
+    let sloppy = generated.sloppy.as_deref().filter(|_| slips);
+    Some(sloppy.unwrap_or(&generated.rationale))
+}
+
+/// Every picture once through the frozen tower.
+fn encode(vlm: &Vlm, paths: &[&str], ctx: &StageContext) -> Result<Pictures> {
+    let _no_grad = tch::no_grad_guard();
+    let mut unique: Vec<String> = paths.iter().map(ToString::to_string).collect();
+    unique.sort();
+    unique.dedup();
+    let files = Pictures::open(ctx, "base", false, unique.iter().map(String::as_str))?;
+    let mut features = Vec::new();
+    for (index, chunk) in unique.chunks(ENCODED).enumerate() {
+        let paths: Vec<&str> = chunk.iter().map(String::as_str).collect();
+        features.push(files.features(vlm, &paths)?);
+        let done = (index * ENCODED + chunk.len()) as u64;
+        ctx.progress.report(done, unique.len() as u64, "pictures encoded");
+    }
+    Ok(Pictures::in_memory(Tensor::cat(&features, 0), &unique, ctx.device))
+}
+
+/// Projector and decoder learn to answer; one cosine.
+fn teach_language(
+    base: &Base,
+    vlm: &Vlm,
+    questions: &[Question],
+    texts: &Texts,
+    pictures: &Pictures,
+    ctx: &StageContext,
+) -> Result<String> {
+    let mut order = Order::new("base language order", base.seed, questions.len(), base.batch);
+    let lesson = Lesson {
+        name: "language",
+        parameters: vlm.parameters(),
+        steps: base.steps,
+        learning_rate: base.learning_rate.get(),
+        ctx,
+    };
+    lesson.teach(|step| {
+        let rows = order.rows_of(step);
+        let (mut groups, mut paths) = (Vec::new(), Vec::new());
+        for (index, &row) in rows.iter().enumerate() {
+            let position = (step * rows.len() + index) as u64;
+            let text = texts.at(base, row, position);
+            let first = paths.len();
+            let is_blind = draw("base image", base.seed, position) < base.image_dropout.get();
+            let prompt = if is_blind { &text.blind } else { &text.prompt };
+            if !is_blind {
+                paths.extend(questions[row].images.iter().map(String::as_str));
+            }
+            groups.push(Group { prompt, tiles: first..paths.len(), answers: vec![&text.answer] });
+        }
+        let features = pictures.features(vlm, &paths)?; // [shown tiles, tokens, 4·vision_width]
+        let logps = vlm.answer_logps(&groups, &features, Precision::Fp32)?;
+        let tokens = logps.counts.iter().sum::<usize>() as f64;
+        Ok(Taught { loss: -logps.sums.sum(Kind::Float) / tokens, accuracy: Vec::new() })
+    })
+}

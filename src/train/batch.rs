@@ -1,0 +1,204 @@
+//! Preference pairs as the model takes them: token ids once up front, pictures
+//! by row of a features tensor, both answers behind one prompt.
+
+use super::gradient::{Known, PairLogps};
+use super::pictures::Pictures;
+use crate::data::template::Prompter;
+use crate::data::{pairs, record::Pair};
+use crate::model::{Group, Vlm};
+use crate::spec::train::Precision;
+use crate::{Error, Result};
+use std::path::Path;
+use tch::{Device, Tensor};
+
+/// A preference pair, tokenised.
+#[derive(Clone, Debug)]
+pub struct PairRow {
+    /// Prompt ids, picture tokens expanded.
+    pub prompt: Vec<i64>,
+    /// Picture paths, one tile each.
+    pub images: Vec<String>,
+    /// Chosen answer ids, end token included.
+    pub chosen: Vec<i64>,
+    /// Rejected answer ids, end token included.
+    pub rejected: Vec<i64>,
+}
+
+impl PairRow {
+    /// Tokens that a forward pass over the pair sees: the prompt once, both answers.
+    pub fn tokens(&self) -> usize {
+        self.prompt.len() + self.chosen.len() + self.rejected.len()
+    }
+}
+
+/// Reads `pairs.jsonl` and tokenises every row.
+///
+/// # Errors
+///
+/// If the file cannot be read, or a question does not fit its pictures.
+pub fn read(path: &Path, prompter: &Prompter) -> Result<Vec<PairRow>> {
+    let records = pairs::read_pairs(path)?;
+    let tokenised = |(index, record): (usize, &Pair)| {
+        let prompt =
+            prompter.encode_prompt_with(&record.question, &vec![1; record.image.0.len()]).map_err(
+                |error: Error| error.context(format!("`{}` row {}", path.display(), index + 1)),
+            )?;
+        Ok(PairRow {
+            prompt,
+            images: record.image.0.clone(),
+            chosen: prompter.encode_answer(&record.chosen),
+            rejected: prompter.encode_answer(&record.rejected),
+        })
+    };
+    records.iter().enumerate().map(tokenised).collect()
+}
+
+/// Log-probabilities of both answers of some pairs, each prompt computed once.
+///
+/// # Shapes
+///
+/// `[pairs]` each, in the order of `rows`; they carry a gradient where grad mode is on.
+///
+/// # Errors
+///
+/// If a picture cannot be read.
+pub fn logps(
+    model: &Vlm,
+    rows: &[&PairRow],
+    pictures: &Pictures,
+    precision: Precision,
+) -> Result<PairLogps> {
+    let images: Vec<&str> =
+        rows.iter().flat_map(|row| row.images.iter().map(String::as_str)).collect();
+    let features = pictures.features(model, &images)?; // [tiles, tokens, 4·vision_width]
+    let mut first_tile = 0;
+    let groups: Vec<Group<'_>> = rows
+        .iter()
+        .map(|row| {
+            let tiles = first_tile..first_tile + row.images.len();
+            first_tile = tiles.end;
+            Group { prompt: &row.prompt, tiles, answers: vec![&row.chosen, &row.rejected] }
+        })
+        .collect();
+    let sums = model.answer_logps(&groups, &features, precision)?.sums; // [2·pairs]
+    let by_pair = sums.view([-1, 2]); // [pairs, answer]
+    Ok(PairLogps { chosen: by_pair.select(1, 0), rejected: by_pair.select(1, 1) })
+}
+
+/// The cached reference of every pair: reference.csv.
+#[derive(Clone, Debug, Default)]
+pub struct ReferenceTable {
+    /// Summed log-probabilities of chosen and rejected answers, nats.
+    pub logps: Vec<[f32; 2]>,
+    /// Their token counts.
+    pub tokens: Vec<[u32; 2]>,
+}
+
+/// The header of reference.csv.
+pub const REFERENCE_COLUMNS: &str = "pair,chosen_logp,rejected_logp,chosen_tokens,rejected_tokens";
+
+impl ReferenceTable {
+    /// Reads reference.csv and checks it against the pairs it belongs to.
+    ///
+    /// # Errors
+    ///
+    /// If the file is damaged, or its rows or token counts are not those of the pairs.
+    pub fn read(path: &Path, rows: &[PairRow]) -> Result<Self> {
+        let bad = |line: usize, what: &str| {
+            Error::new(format!("`{}` line {line}: {what}", path.display()))
+                .hint("remove the reference artifact; the next run computes it again")
+        };
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Error::new(format!("reading `{}`: {error}", path.display())))?;
+        let mut lines = text.lines();
+        if lines.next() != Some(REFERENCE_COLUMNS) {
+            return Err(bad(1, "the header is not a reference table's"));
+        }
+        let mut table = Self::default();
+        for (index, line) in lines.enumerate() {
+            let cells: Vec<&str> = line.split(',').collect();
+            let [pair, chosen, rejected, chosen_tokens, rejected_tokens] = cells[..] else {
+                return Err(bad(index + 2, "a row has five cells"));
+            };
+            let float =
+                |cell: &str| cell.parse::<f32>().map_err(|_| bad(index + 2, "not a number"));
+            let count = |cell: &str| cell.parse::<u32>().map_err(|_| bad(index + 2, "not a count"));
+            if pair.parse() != Ok(index) {
+                return Err(bad(index + 2, "rows are not in the order of the pairs"));
+            }
+            table.logps.push([float(chosen)?, float(rejected)?]);
+            table.tokens.push([count(chosen_tokens)?, count(rejected_tokens)?]);
+        }
+        if table.logps.len() != rows.len() {
+            let (found, wanted) = (table.logps.len(), rows.len());
+            return Err(bad(found + 1, &format!("{found} rows for {wanted} pairs")));
+        }
+        for (index, (row, tokens)) in rows.iter().zip(&table.tokens).enumerate() {
+            if *tokens != [row.chosen.len() as u32, row.rejected.len() as u32] {
+                return Err(bad(index + 2, "token counts differ from the pair's"));
+            }
+        }
+        Ok(table)
+    }
+
+    /// What is known of the pairs at `rows` before the policy sees them.
+    pub fn known(&self, rows: &[usize], device: Device) -> Known {
+        let column = |value: &dyn Fn(usize) -> f32| {
+            let values: Vec<f32> = rows.iter().map(|&row| value(row)).collect();
+            Tensor::from_slice(&values).to_device(device)
+        };
+        Known {
+            reference: PairLogps {
+                chosen: column(&|row| self.logps[row][0]),
+                rejected: column(&|row| self.logps[row][1]),
+            },
+            chosen_tokens: column(&|row| self.tokens[row][0] as f32),
+            rejected_tokens: column(&|row| self.tokens[row][1] as f32),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows() -> Vec<PairRow> {
+        let row = |chosen: usize, rejected: usize| PairRow {
+            prompt: vec![1; 5],
+            images: vec![],
+            chosen: vec![2; chosen],
+            rejected: vec![2; rejected],
+        };
+        vec![row(3, 4), row(2, 2)]
+    }
+
+    fn read(text: &str) -> Result<ReferenceTable> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("reference.csv");
+        std::fs::write(&path, text).unwrap();
+        ReferenceTable::read(&path, &rows())
+    }
+
+    #[test]
+    fn a_reference_table_gives_the_rows_asked_for() {
+        let table = read(&format!("{REFERENCE_COLUMNS}\n0,-1.5,-2.5,3,4\n1,-3,-4,2,2\n")).unwrap();
+        let known = table.known(&[1, 0], Device::Cpu);
+        assert_eq!(Vec::<f32>::try_from(known.reference.chosen).unwrap(), [-3.0, -1.5]);
+        assert_eq!(Vec::<f32>::try_from(known.rejected_tokens).unwrap(), [2.0, 4.0]);
+    }
+
+    #[track_caller]
+    fn assert_refused(text: &str, part: &str) {
+        let error = read(text).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    }
+
+    #[test]
+    fn a_table_that_is_not_the_pairs_own_is_refused_with_its_line() {
+        assert_refused("nonsense\n", "line 1");
+        assert_refused(&format!("{REFERENCE_COLUMNS}\n0,-1,-2,3,4\n"), "1 rows for 2 pairs");
+        assert_refused(&format!("{REFERENCE_COLUMNS}\n0,-1,-2,3,4\n1,-3,-4,2,9\n"), "line 3");
+        assert_refused(&format!("{REFERENCE_COLUMNS}\n1,-1,-2,3,4\n0,-3,-4,2,2\n"), "order");
+        assert_refused(&format!("{REFERENCE_COLUMNS}\n0,x,-2,3,4\n"), "not a number");
+    }
+}

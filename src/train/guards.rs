@@ -1,0 +1,242 @@
+//! What stops a run, or warns, before it wastes the night: each guard is one
+//! function that says what it saw, where, and the way out.
+
+use super::batch::PairRow;
+use crate::spec::train::Precision;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+/// Largest difference between policy and cached reference at step 0, nats a token.
+///
+/// fp32 differs by summation order alone. bf16 keeps 8 bits of every
+/// activation, and another batch rounds otherwise.
+pub fn step_zero_limit(precision: Precision) -> f64 {
+    match precision {
+        Precision::Fp32 => 1e-3,
+        Precision::Bf16 => 2e-2,
+    }
+}
+
+/// Refuses pairs that no loss is defined on, naming the first row.
+///
+/// # Errors
+///
+/// If there are no pairs, an answer holds no token but its end, or a token is
+/// outside the model's vocabulary.
+pub fn rows(rows: &[PairRow], vocabulary: i64) -> Result<()> {
+    if rows.is_empty() {
+        return Err(Error::new("there are no pairs to train on")
+            .hint("look at stats.csv of the pairs stage: too few questions have both a right and a wrong answer"));
+    }
+    for (index, row) in rows.iter().enumerate() {
+        for (side, answer) in [("chosen", &row.chosen), ("rejected", &row.rejected)] {
+            if answer.len() < 2 {
+                return Err(Error::new(format!(
+                    "pairs.jsonl row {}: the {side} answer is empty: no token would be trained",
+                    index + 1
+                ))
+                .hint("drop the row, or give the answer some text"));
+            }
+        }
+        let tokens = row.prompt.iter().chain(&row.chosen).chain(&row.rejected);
+        if let Some(token) = tokens.into_iter().find(|&&token| !(0..vocabulary).contains(&token)) {
+            return Err(Error::new(format!(
+                "pairs.jsonl row {}: token {token} is outside the model's vocabulary of {vocabulary}",
+                index + 1
+            ))
+            .hint("the tokenizer.json beside the weights must be the model's own"));
+        }
+    }
+    Ok(())
+}
+
+/// Compares the policy with the cached reference before the first step of a fresh run.
+///
+/// # Errors
+///
+/// If any answer's mean log-probability differs by more than `limit` nats a token.
+pub fn step_zero(policy: &Tensor, reference: &Tensor, tokens: &Tensor, limit: f64) -> Result<()> {
+    let gap = (policy - reference).abs() / tokens;
+    let worst = gap.max().double_value(&[]);
+    if worst.is_finite() && worst <= limit {
+        return Ok(());
+    }
+    let row = gap.argmax(0, false).int64_value(&[]);
+    Err(Error::new(format!(
+        "step 0: policy and cached reference differ by {worst:.2e} nats a token (limit {limit:.0e}), \
+         first at pair {row} of the step"
+    ))
+    .hint("the policy must start from the model that the reference was computed under, at the same precision: remove the stale reference artifact"))
+}
+
+/// Checks the loss of identical policy and reference against its closed form.
+///
+/// # Errors
+///
+/// If they differ by more than a thousandth of the value.
+pub fn closed_form(found: f64, expected: f64, tolerance: f64) -> Result<()> {
+    if (found - expected).abs() <= tolerance * expected.abs().max(1.0) {
+        return Ok(());
+    }
+    Err(Error::new(format!(
+        "step 0: the loss is {found} where policy and reference agree, its formula says {expected}"
+    ))
+    .hint("this is a bug in the loss: `prefab verify losses` finds it"))
+}
+
+/// Stops at the first number that is not finite.
+///
+/// # Errors
+///
+/// Naming the step and the term.
+pub fn finite(step: usize, term: &str, value: f64) -> Result<()> {
+    if value.is_finite() {
+        return Ok(());
+    }
+    Err(Error::new(format!("step {step}: {term} is {value}")).hint(
+        "lower `train.learning_rate` or `train.max_grad_norm`; the last checkpoint is before this step",
+    ))
+}
+
+/// Norms of the trained matrices at the start, and how far they may fall.
+#[derive(Debug)]
+pub struct Norms {
+    start: Vec<(String, Tensor, f64)>,
+}
+
+impl Norms {
+    /// Share of its first norm below which a matrix has collapsed.
+    const COLLAPSED: f64 = 0.01;
+
+    /// Measures the trained matrices.
+    pub fn of(parameters: &[(&str, &Tensor)]) -> Self {
+        let start = parameters
+            .iter()
+            .filter(|(_, parameter)| parameter.requires_grad() && parameter.dim() > 1)
+            .map(|(name, parameter)| {
+                ((*name).to_owned(), parameter.shallow_clone(), norm(parameter))
+            })
+            .filter(|(_, _, norm)| *norm > 0.0)
+            .collect();
+        Self { start }
+    }
+
+    /// Stops where weights go to zero.
+    ///
+    /// # Errors
+    ///
+    /// Naming the step and the tensor.
+    pub fn check(&self, step: usize) -> Result<()> {
+        for (name, parameter, start) in &self.start {
+            let now = norm(parameter);
+            if now.is_nan() || now < Self::COLLAPSED * start {
+                return Err(Error::new(format!(
+                    "step {step}: the weights of `{name}` collapse: norm {now:.3e}, at the start {start:.3e}"
+                ))
+                .hint("lower `train.weight_decay` or `train.learning_rate`"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn norm(tensor: &Tensor) -> f64 {
+    let _no_grad = tch::no_grad_guard();
+    tensor.square().sum(Kind::Double).sqrt().double_value(&[])
+}
+
+/// Warns once when the chosen answers become less likely than under the reference.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub struct ChosenWatch {
+    /// Exponential mean of the chosen log-ratio, nats an answer.
+    mean: f64,
+    warned: bool,
+}
+
+impl ChosenWatch {
+    /// Chosen answers this much less likely than under the reference, nats an answer.
+    const FALLEN: f64 = -2.0;
+
+    /// Takes a step's mean log-ratio of the chosen answers; true when it is time to warn.
+    pub fn observe(&mut self, chosen_ratio: f64) -> bool {
+        self.mean = 0.9 * self.mean + 0.1 * chosen_ratio;
+        let warn = !self.warned && self.mean < Self::FALLEN;
+        self.warned |= warn;
+        warn
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Device;
+
+    fn row(chosen: &[i64], rejected: &[i64]) -> PairRow {
+        PairRow {
+            prompt: vec![1, 2],
+            images: vec![],
+            chosen: chosen.to_vec(),
+            rejected: rejected.to_vec(),
+        }
+    }
+
+    #[test]
+    fn an_empty_answer_and_a_foreign_token_are_named_by_row() {
+        let good = row(&[3, 0], &[4, 0]);
+        assert!(rows(std::slice::from_ref(&good), 5).is_ok());
+        let error = rows(&[good.clone(), row(&[3, 0], &[0])], 5).unwrap_err().to_string();
+        assert!(error.contains("row 2") && error.contains("rejected"), "{error}");
+        let error = rows(&[good, row(&[9, 0], &[3, 0])], 5).unwrap_err().to_string();
+        assert!(error.contains("row 2") && error.contains("token 9"), "{error}");
+        assert!(rows(&[], 5).unwrap_err().hint_text().is_some());
+    }
+
+    #[test]
+    fn step_zero_allows_rounding_and_stops_a_stale_reference() {
+        let reference = Tensor::from_slice(&[-20.0f32, -30.0]);
+        let tokens = Tensor::from_slice(&[10.0f32, 10.0]);
+        let near = &reference + 5e-3;
+        assert!(step_zero(&near, &reference, &tokens, 1e-3).is_ok());
+        let far = &reference + Tensor::from_slice(&[0.0f32, 0.5]);
+        let error = step_zero(&far, &reference, &tokens, 1e-3).unwrap_err().to_string();
+        assert!(error.contains("pair 1"), "{error}");
+        let nan = &reference * f64::NAN;
+        assert!(step_zero(&nan, &reference, &tokens, 1e-3).is_err());
+    }
+
+    #[test]
+    fn closed_forms_are_compared_relatively() {
+        assert!(closed_form(25.01, 25.0, 1e-3).is_ok());
+        assert!(closed_form(0.7, 0.693, 1e-3).is_err());
+    }
+
+    #[test]
+    fn not_finite_names_step_and_term() {
+        assert!(finite(3, "loss", 1.0).is_ok());
+        let error = finite(3, "loss/quality", f64::NAN).unwrap_err().to_string();
+        assert_eq!(error, "step 3: loss/quality is NaN");
+    }
+
+    #[test]
+    fn a_collapsed_matrix_stops_and_a_vector_may_be_zero() {
+        let mut matrix = Tensor::ones([2, 2], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+        let vector = Tensor::zeros([2], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+        let norms = Norms::of(&[("matrix", &matrix), ("vector", &vector)]);
+        assert!(norms.check(1).is_ok());
+        {
+            let _no_grad = tch::no_grad_guard();
+            let _ = matrix.g_mul_scalar_(1e-3);
+        }
+        assert!(norms.check(2).unwrap_err().to_string().contains("`matrix`"));
+    }
+
+    #[test]
+    fn a_falling_chosen_likelihood_warns_once() {
+        let mut watch = ChosenWatch::default();
+        let warnings = (0..100).filter(|_| watch.observe(-5.0)).count();
+        assert_eq!(warnings, 1);
+        let mut calm = ChosenWatch::default();
+        assert!((0..100).all(|_| !calm.observe(-0.5)));
+    }
+}

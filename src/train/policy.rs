@@ -1,0 +1,138 @@
+//! The policy stage: from a starting model, pairs and their cached reference to
+//! trained weights and steps.csv.
+
+use super::batch::{self, PairRow, ReferenceTable};
+use super::checkpoint::Checkpoints;
+use super::guards;
+use super::moving::MovingReference;
+use super::optimizer::{AdamW, Settings};
+use super::order::Order;
+use super::pictures::Pictures;
+use super::reference::{FINGERPRINT, fingerprint};
+use super::step::{self, Run};
+use super::validation::Validation;
+use crate::data::template::Prompter;
+use crate::data::tokenizer::Tokenizer;
+use crate::error::Context;
+use crate::loss::Mix;
+use crate::model::Vlm;
+use crate::run::stage::StageContext;
+use crate::spec::eval::Eval;
+use crate::spec::loss::Loss;
+use crate::spec::model::{Model, Module};
+use crate::spec::train::Train;
+use crate::{Error, Result};
+use std::path::Path;
+
+/// Trains a policy: reads `model`, `corpus`, `pairs`, `reference` and `features`,
+/// writes a Hub-style directory and steps.csv.
+///
+/// A killed run goes on from its last checkpoint in the work folder, to the
+/// same bytes on one device.
+///
+/// # Errors
+///
+/// What a guard stops for, a damaged input, or what the disk says.
+pub fn run(
+    loss: &Loss,
+    train: &Train,
+    model: &Model,
+    eval: &Eval,
+    ctx: &StageContext,
+) -> Result<()> {
+    let start = ctx.input("model");
+    let tokenizer = Tokenizer::load(start)?;
+    let policy = Vlm::load(start, ctx.device)?;
+    policy.set_trainable(&model.train);
+    let prompter = Prompter::new(&tokenizer, &policy.config.template, policy.config.image_tokens)?;
+
+    let rows = batch::read(&ctx.input("pairs").join("pairs.jsonl"), &prompter)?;
+    guards::rows(&rows, policy.config.language.vocabulary as i64)?;
+    let table = ReferenceTable::read(&ctx.input("reference").join("reference.csv"), &rows)?;
+    let trains_vision = model.train.contains(&Module::Vision);
+    let pictures = Pictures::open(ctx, "train", trains_vision, wanted(&rows))?;
+    let validation = Validation::open(eval, trains_vision, &policy, &tokenizer, ctx)?;
+    step::check_keep(train, validation.is_some())?;
+
+    let mix = Mix::new(loss)?;
+    let starts_at_reference = starts_at_reference(ctx)?;
+    let order = Order::new("policy order", train.seed, rows.len(), train.pairs_per_step);
+    let steps = order.steps(train.epochs.get());
+    let moving = match mix.sync {
+        Some(_) if !starts_at_reference => {
+            return Err(Error::new("tr_dpo moves the model that the reference was computed under, and that is not the start")
+                .hint("let the reference be the model of the same round"));
+        }
+        Some(sync) if sync.every > steps => {
+            return Err(Error::spec(format!(
+                "`loss.tr_dpo.every` is {}, the run has {steps} steps: the reference would never move",
+                sync.every
+            ))
+            .hint("lower `loss.tr_dpo.every`, or train longer"));
+        }
+        sync => sync.map(|sync| MovingReference::new(sync, start.to_owned(), ctx.device)),
+    };
+    tracing::info!("{}: {} pairs, {steps} steps", mix.describe(), rows.len());
+
+    let record = Run {
+        mix,
+        train,
+        model: &policy,
+        rows: &rows,
+        table,
+        pictures,
+        moving,
+        order,
+        steps,
+        optimizer: AdamW::new(&policy.parameters(), Settings::of(train)),
+        validation,
+        checkpoints: Checkpoints::new(&ctx.work, "policy"),
+        progress: &ctx.progress,
+        starts_at_reference,
+    }
+    .run()?;
+
+    record.write(&ctx.out.join("steps.csv"))?;
+    policy.save(&ctx.out)?;
+    copy_companions(start, &ctx.out)
+}
+
+fn wanted(rows: &[PairRow]) -> impl Iterator<Item = &str> {
+    rows.iter().flat_map(|row| row.images.iter().map(String::as_str))
+}
+
+/// Whether the reference was computed under the very weights that the policy starts from.
+fn starts_at_reference(ctx: &StageContext) -> Result<bool> {
+    let path = ctx.input("reference").join(FINGERPRINT);
+    let recorded =
+        std::fs::read_to_string(&path).with_context(|| format!("reading `{}`", path.display()))?;
+    Ok(recorded.trim() == fingerprint(ctx.input("model"))?)
+}
+
+/// Copies what belongs to a model beside its weights and config: tokenizer,
+/// templates, licence.
+///
+/// # Errors
+///
+/// If the disk refuses.
+pub(super) fn copy_companions(from: &Path, to: &Path) -> Result<()> {
+    let doing = || format!("copying tokenizer files of `{}`", from.display());
+    let mut files: Vec<_> = std::fs::read_dir(from)
+        .with_context(doing)?
+        .collect::<Result<_, _>>()
+        .with_context(doing)?;
+    files.sort_by_key(std::fs::DirEntry::file_name);
+    for file in files {
+        let name = file.file_name();
+        let Some(name) = name.to_str() else { continue };
+        let is_companion = ["json", "txt", "model", "jinja", "md"]
+            .iter()
+            .any(|end| name.ends_with(&format!(".{end}")))
+            || name.starts_with("LICENSE");
+        let is_own = name == "config.json" || name.ends_with(".index.json");
+        if is_companion && !is_own && file.path().is_file() {
+            std::fs::copy(file.path(), to.join(name)).with_context(doing)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! A look at the validation split during training, so that a collapse shows
+//! early and `keep = "best"` has something to go by.
+
+use super::pictures::Pictures;
+use crate::data::questions::read_questions;
+use crate::data::record::{Question, Verdict};
+use crate::data::template::Prompter;
+use crate::data::tokenizer::Tokenizer;
+use crate::model::Vlm;
+use crate::run::stage::StageContext;
+use crate::spec::candidates::Prompt;
+use crate::spec::eval::Eval;
+use crate::{Result, sample};
+
+/// Greedy accuracy on a slice of the validation split.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scores {
+    /// Share of right answers, asked for the answer alone.
+    pub direct: Option<f64>,
+    /// Share of right answers, asked for steps.
+    pub cot: Option<f64>,
+    /// Share of answers without a final answer, over both prompts.
+    pub unparsable: f64,
+    /// Questions asked.
+    pub questions: usize,
+}
+
+impl Scores {
+    /// What `keep = "best"` goes by: the mean over the prompts asked.
+    pub fn accuracy(&self) -> f64 {
+        let both: Vec<f64> = [self.direct, self.cot].into_iter().flatten().collect();
+        both.iter().sum::<f64>() / both.len().max(1) as f64
+    }
+}
+
+/// The slice, ready to be asked.
+#[derive(Debug)]
+pub struct Validation {
+    every: usize,
+    prompts: Vec<Prompt>,
+    questions: Vec<Question>,
+    requests: Vec<sample::Request>,
+    images: Vec<String>,
+    pictures: Pictures,
+    settings: sample::Generation,
+    tokenizer: Tokenizer,
+}
+
+impl Validation {
+    /// The first `eval.slice` validation questions with a known answer; none
+    /// where `eval.every` is 0 or there are no such questions.
+    ///
+    /// # Errors
+    ///
+    /// If the split cannot be read.
+    pub fn open(
+        eval: &Eval,
+        trains_vision: bool,
+        model: &Vlm,
+        tokenizer: &Tokenizer,
+        ctx: &StageContext,
+    ) -> Result<Option<Self>> {
+        let path = ctx.input("corpus").join("validation.jsonl");
+        if eval.every == 0 || !path.exists() {
+            return Ok(None);
+        }
+        let questions: Vec<Question> = read_questions(&path)?
+            .into_iter()
+            .filter(|question| question.answer.is_some())
+            .take(eval.slice)
+            .collect();
+        if questions.is_empty() {
+            return Ok(None);
+        }
+        let prompter = Prompter::new(tokenizer, &model.config.template, model.config.image_tokens)?;
+        let mut images = Vec::new();
+        let mut requests = Vec::new();
+        for question in &questions {
+            let tiles = images.len()..images.len() + question.images.len();
+            images.extend(question.images.iter().cloned());
+            for &prompt in &eval.prompts {
+                let count = question.images.len();
+                let text = prompter.question_text_with(&question.question, count, prompt);
+                requests.push(sample::Request {
+                    prompt: prompter.encode_prompt_with(&text, &vec![1; count])?,
+                    tiles: tiles.clone(),
+                    samples: 1,
+                    stream: 0,
+                    prefix: Vec::new(),
+                });
+            }
+        }
+        let wanted = images.iter().map(String::as_str);
+        Ok(Some(Self {
+            every: eval.every,
+            prompts: eval.prompts.clone(),
+            pictures: Pictures::open(ctx, "validation", trains_vision, wanted)?,
+            questions,
+            requests,
+            images,
+            settings: sample::Generation::greedy(eval.max_tokens, eval.batch, tokenizer.eos()),
+            tokenizer: tokenizer.clone(),
+        }))
+    }
+
+    /// Whether to look before step `step`.
+    pub fn is_due(&self, step: usize, last: bool) -> bool {
+        last || step.is_multiple_of(self.every)
+    }
+
+    /// Asks the slice.
+    ///
+    /// # Errors
+    ///
+    /// If a picture cannot be read.
+    pub fn scores(&self, model: &Vlm) -> Result<Scores> {
+        let _no_grad = tch::no_grad_guard();
+        let images: Vec<&str> = self.images.iter().map(String::as_str).collect();
+        let features = self.pictures.features(model, &images)?;
+        let answers =
+            sample::generate(model, &self.requests, &features, &self.settings, &|_, _| ())?;
+        let mut right = vec![0_usize; self.prompts.len()];
+        let mut unparsable = 0;
+        for answer in &answers {
+            let (question, prompt) =
+                (answer.request / self.prompts.len(), answer.request % self.prompts.len());
+            let text = self.tokenizer.decode(&answer.tokens);
+            match verdict(&self.questions[question], self.prompts[prompt], &text) {
+                Verdict::Right => right[prompt] += 1,
+                Verdict::Wrong => (),
+                Verdict::Unparsable => unparsable += 1,
+            }
+        }
+        let share = |wanted: Prompt| {
+            let at = self.prompts.iter().position(|&prompt| prompt == wanted)?;
+            Some(right[at] as f64 / self.questions.len() as f64)
+        };
+        Ok(Scores {
+            direct: share(Prompt::Direct),
+            cot: share(Prompt::Cot),
+            unparsable: unparsable as f64 / answers.len().max(1) as f64,
+            questions: self.questions.len(),
+        })
+    }
+}
+
+/// The one place where training meets the eval room.
+fn verdict(question: &Question, prompt: Prompt, text: &str) -> Verdict {
+    crate::eval::matching::judge(question, prompt, text).1
+}
