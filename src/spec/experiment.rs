@@ -1,0 +1,175 @@
+//! A whole spec: read, layered, checked, and expanded into points.
+
+use super::chart::Chart;
+use super::draft::Draft;
+use super::extract::Stack;
+use super::layer::{At, DEFAULTS, Layer, insert, segments};
+use super::lists::{LIKELIHOOD_BENCHMARKS, nearest};
+use super::mistake::Mistakes;
+use super::root::{self, ReferenceOf, Store};
+use super::source::Source;
+use super::{Settings, candidates, loss, pairs, train};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// A spec whose every point is resolved and sound.
+#[derive(Clone, Debug)]
+pub struct Experiment {
+    /// The file stem, with `@<8 hex>` where `--set` changed it.
+    pub name: String,
+    /// The text, byte for byte.
+    pub text: String,
+    /// The `--set` options it was read with.
+    pub overrides: Vec<String>,
+    /// A sentence for the report.
+    pub description: Option<String>,
+    /// Seeds of the policy stage.
+    pub seeds: Vec<u64>,
+    /// Swept keys, in the spec's order.
+    pub axes: Vec<String>,
+    /// Variants × sweep, in plan order.
+    pub points: Vec<Point>,
+    /// Charts by name, in the spec's order.
+    pub charts: Vec<(String, Chart)>,
+    /// What is kept between runs.
+    pub store: Store,
+}
+
+/// One variant at one point of the sweep.
+#[derive(Clone, Debug)]
+pub struct Point {
+    /// The variant's name as written.
+    pub variant: Option<String>,
+    /// Swept values by dotted key.
+    pub swept: Vec<(String, toml::Value)>,
+    /// Everything resolved but the seed.
+    pub settings: Settings,
+    /// What each round runs with; one round where the spec says nothing. Empty without `[loss]`.
+    pub rounds: Vec<Round>,
+}
+
+/// What one round of candidates → pairs → reference → policy runs with.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Round {
+    /// How answers are sampled.
+    pub candidates: candidates::Candidates,
+    /// How pairs are built.
+    pub pairs: pairs::Pairs,
+    /// What the policy minimizes.
+    pub loss: loss::Loss,
+    /// How it is trained.
+    pub train: train::Train,
+    /// What it is held to.
+    pub reference: ReferenceOf,
+}
+
+/// Reads a spec file under `--set` options.
+///
+/// # Errors
+///
+/// Everything that is wrong with it, in one error with exit code 2.
+pub fn load(path: &Path, overrides: &[String]) -> Result<Experiment> {
+    let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let name = name.ok_or_else(|| Error::spec(format!("`{}` names no file", path.display())))?;
+    expand(&name, &path.display().to_string(), &read(path)?, overrides, true)
+}
+
+/// The text of a spec file.
+///
+/// # Errors
+///
+/// If it cannot be read, with the nearest spec as a hint.
+pub fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let what = match error.kind() {
+            std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+            std::io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
+            std::io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
+            _ => error.to_string(),
+        };
+        let error = Error::spec(format!("could not read the spec `{}`: {what}", path.display()));
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let mut known: Vec<String> = std::fs::read_dir("experiments")
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter_map(|name| name.strip_suffix(".toml").map(str::to_owned))
+            .collect();
+        known.sort();
+        match nearest(&stem, known.iter().map(String::as_str)) {
+            Some(near) => error.hint(format!("did you mean `experiments/{near}.toml`?")),
+            None => error.hint("name a spec file, such as `experiments/quickstart.toml`"),
+        }
+    })
+}
+
+/// Reads a spec from text; `file` is what messages call it. Files that it names need not exist.
+///
+/// # Errors
+///
+/// Everything that is wrong with it, in one error with exit code 2.
+pub fn parse(name: &str, file: &str, text: &str, overrides: &[String]) -> Result<Experiment> {
+    expand(name, file, text, overrides, false)
+}
+
+fn expand(
+    name: &str,
+    file: &str,
+    text: &str,
+    overrides: &[String],
+    files: bool,
+) -> Result<Experiment> {
+    let draft = Draft { files, ..Draft::read(file, text, overrides)? };
+    let mut mistakes = draft.mistakes.clone();
+    let seeds = draft.seeds(&mut mistakes);
+    let store = draft.stack(&[], "the spec").table("store", &mut mistakes);
+    let points = draft.points(&mut mistakes);
+    let charts = root::charts(&draft.spec, &draft.sources, &mut mistakes);
+    draft.check_charts(&charts, &mut mistakes);
+    mistakes.into_result(&draft.sources)?;
+    Ok(Experiment {
+        name: overridden(name, overrides),
+        text: text.to_owned(),
+        overrides: overrides.to_vec(),
+        description: draft.spec.get("description").and_then(|d| d.as_str()).map(str::to_owned),
+        seeds,
+        axes: draft.swept_keys(),
+        points,
+        charts,
+        store: store.expect("a store table without mistakes was extracted"),
+    })
+}
+
+/// The embedded defaults as settings; `[loss]` with the algorithm left at `mpo`.
+pub fn defaults() -> Settings {
+    let (source, mut table) =
+        Source::parse("defaults.toml", DEFAULTS, 0).expect("the embedded defaults are TOML");
+    insert(&mut table, &segments("loss.algorithm"), "mpo".into());
+    let layer = Layer { name: "defaults.toml".to_owned(), source: 0, at: At::Root, table };
+    let sources = [source];
+    let mut mistakes = Mistakes::default();
+    Stack::new(vec![layer], &sources, "defaults")
+        .settings(true, &mut mistakes)
+        .filter(|_| mistakes.is_empty())
+        .unwrap_or_else(|| panic!("the embedded defaults are sound: {mistakes:?}"))
+        .0
+}
+
+fn overridden(name: &str, overrides: &[String]) -> String {
+    if overrides.is_empty() {
+        return name.to_owned();
+    }
+    let mut sorted = overrides.to_vec();
+    sorted.sort();
+    let hash = blake3::hash(sorted.join("\n").as_bytes()).to_hex();
+    format!("{name}@{}", &hash[..8])
+}
+
+impl Settings {
+    /// Whether scores need the model itself, not only its answers.
+    pub fn scores_need_model(&self) -> bool {
+        self.eval.benchmarks.iter().any(|name| LIKELIHOOD_BENCHMARKS.contains(&name.as_str()))
+    }
+}
