@@ -45,6 +45,40 @@ fn a_question_is_a_function_of_seed_family_and_index() {
     }
 }
 
+/// The first picture, question and both rationales of every family, seed 0. A change here
+/// changes every corpus: bump the corpus stage's version with it.
+const GOLDEN: &[(&str, &str)] = &[
+    ("count", "b7b69e51973f78b3"),
+    ("subtract", "39151c170b0592f5"),
+    ("compare", "3d8eb687baf6d1a1"),
+    ("exists", "5c5f81683dff9ca5"),
+    ("relation", "c0d9f44afc7f6236"),
+    ("chart", "83f0e68e90a0b40e"),
+    ("receipt", "885217156c9e0ddb"),
+    ("form", "a43b74c06c31376b"),
+    ("geometry", "c258df5ebf77ad19"),
+    ("diagram", "10d497b0dd18cf48"),
+    ("describe", "10ed77ec2d3db09c"),
+];
+
+#[test]
+fn golden_questions_have_not_moved() {
+    let found: Vec<(&str, String)> = FAMILIES
+        .iter()
+        .map(|family| {
+            let item = family.item(0, 0);
+            let record = item.record(String::new(), String::new(), family.name);
+            let mut print = blake3::Hasher::new();
+            print.update(item.picture.image().as_raw());
+            print.update(serde_json::to_string(&record).unwrap().as_bytes());
+            (family.name, print.finalize().to_hex()[..16].to_owned())
+        })
+        .collect();
+    let golden: Vec<(&str, String)> =
+        GOLDEN.iter().map(|(name, print)| (*name, (*print).to_owned())).collect();
+    assert_eq!(found, golden);
+}
+
 #[test]
 fn splits_never_share_an_index() {
     let mut seen = BTreeSet::new();
@@ -83,7 +117,7 @@ fn slips_leave_the_length_as_it_is() {
             let [careful, sloppy] =
                 [&item.rationale, &item.sloppy].map(|text| tokenizer.encode(text).len() as i64);
             difference += sloppy - careful;
-            assert!((sloppy - careful).abs() <= 4, "{}\n{}", item.rationale, item.sloppy);
+            assert!((sloppy - careful).abs() <= 5, "{}\n{}", item.rationale, item.sloppy);
         }
         let mean = difference as f64 / DRAWS as f64;
         println!("{:10} {mean:+.3} tokens", family.name);
@@ -138,7 +172,7 @@ fn no_answer_is_a_good_guess() {
 }
 
 #[test]
-fn questions_seldom_repeat_across_splits() {
+fn no_question_with_its_picture_is_in_two_splits() {
     for family in FAMILIES {
         let print = |split, position| {
             let item = family.item(3, index(split, position));

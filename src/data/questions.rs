@@ -61,6 +61,11 @@ fn words(list: Vec<Word>) -> Vec<String> {
 /// An unreadable file; a line that is not a question; an id that occurs twice.
 /// Each names the file and the line.
 pub fn read_questions(path: &Path) -> Result<Vec<Question>> {
+    Ok(read_numbered(path)?.into_iter().map(|(_, question)| question).collect())
+}
+
+/// As [`read_questions`], each with its line number.
+pub(crate) fn read_numbered(path: &Path) -> Result<Vec<(usize, Question)>> {
     let word = |name: Option<&std::ffi::OsStr>| {
         name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     };
@@ -80,7 +85,7 @@ pub fn read_questions(path: &Path) -> Result<Vec<Question>> {
             ))
             .hint("ids are unique within a file; without ids, line numbers serve"));
         }
-        questions.push(Question {
+        let question = Question {
             id,
             images: row.images.0,
             question: row.question,
@@ -90,7 +95,8 @@ pub fn read_questions(path: &Path) -> Result<Vec<Question>> {
             task: row.task.unwrap_or_else(|| stem.clone()),
             source: row.source.unwrap_or_else(|| folder.clone()),
             generated: row.generated,
-        });
+        };
+        questions.push((line, question));
     }
     Ok(questions)
 }

@@ -180,6 +180,11 @@ impl<'a> Prompter<'a> {
         if self.template.closed {
             return self.encode_plain(question_text, tiles);
         }
+        Ok(self.tokenizer.encode_framed(&self.render(question_text, tiles)))
+    }
+
+    /// The whole prompt as text, image tokens spelt out.
+    pub fn render(&self, question_text: &str, tiles: &[usize]) -> String {
         let mut text = String::from(self.template.before);
         let mut parts = question_text.split(IMAGE);
         text.push_str(parts.next().unwrap_or_default());
@@ -190,7 +195,7 @@ impl<'a> Prompter<'a> {
             text.push_str(part);
         }
         text.push_str(self.template.after);
-        Ok(self.tokenizer.encode_framed(&text))
+        text
     }
 
     /// The embedded sizes' prompt: pieces of text and pictures, line breaks around pictures left out.

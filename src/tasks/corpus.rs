@@ -6,7 +6,7 @@
 
 use super::{FAMILIES, Family, index};
 use crate::data::image::check;
-use crate::data::questions::{read_questions, write_questions};
+use crate::data::questions::{read_numbered, write_questions};
 use crate::data::record::Question;
 use crate::data::tokenizer::WORDS;
 use crate::error::{Context, Error, Result};
@@ -14,7 +14,7 @@ use crate::run::stage::StageContext;
 use crate::spec::corpus::{Corpus, Files};
 use crate::spec::eval::Split;
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
 /// Pictures between two progress lines.
@@ -105,48 +105,69 @@ fn import(corpus: &Corpus, files: &Files, ctx: &StageContext) -> Result<()> {
         Split::Validation => files.validation.as_deref(),
         Split::Test => Some(files.test.as_str()),
     };
-    let mut copied = BTreeMap::new();
+    let mut seen = Seen::default();
     for (done, split) in (1..).zip(Split::ALL) {
         let questions = match named(split) {
             None => Vec::new(),
             Some(file) => {
                 let path = beside(&root, file);
-                let all = read_questions(&path)?;
-                let chosen = choose(all, wanted(corpus, split), corpus.seed, split);
-                bring(chosen, &path, &root, &ctx.out, &mut copied)?
+                let rows = read_numbered(&path)?;
+                let rows = choose(rows, wanted(corpus, split), corpus.seed, split);
+                seen.ids(&rows, &path)?;
+                bring(rows, &path, &root, &ctx.out, &mut seen)?
             }
         };
         write_questions(&ctx.out.join(format!("{}.jsonl", split.name())), &questions)?;
-        let note = format!("splits, {} pictures", copied.len());
+        let note = format!("splits, {} pictures", seen.pictures.len());
         ctx.progress.report(done, Split::ALL.len() as u64, note);
     }
     Ok(())
 }
 
-/// A question file is looked for as given, then below the root.
-fn beside(root: &Path, file: &str) -> PathBuf {
-    let given = PathBuf::from(file);
-    if given.exists() { given } else { root.join(file) }
+/// What earlier splits brought.
+#[derive(Default)]
+struct Seen {
+    pictures: BTreeSet<String>,
+    ids: BTreeMap<String, PathBuf>,
 }
 
-/// At most `count` rows with their line numbers, chosen by a keyed hash, in file order.
+impl Seen {
+    /// A question in two splits would be learned and then reported on.
+    fn ids(&mut self, rows: &[(usize, Question)], file: &Path) -> Result<()> {
+        for (line, question) in rows {
+            if let Some(other) = self.ids.insert(question.id.clone(), file.to_owned()) {
+                let (id, file, other) = (&question.id, file.display(), other.display());
+                return Err(Error::new(format!("{file}:{line}: the id `{id}` is in {other} too"))
+                    .hint("a question belongs to one split; give each split a file of its own"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A question file lies below the root, or where its path says.
+fn beside(root: &Path, file: &str) -> PathBuf {
+    let below = root.join(file);
+    if below.exists() { below } else { PathBuf::from(file) }
+}
+
+/// At most `count` rows, chosen by a keyed hash of their line numbers, in file order.
 fn choose(
-    questions: Vec<Question>,
+    mut rows: Vec<(usize, Question)>,
     count: usize,
     seed: u64,
     split: Split,
 ) -> Vec<(usize, Question)> {
-    let mut rows: Vec<(usize, Question)> = questions.into_iter().enumerate().collect();
     if rows.len() > count {
-        let rank = |row: usize| {
+        let rank = |line: usize| {
             let mut key = blake3::Hasher::new();
             key.update(b"prefab corpus\0").update(split.name().as_bytes());
-            key.update(&seed.to_le_bytes()).update(&(row as u64).to_le_bytes());
+            key.update(&seed.to_le_bytes()).update(&(line as u64).to_le_bytes());
             *key.finalize().as_bytes()
         };
-        rows.sort_by_cached_key(|(row, _)| rank(*row));
+        rows.sort_by_cached_key(|(line, _)| rank(*line));
         rows.truncate(count);
-        rows.sort_unstable_by_key(|(row, _)| *row);
+        rows.sort_unstable_by_key(|(line, _)| *line);
     }
     rows
 }
@@ -157,32 +178,33 @@ fn bring(
     file: &Path,
     root: &Path,
     out: &Path,
-    copied: &mut BTreeMap<String, ()>,
+    seen: &mut Seen,
 ) -> Result<Vec<Question>> {
-    let mut fresh: BTreeMap<String, String> = BTreeMap::new();
-    for (_, question) in &rows {
+    // Each picture once, with the first line that names it.
+    let mut fresh: Vec<(usize, &str)> = Vec::new();
+    for (line, question) in &rows {
         for path in &question.images {
-            if !copied.contains_key(path) && !fresh.contains_key(path) {
-                fresh.insert(path.clone(), question.id.clone());
+            if seen.pictures.insert(path.clone()) {
+                fresh.push((*line, path));
             }
         }
     }
     let faults: Vec<String> = fresh
         .par_iter()
-        .filter_map(|(path, id)| {
-            copy(path, root, out).err().map(|error| format!("question `{id}`: {error}"))
+        .filter_map(|(line, path)| {
+            let error = copy(path, root, out).err()?;
+            Some(format!("\n  {}:{line}: {error}", file.display()))
         })
         .collect();
     if !faults.is_empty() {
-        let mut message =
-            format!("{}: {} of {} pictures are faulty", file.display(), faults.len(), fresh.len());
-        for fault in faults.iter().take(NAMED) {
-            message.push_str("\n  ");
-            message.push_str(fault);
-        }
-        return Err(Error::new(message).hint("mend or remove these rows; nothing was kept"));
+        let some = faults[..faults.len().min(NAMED)].concat();
+        return Err(Error::new(format!(
+            "{} of {} pictures are faulty:{some}",
+            faults.len(),
+            fresh.len()
+        ))
+        .hint("mend or remove these rows; nothing was kept"));
     }
-    copied.extend(fresh.into_keys().map(|path| (path, ())));
     Ok(rows
         .into_iter()
         .map(|(_, mut question)| {

@@ -1,8 +1,7 @@
 //! Lengths of a labelled rectangle or triangle: mathematics, with the formula
 //! as background knowledge.
 //!
-//! The sloppy teacher takes some printed digits for others where one product
-//! or difference is asked for, and adds with a careless carry.
+//! The sloppy teacher takes some printed digits for others.
 
 use super::glyph::DIGITS;
 use super::item::{Cells, Item, reasoned};
@@ -23,7 +22,11 @@ pub fn make(rng: &mut Rng) -> Item {
 
 /// How far around a triangle with three labelled sides.
 fn triangle(rng: &mut Rng) -> Item {
-    let sides = [0; 3].map(|_| rng.between(2, 9));
+    let sides = rng.until(|rng| {
+        let [a, b, c] = [0; 3].map(|_| rng.between(1, 9));
+        // Two sides reach further than the third, or there is no such triangle.
+        (a + b > c && b + c > a && c + a > b).then_some([a, b, c])
+    });
     let mut raster = Raster::new(rng);
     let mut cells = Cells::default();
     let lean = rng.between(0, 8) as i32 - 4;
@@ -40,9 +43,9 @@ fn triangle(rng: &mut Rng) -> Item {
         0 => "What is the perimeter of the triangle?",
         _ => "How long is the way around the triangle?",
     };
-    let [a, b, c] = sides;
     let tell = |teacher: Teacher| {
-        let (steps, sum) = teacher.add_up(&sides);
+        let [a, b, c] = sides.map(|side| teacher.read_digit(side));
+        let (steps, sum) = Teacher::Careful.add_up(&[a, b, c]);
         reasoned(&format!("sides {a}, {b}, {c}."), &steps, &sum.to_string())
     };
     let answer = sides.iter().sum::<usize>().to_string();
@@ -52,7 +55,7 @@ fn triangle(rng: &mut Rng) -> Item {
 /// Perimeter (1), area (2) or difference of the sides (3) of a rectangle drawn to scale.
 fn rectangle(rng: &mut Rng, kind: usize) -> Item {
     let (wide, high) = rng.until(|rng| {
-        let (wide, high) = (rng.between(2, 8), rng.between(2, 8));
+        let (wide, high) = (rng.between(1, 8), rng.between(1, 8));
         (kind != 3 || wide != high).then_some((wide, high))
     });
     let mut raster = Raster::new(rng);
@@ -80,13 +83,11 @@ fn rectangle(rng: &mut Rng, kind: usize) -> Item {
         _ => "How much longer is the long side of the rectangle?",
     };
     let work = |teacher: Teacher| -> (String, String, usize) {
-        let eye = if kind == 1 { Teacher::Careful } else { teacher };
-        let (w, h) = (eye.read_digit(wide), eye.read_digit(high));
+        let (w, h) = (teacher.read_digit(wide), teacher.read_digit(high));
         let seen = format!("width {w}, height {h}.");
         match kind {
             1 => {
-                let half = teacher.add(w, h);
-                let whole = teacher.add(half, half);
+                let (half, whole) = (w + h, 2 * (w + h));
                 (seen, format!("{w} + {h} = {half}, {half} + {half} = {whole}."), whole)
             }
             2 => (seen, format!("{w} x {h} = {}.", w * h), w * h),
