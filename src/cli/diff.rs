@@ -111,12 +111,9 @@ fn matched<'a>(first: &'a Side, second: &'a Side) -> Result<Vec<(&'a Job, &'a Jo
         (Some(id), None) | (None, Some(id)) => {
             named(first, id).zip(named(second, id)).into_iter().collect()
         }
-        (None, None) => first
-            .plan
-            .jobs
-            .iter()
-            .filter_map(|job| Some((job, named(second, &job.id)?)))
-            .collect(),
+        (None, None) => {
+            first.plan.jobs.iter().filter_map(|job| Some((job, named(second, &job.id)?))).collect()
+        }
     };
     if pairs.is_empty() {
         return Err(Error::spec("the two have no job in common")
@@ -217,7 +214,8 @@ fn write_scores(text: &mut String, a: &Chosen<'_>, b: &Chosen<'_>, store: &Path)
         text.push_str("scores: no question was scored in both\n\n");
         return Ok(());
     }
-    let results: Vec<(&Slice, Paired)> = slices.iter().map(|(s, both)| (s, test(s, both))).collect();
+    let results: Vec<(&Slice, Paired)> =
+        slices.iter().map(|(s, both)| (s, test(s, both))).collect();
     let adjusted = holm(&results.iter().map(|(_, result)| result.p).collect::<Vec<_>>());
     writeln!(text, "scores, in points (second less first, paired by question)").expect("text");
     let mut table = Vec::new();
@@ -237,7 +235,16 @@ fn write_scores(text: &mut String, a: &Chosen<'_>, b: &Chosen<'_>, store: &Path)
             smallest.map_or("–".into(), |points| format!("{:.1}", points * 100.0)),
         ]);
     }
-    let head = ["", "difference", "95 %", "questions", "only first / second", "p (Holm)", "", "could find"];
+    let head = [
+        "",
+        "difference",
+        "95 %",
+        "questions",
+        "only first / second",
+        "p (Holm)",
+        "",
+        "could find",
+    ];
     write_table(text, &head, &table);
     write_flips(text, a, b, store, &slices)
 }
@@ -326,10 +333,7 @@ fn write_flips(
 }
 
 /// What was answered, on one line, by question, prompt and share given.
-fn answers(
-    side: &Chosen<'_>,
-    store: &Path,
-) -> Result<HashMap<(String, &'static str, u8), String>> {
+fn answers(side: &Chosen<'_>, store: &Path) -> Result<HashMap<(String, &'static str, u8), String>> {
     let path = side.payload(store, Stage::Answers)?.join("answers.jsonl");
     let rows: Vec<Row> = rows::read(&path)?;
     Ok(rows

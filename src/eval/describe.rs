@@ -123,7 +123,8 @@ type Object = (String, String);
 impl Lexicon {
     fn of<'a>(questions: impl Iterator<Item = &'a Question>) -> Self {
         let mut lexicon = Self { attributes: BTreeSet::new(), nouns: BTreeSet::new() };
-        for object in questions.filter_map(|q| q.generated.as_ref()).flat_map(|truth| &truth.objects)
+        for object in
+            questions.filter_map(|q| q.generated.as_ref()).flat_map(|truth| &truth.objects)
         {
             let (attribute, noun) = parts(object);
             lexicon.attributes.insert(attribute);

@@ -195,7 +195,8 @@ pub fn math_equal(gold: &str, prediction: &str) -> bool {
         let units = ["degrees", "degree", "\\angle", "°", "%", "cm"];
         generous_number(&units.iter().fold(text.to_owned(), |text, unit| text.replace(unit, "")))
     };
-    within(0.001, value(gold), value(prediction)).unwrap_or_else(|| equal_but_case(gold, prediction))
+    within(0.001, value(gold), value(prediction))
+        .unwrap_or_else(|| equal_but_case(gold, prediction))
 }
 
 /// Whether a number lies within a share of the known one; none where one is not a number.
@@ -327,7 +328,8 @@ mod tests {
         assert!(is_right(&question, " 12. ") && is_right(&question, "**12**"));
         assert!(is_right(&question, "12.0"));
         assert!(!is_right(&question, "12 apples") && !is_right(&question, "121"));
-        let (answer, verdict) = judge(&question, Prompt::Cot, "7 and 5\nare twelve\nFinal answer: 12");
+        let (answer, verdict) =
+            judge(&question, Prompt::Cot, "7 and 5\nare twelve\nFinal answer: 12");
         assert_eq!((answer.as_deref(), verdict), (Some("12"), Verdict::Right));
         assert_eq!(judge(&question, Prompt::Cot, "12").1, Verdict::Unparsable);
     }

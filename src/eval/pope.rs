@@ -81,10 +81,8 @@ impl Benchmark for Pope {
     }
 
     fn selects(&self, question: &Question) -> bool {
-        let is_yes_no =
-            question.answer.as_deref().is_some_and(|answer| is_yes(answer).is_some());
-        let has_split =
-            question.generated.as_ref().is_some_and(|truth| truth.negative.is_some());
+        let is_yes_no = question.answer.as_deref().is_some_and(|answer| is_yes(answer).is_some());
+        let has_split = question.generated.as_ref().is_some_and(|truth| truth.negative.is_some());
         let is_about_existence = question.task == "exists" || question.source == "pope";
         is_yes_no && (has_split || is_about_existence)
     }

@@ -156,7 +156,8 @@ struct Lookup<'a> {
 
 impl<'a> Lookup<'a> {
     fn new(answered: &'a [Row], likelihoods: &'a [Likelihood]) -> Self {
-        let key = |row: &'a Row| (row.answer.question.as_str(), row.answer.prompt, row.given_percent);
+        let key =
+            |row: &'a Row| (row.answer.question.as_str(), row.answer.prompt, row.given_percent);
         Self {
             answers: answered.iter().map(|row| (key(row), row)).collect(),
             likelihoods: likelihoods
@@ -214,8 +215,7 @@ impl Group {
         }
         let row = |metric: &super::Metric| {
             let value = metric.value.of(&sums)?;
-            let purpose =
-                format!("{}/{task}/{}/{}", benchmark.name(), prompt.name(), metric.name);
+            let purpose = format!("{}/{task}/{}/{}", benchmark.name(), prompt.name(), metric.name);
             let interval = self.interval(&clusters, &sums, metric.value, &purpose);
             Some(Score {
                 benchmark: benchmark.name().to_owned(),

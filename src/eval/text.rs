@@ -35,7 +35,8 @@ pub fn number(text: &str) -> Option<f64> {
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
         if c == '_' {
-            let between = before.is_some_and(is_digit) && rest.peek().copied().is_some_and(is_digit);
+            let between =
+                before.is_some_and(is_digit) && rest.peek().copied().is_some_and(is_digit);
             if !between {
                 return None;
             }
@@ -92,34 +93,110 @@ pub fn edit_distance(a: &str, b: &str) -> usize {
 }
 
 /// Words that the VQA normalizer turns into digits, by value; "none" is 0 too.
-const NUMBER_WORDS: [&str; 11] = [
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
-];
+const NUMBER_WORDS: [&str; 11] =
+    ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
 
 /// The digits of a number word from zero to ten (and "none").
 pub fn number_word(word: &str) -> Option<String> {
-    let value = if word == "none" {
-        Some(0)
-    } else {
-        NUMBER_WORDS.iter().position(|&known| known == word)
-    };
+    let value =
+        if word == "none" { Some(0) } else { NUMBER_WORDS.iter().position(|&known| known == word) };
     value.map(|value| value.to_string())
 }
 
 /// English contractions. One that lost exactly one of its apostrophes gets it back.
 const CONTRACTIONS: [&str; 92] = [
-    "ain't", "aren't", "can't", "could've", "couldn't", "couldn't've", "didn't", "doesn't",
-    "don't", "hadn't", "hadn't've", "hasn't", "haven't", "he'd", "he'd've", "he's", "how'd",
-    "how'll", "how's", "isn't", "it'd", "it'd've", "it'll", "ma'am", "mightn't", "mightn't've",
-    "might've", "mustn't", "must've", "needn't", "not've", "o'clock", "oughtn't", "'ow's'at",
-    "shan't", "she'd've", "should've", "shouldn't", "shouldn't've", "somebody'd've",
-    "somebody'll", "somebody's", "someone'd", "someone'd've", "someone'll", "someone's",
-    "something'd", "something'd've", "something'll", "that's", "there'd", "there'd've",
-    "there're", "there's", "they'd", "they'd've", "they'll", "they're", "they've", "'twas",
-    "wasn't", "we'd've", "we've", "weren't", "what'll", "what're", "what's", "what've", "when's",
-    "where'd", "where's", "where've", "who'd", "who'd've", "who'll", "who's", "who've", "why'll",
-    "why're", "why's", "won't", "would've", "wouldn't", "wouldn't've", "y'all", "y'all'll",
-    "y'all'd've", "you'd", "you'd've", "you'll", "you're", "you've",
+    "ain't",
+    "aren't",
+    "can't",
+    "could've",
+    "couldn't",
+    "couldn't've",
+    "didn't",
+    "doesn't",
+    "don't",
+    "hadn't",
+    "hadn't've",
+    "hasn't",
+    "haven't",
+    "he'd",
+    "he'd've",
+    "he's",
+    "how'd",
+    "how'll",
+    "how's",
+    "isn't",
+    "it'd",
+    "it'd've",
+    "it'll",
+    "ma'am",
+    "mightn't",
+    "mightn't've",
+    "might've",
+    "mustn't",
+    "must've",
+    "needn't",
+    "not've",
+    "o'clock",
+    "oughtn't",
+    "'ow's'at",
+    "shan't",
+    "she'd've",
+    "should've",
+    "shouldn't",
+    "shouldn't've",
+    "somebody'd've",
+    "somebody'll",
+    "somebody's",
+    "someone'd",
+    "someone'd've",
+    "someone'll",
+    "someone's",
+    "something'd",
+    "something'd've",
+    "something'll",
+    "that's",
+    "there'd",
+    "there'd've",
+    "there're",
+    "there's",
+    "they'd",
+    "they'd've",
+    "they'll",
+    "they're",
+    "they've",
+    "'twas",
+    "wasn't",
+    "we'd've",
+    "we've",
+    "weren't",
+    "what'll",
+    "what're",
+    "what's",
+    "what've",
+    "when's",
+    "where'd",
+    "where's",
+    "where've",
+    "who'd",
+    "who'd've",
+    "who'll",
+    "who's",
+    "who've",
+    "why'll",
+    "why're",
+    "why's",
+    "won't",
+    "would've",
+    "wouldn't",
+    "wouldn't've",
+    "y'all",
+    "y'all'll",
+    "y'all'd've",
+    "you'd",
+    "you'd've",
+    "you'll",
+    "you're",
+    "you've",
 ];
 
 /// The contraction that a word is, less one apostrophe.

@@ -171,11 +171,14 @@ pub(crate) fn token_id(dir: &Path, token: &str) -> Option<i64> {
     slow().or_else(fast)
 }
 
+/// Writes a tensor's bytes.
+pub(crate) type Source<'a> = Box<dyn FnOnce(&mut dyn Write) -> Result<()> + 'a>;
+
 /// One tensor to be written: its name, its shape and what gives its bytes when its turn comes.
 pub(crate) struct Entry<'a> {
     pub(crate) name: String,
     pub(crate) shape: Vec<i64>,
-    pub(crate) write: Box<dyn FnOnce(&mut dyn Write) -> Result<()> + 'a>,
+    pub(crate) write: Source<'a>,
 }
 
 /// Writes f32 tensors, one after the other, in the given order.

@@ -37,6 +37,7 @@
 
 pub(crate) mod checkpoint;
 pub mod config;
+pub mod features;
 pub(crate) mod json;
 pub mod language;
 pub(crate) mod native;
@@ -49,5 +50,6 @@ pub(crate) mod vision;
 mod vlm;
 
 pub use config::{Config, LanguageConfig, VisionConfig};
+pub use features::Features;
 pub use vlm::{AnswerLogps, Group, Trace, Vlm};
 pub(crate) use vlm::{Prompt, kind_of};

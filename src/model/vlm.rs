@@ -225,6 +225,10 @@ impl Vlm {
         precision: Precision,
     ) -> Result<AnswerLogps> {
         let kind = kind_of(precision);
+        if groups.is_empty() {
+            let none = Tensor::zeros([0], (Kind::Float, self.device));
+            return Ok(AnswerLogps { sums: none.copy(), counts: vec![], tokens: Some(none) });
+        }
         let mut rows = Vec::with_capacity(groups.len());
         let mut lengths = Vec::with_capacity(groups.len());
         let (mut targets, mut counts) = (Vec::new(), Vec::new());

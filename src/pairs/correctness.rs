@@ -11,13 +11,13 @@
 
 use super::stats::Stats;
 use super::{Built, Kind, Truth, choose};
+use crate::Error;
 use crate::Result;
 use crate::data::record::{Answer, Images, Pair, Question, Verdict};
 use crate::data::template::Prompter;
 use crate::eval::matching::is_open;
 use crate::eval::statistics;
 use crate::spec::pairs::Pairs;
-use crate::Error;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
@@ -52,7 +52,8 @@ pub fn pairs(
         let of = |verdict| answers.iter().copied().filter(move |a| a.verdict == Some(verdict));
         let right: Vec<&Answer> = of(Verdict::Right).collect();
         let wrong = of(Verdict::Wrong).collect();
-        let mut cross = |kind, worse| cross(settings, prompter, question, kind, &right, worse, &mut stats);
+        let mut cross =
+            |kind, worse| cross(settings, prompter, question, kind, &right, worse, &mut stats);
         built.extend(cross(Kind::Correctness, &wrong));
         if settings.correctness.format_negatives {
             built.extend(cross(Kind::Format, &of(Verdict::Unparsable).collect()));

@@ -222,13 +222,19 @@ mod tests {
     #[test]
     fn bad_rows_are_listed_with_their_lines_and_counted() {
         let folder = folder(concat!(
-            r#"{"question": "q", "chosen": "", "rejected": "3"}"#, "\n",
-            r#"{"question": "q", "chosen": "3", "rejected": "3"}"#, "\n",
-            r#"{"image": "../a.png", "question": "q", "chosen": "2", "rejected": "3"}"#, "\n",
-            r#"{"image": "b.png", "question": "q", "chosen": "2", "rejected": "3"}"#, "\n",
-            r#"{"image": ["a.png", "a.png"], "question": "<image> q", "chosen": "2", "rejected": "3"}"#, "\n",
+            r#"{"question": "q", "chosen": "", "rejected": "3"}"#,
+            "\n",
+            r#"{"question": "q", "chosen": "3", "rejected": "3"}"#,
+            "\n",
+            r#"{"image": "../a.png", "question": "q", "chosen": "2", "rejected": "3"}"#,
+            "\n",
+            r#"{"image": "b.png", "question": "q", "chosen": "2", "rejected": "3"}"#,
+            "\n",
+            r#"{"image": ["a.png", "a.png"], "question": "<image> q", "chosen": "2", "rejected": "3"}"#,
+            "\n",
             "not json\n",
-            r#"{"question": "q", "chosen": "2", "rejected": "3"}"#, "\n",
+            r#"{"question": "q", "chosen": "2", "rejected": "3"}"#,
+            "\n",
         ));
         let message = import(&folder).unwrap_err().to_string();
         for part in [

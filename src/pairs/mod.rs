@@ -15,8 +15,8 @@ use crate::data::record::{Answer, Pair};
 use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
 use crate::eval::{rows, statistics};
-use crate::run::stage::StageContext;
 use crate::model::Config;
+use crate::run::stage::StageContext;
 use crate::spec::eval::Split;
 use crate::spec::pairs::Pairs;
 use crate::{Error, Result};
@@ -139,7 +139,8 @@ fn template(ctx: &StageContext) -> Result<String> {
 fn data_set(ctx: &StageContext, length: usize) -> DataSet {
     // A payload lies two folders below the store; imported pairs bring their own pictures.
     let root = ctx.inputs.get("corpus").map(|corpus| {
-        let parts: Vec<_> = corpus.iter().rev().take(2).map(|part| part.to_string_lossy()).collect();
+        let parts: Vec<_> =
+            corpus.iter().rev().take(2).map(|part| part.to_string_lossy()).collect();
         format!("../../{}", parts.into_iter().rev().collect::<Vec<_>>().join("/"))
     });
     DataSet {

@@ -132,7 +132,8 @@ impl Stats {
     }
 
     fn count(&self, reason: &str) -> usize {
-        let all = self.skipped.iter().filter(|((task, known), _)| task == "all" && *known == reason);
+        let all =
+            self.skipped.iter().filter(|((task, known), _)| task == "all" && *known == reason);
         all.map(|(_, count)| count).sum()
     }
 

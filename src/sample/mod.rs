@@ -15,6 +15,7 @@
 //! Random numbers are keyed by (seed, stream, sample, position in the answer): batching
 //! never changes a draw. It changes logits only by rounding.
 
+pub mod candidates;
 mod cohort;
 pub mod draw;
 
