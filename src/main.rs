@@ -1,3 +1,5 @@
 //! The `prefab` binary: parse, call, print the error, exit code.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    prefab::cli::run()
+}

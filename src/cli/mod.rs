@@ -1,4 +1,115 @@
 //! The command line: one file per verb.
+//!
+//! **To add a verb:** a file beside this one with its `Args` and
+//! `run(&Args) -> Result<()>`, and one line in the list below.
 
-pub mod diff;
-pub mod verify;
+use crate::{Error, Result};
+use clap::{Parser, Subcommand};
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Declares the modules, the command line and the dispatch.
+macro_rules! verbs {
+    ($($(#[$meta:meta])* $Verb:ident => $module:ident::$Args:ident,)+) => {
+        $(pub mod $module;)+
+
+        /// What to do.
+        #[derive(Debug, Subcommand)]
+        pub enum Verb {
+            $($(#[$meta])* $Verb($module::$Args),)+
+        }
+
+        fn dispatch(verb: &Verb) -> Result<()> {
+            match verb {
+                $(Verb::$Verb(args) => $module::run(args),)+
+            }
+        }
+    };
+}
+
+verbs! {
+    /// Say everything that is wrong with specs
+    Check => check::Args,
+    /// List the jobs, which stages are cached, and what the rest will cost
+    Plan => plan::Args,
+    /// Show what a spec can say, and what one says
+    Show => show::Args,
+    /// Compare two jobs or experiments: settings, scores, flipped questions
+    Diff => diff::Arguments,
+    /// Recompute what a reference implementation recorded
+    #[command(subcommand)]
+    Verify => verify::Verify,
+}
+
+/// Preference-optimization experiments, declared in TOML
+#[derive(Debug, Parser)]
+#[command(
+    name = "prefab",
+    version,
+    max_term_width = 80,
+    disable_help_subcommand = true,
+    help_template = "{name}: preference-optimization experiments, declared in TOML\n\n\
+                     Usage: prefab <verb> [spec]... [options]\n\n{subcommands}\n\n{options}{after-help}",
+    after_help = "No option but --set changes a number: whatever does is in the spec.\n\
+                  Exit codes: 0 done, 1 bug, 2 bad command or spec, 3 a job failed, 130 stopped.\n\
+                  Example: prefab plan experiments/quickstart.toml"
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Reads the command line, does what it says, and reports what went wrong.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A reader that closed the pipe wants no more help.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    match dispatch(&cli.verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// An error for people, on stderr.
+pub fn complain(error: &Error) {
+    let mut text = format!("error: {error}\n");
+    if let Some(hint) = error.hint_text() {
+        text.push_str(&format!("\nhint: {hint}\n"));
+    }
+    // Nobody is left to tell if stderr is closed.
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// Data for stdout. A reader that closed the pipe, such as `head`, has seen enough.
+pub fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+        std::process::exit(0);
+    }
+}
+
+/// Columns side by side, two spaces between; the last one ragged.
+pub fn aligned(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+    };
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}")).collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}

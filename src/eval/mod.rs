@@ -10,10 +10,12 @@
 //! tests read that list. It says which questions of the split it asks and with which
 //! prompts, and counts each answer; it sees no model and draws no random number.
 
+pub mod answers;
 pub mod choice;
 mod describe;
 pub mod extract;
 pub mod matching;
+pub mod pictures;
 mod pope;
 mod reasoning;
 pub mod rows;

@@ -1,11 +1,31 @@
 //! What a spec means: jobs, stage graph, keys, what is cached, what the rest
 //! will cost. Touches no tensor.
+//!
+//! [`plan`] expands an [`Experiment`] into a [`Plan`], which is plain data: as
+//! JSON it is the frozen plan that any launcher works off piecemeal.
+//!
+//! ```text
+//! corpus ─ base ─ features ─┬─ candidates ─ pairs ─ reference ─ policy ─ answers ─ scores
+//!                           └─ answers ─ scores                (the job `base`)
+//! ```
+//!
+//! **To add a stage:** a variant and a row in [`stage`], its tables in
+//! [`slice`], its inputs in [`graph`], its cost in [`estimate`].
 
+pub mod estimate;
+pub mod fingerprint;
+pub mod graph;
+pub mod id;
+pub mod key;
+pub mod slice;
 pub mod stage;
 
+pub use graph::plan;
 pub use stage::Stage;
 
-use crate::spec::Settings;
+use crate::spec::{Round, Settings};
+use crate::{Error, Result};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -33,7 +53,14 @@ pub struct Job {
     pub seed: u64,
     /// Everything resolved.
     pub settings: Settings,
-    /// Index into [`Plan::tasks`] of each stage's instance, by round for repeated ones (last round wins).
+    /// What each round runs with, where there are several or one that overrides settings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rounds: Vec<Round>,
+    /// Ids of points that resolve to the same tasks and are not run again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<String>,
+    /// Indices into [`Plan::tasks`] of every instance it stands on, in pipeline order,
+    /// round by round: the last of a stage is the job's own.
     pub tasks: Vec<usize>,
 }
 
@@ -44,7 +71,8 @@ pub struct Task {
     pub stage: Stage,
     /// `STAGE-<32 hex>`: the artifact's folder name in the store.
     pub key: String,
-    /// The slice of the settings that the stage reads, by table, and all that entered the key.
+    /// The slice of the settings that the stage reads, by table, and all that entered the key:
+    /// `machine` where tensors are computed, `files` where files are imported.
     pub settings: serde_json::Map<String, serde_json::Value>,
     /// Artifact keys by role.
     pub inputs: BTreeMap<String, String>,
@@ -52,4 +80,63 @@ pub struct Task {
     pub threads: usize,
     /// Tasks of one level do not depend on each other.
     pub level: usize,
+}
+
+/// What can change the bits of a tensor, beside settings and inputs.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Machine {
+    /// `cpu`, or `cuda` with its compute capability: `cuda-9.0`.
+    pub device: String,
+    /// libtorch's version.
+    pub libtorch: String,
+    /// Which kernels serve: `fused`, `plain`.
+    pub kernels: String,
+}
+
+impl Task {
+    /// One table of the slice, as the stage function takes it.
+    ///
+    /// # Errors
+    ///
+    /// If the plan was frozen by another version of Prefab.
+    pub fn table<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
+        let table = self.settings.get(name).cloned().unwrap_or(serde_json::Value::Null);
+        serde_json::from_value(table).map_err(|error| {
+            Error::new(format!("`{}` in the plan's task {}: {error}", name, self.key))
+                .hint("the plan was frozen by another version of Prefab: plan again")
+        })
+    }
+}
+
+impl Plan {
+    /// The job's own instance of a stage: that of its last round.
+    pub fn task_of(&self, job: &Job, stage: Stage) -> Option<&Task> {
+        job.tasks.iter().rev().map(|&index| &self.tasks[index]).find(|task| task.stage == stage)
+    }
+
+    /// The task of a key.
+    pub fn task(&self, key: &str) -> Option<&Task> {
+        self.tasks.iter().find(|task| task.key == key)
+    }
+
+    /// How many levels there are.
+    pub fn levels(&self) -> usize {
+        self.tasks.iter().map(|task| task.level + 1).max().unwrap_or(0)
+    }
+
+    /// Every task that the job's own task of a stage stands on, and itself.
+    pub fn closure(&self, key: &str) -> Vec<&Task> {
+        let mut wanted = vec![key.to_owned()];
+        let mut found: Vec<&Task> = Vec::new();
+        while let Some(key) = wanted.pop() {
+            if let Some(task) =
+                self.task(&key).filter(|task| found.iter().all(|f| f.key != task.key))
+            {
+                wanted.extend(task.inputs.values().cloned());
+                found.push(task);
+            }
+        }
+        found.reverse();
+        found
+    }
 }

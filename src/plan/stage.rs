@@ -17,3 +17,66 @@ pub enum Stage {
     Answers,
     Scores,
 }
+
+impl Stage {
+    /// All of them, in pipeline order.
+    pub const ALL: [Self; 9] = [
+        Self::Corpus,
+        Self::Base,
+        Self::Features,
+        Self::Candidates,
+        Self::Pairs,
+        Self::Reference,
+        Self::Policy,
+        Self::Answers,
+        Self::Scores,
+    ];
+
+    /// Name, version and threads. **Bump a version when its stage's meaning changes**:
+    /// the same settings and inputs would give other bytes, or bytes that mean something else.
+    const fn row(self) -> (&'static str, u32, usize) {
+        match self {
+            Self::Corpus => ("corpus", 1, 1),
+            Self::Base => ("base", 1, 2),
+            Self::Features => ("features", 1, 1),
+            Self::Candidates => ("candidates", 1, 1),
+            Self::Pairs => ("pairs", 1, 1),
+            Self::Reference => ("reference", 1, 1),
+            Self::Policy => ("policy", 1, 1),
+            Self::Answers => ("answers", 1, 1),
+            Self::Scores => ("scores", 1, 1),
+        }
+    }
+
+    /// The word used on command lines, in keys and in CSV files.
+    pub const fn name(self) -> &'static str {
+        self.row().0
+    }
+
+    /// Enters the key.
+    pub const fn version(self) -> u32 {
+        self.row().1
+    }
+
+    /// Threads of the worker; they can change a sum's last bit, so they enter the key.
+    pub const fn threads(self) -> usize {
+        self.row().2
+    }
+
+    /// Whether it computes tensors: what can change their bits then enters the key.
+    /// Scores do only where a benchmark asks the model for likelihoods.
+    pub const fn has_tensors(self) -> bool {
+        !matches!(self, Self::Corpus | Self::Pairs | Self::Scores)
+    }
+
+    /// The stage of a name.
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stage| stage.name() == name)
+    }
+}
+
+impl std::fmt::Display for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}

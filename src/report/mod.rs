@@ -1,1 +1,72 @@
-//! (see the crate's table)
+//! Tables, charts and the page of an experiment. Reads files only, never a tensor.
+//!
+//! [`run`] collects the artifacts of a plan's jobs into runs.csv ([`runs`]), draws the spec's
+//! charts or the default ones ([`chart`]) and writes report.html ([`page`]). An unfinished
+//! experiment reports what is there and says what is missing.
+
+pub mod chart;
+pub mod compare;
+pub mod metric;
+pub mod number;
+pub mod overlay;
+pub mod page;
+pub mod runs;
+pub mod scene;
+pub mod select;
+
+use crate::Result;
+use crate::error::Context;
+use crate::plan::Plan;
+use chart::{Chart, Picture};
+use runs::Runs;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Writes runs.csv, charts/ and report.html into `results_dir`, from what the plan's jobs have
+/// left in `store` so far; returns the files in the order in which they were written.
+///
+/// `charts` are the spec's, in its order; with none the default charts are drawn.
+///
+/// # Errors
+///
+/// If a file cannot be read or written. A chart that cannot be drawn (a column that there is
+/// not) is reported after everything else has been written.
+pub fn run(
+    results_dir: &Path,
+    store: &Path,
+    plan: &Plan,
+    charts: &[(String, Chart)],
+) -> Result<Vec<PathBuf>> {
+    let runs = Runs::collect(store, plan)?;
+    let mut files = Vec::new();
+    write(&mut files, results_dir.join("runs.csv"), runs.csv().as_bytes())?;
+    let mut pictures: Vec<(String, Picture)> = Vec::new();
+    let (mut undrawn, mut failure) = (Vec::new(), None);
+    for (name, chart) in charts {
+        match chart::draw(name, chart, &runs, results_dir) {
+            Ok(Some(picture)) => pictures.push((name.clone(), picture)),
+            Ok(None) => undrawn.push(name.clone()),
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    if charts.is_empty() {
+        pictures = chart::defaults::draw(&runs, results_dir)?;
+    }
+    for (name, picture) in &pictures {
+        let file = |ending: &str| results_dir.join(format!("charts/{name}.{ending}"));
+        write(&mut files, file("svg"), picture.scene.svg()?.as_bytes())?;
+        write(&mut files, file("png"), &picture.scene.png()?)?;
+        write(&mut files, file("csv"), picture.csv().as_bytes())?;
+    }
+    let page = page::render(results_dir, store, &runs, &pictures, &undrawn)?;
+    write(&mut files, results_dir.join("report.html"), page.as_bytes())?;
+    failure.map_or(Ok(files), Err)
+}
+
+fn write(files: &mut Vec<PathBuf>, path: PathBuf, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().expect("a file has a folder");
+    fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
+    fs::write(&path, bytes).with_context(|| format!("writing {}", path.display()))?;
+    files.push(path);
+    Ok(())
+}

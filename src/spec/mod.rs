@@ -1,18 +1,42 @@
 //! What a TOML file says: typed tables, embedded defaults, layers, sweeps and
 //! variants. [`crate::plan`] says what it means.
 //!
-//! One file per table. [`Settings`] is one fully resolved point: no `Option`
+//! One file per table; [`Settings`] is one fully resolved point: no `Option`
 //! stands for a default, every default is in `defaults.toml`.
+//!
+//! [`load`] reads a spec in one pass that finds every mistake:
+//!
+//! ```text
+//! text ─ source (spans) ─ layer (figment) ─ extract (serde, table by table) ─ check (rules across keys)
+//! ```
+//!
+//! **To add a key:** a field with a doc line in its table's struct, a line in
+//! `defaults.toml`, and `./just bless` for the schema. Names of tasks,
+//! benchmarks and algorithms are one line in [`lists`].
 
 pub mod base;
 pub mod candidates;
+pub mod chart;
+pub mod check;
 pub mod corpus;
 pub mod eval;
+pub mod experiment;
+mod extract;
+pub mod layer;
+pub mod lists;
 pub mod loss;
+pub mod mistake;
 pub mod model;
 pub mod number;
 pub mod pairs;
+pub mod root;
+pub mod schema;
+pub mod show;
+pub mod source;
+pub mod sweep;
 pub mod train;
+
+pub use experiment::{Experiment, Point, Round, defaults, load, parse};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,175 @@
+//! `prefab plan`: jobs with their effective loss, what is cached, and what the
+//! rest will cost. Does nothing of it.
+
+use super::{aligned, say};
+use crate::loss::Mix;
+use crate::plan::{self, Machine, Plan, Stage, estimate::estimate};
+use crate::spec;
+use crate::{Error, Result};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What to plan.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Spec files
+    #[arg(required = true, value_name = "SPEC")]
+    specs: Vec<PathBuf>,
+    /// Set a value over the spec's own: table.key=value
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// Plan no stage after this one
+    #[arg(long, value_name = "STAGE", value_parser = stage)]
+    until: Option<Stage>,
+    /// Print the frozen plan as JSON
+    #[arg(long)]
+    json: bool,
+    /// Where artifacts are kept
+    #[arg(long, value_name = "DIR", default_value = ".prefab/store")]
+    store: PathBuf,
+}
+
+/// A stage by name, with all names where there is none.
+///
+/// # Errors
+///
+/// If there is no such stage.
+pub fn stage(name: &str) -> Result<Stage, String> {
+    Stage::of(name).ok_or_else(|| {
+        let names: Vec<&str> = Stage::ALL.into_iter().map(Stage::name).collect();
+        spec::lists::suggest(name, "stages", &names)
+    })
+}
+
+/// Prints the plan of every spec.
+///
+/// # Errors
+///
+/// If a spec has mistakes.
+pub fn run(args: &Args) -> Result<()> {
+    for path in &args.specs {
+        let experiment = spec::load(path, &args.overrides)?;
+        let plan = plan::plan(&experiment, &machine(), args.until);
+        if args.json {
+            let text = serde_json::to_string_pretty(&plan)
+                .map_err(|error| Error::new(format!("writing the plan: {error}")))?;
+            say(&format!("{text}\n"));
+        } else {
+            let cached = |key: &str| args.store.join(key).is_dir();
+            let times = measured(&args.store);
+            say(&describe(&plan, &cached, &|stage| times.get(&stage).copied()));
+        }
+    }
+    Ok(())
+}
+
+/// What the tensors of this plan would be computed on.
+fn machine() -> Machine {
+    Machine { device: "cpu".into(), libtorch: "2.11.0".into(), kernels: "fused".into() }
+}
+
+/// The plan for people.
+pub fn describe(
+    plan: &Plan,
+    cached: &dyn Fn(&str) -> bool,
+    measured: &dyn Fn(Stage) -> Option<f64>,
+) -> String {
+    let num_jobs = plural(plan.jobs.len(), "job");
+    let num_tasks = plural(plan.tasks.len(), "task");
+    let num_levels = plural(plan.levels(), "level");
+    let mut text = format!("{}: {num_jobs}, {num_tasks} in {num_levels}\n\n", plan.name);
+
+    let mut rows = vec![["job", "loss", "left"].map(str::to_owned).to_vec()];
+    for job in &plan.jobs {
+        let mut left: Vec<&str> = Vec::new();
+        for &index in &job.tasks {
+            let task = &plan.tasks[index];
+            if !cached(&task.key) && !left.contains(&task.stage.name()) {
+                left.push(task.stage.name());
+            }
+        }
+        let left = if left.is_empty() { "nothing".to_owned() } else { left.join(" ") };
+        rows.push(vec![job.id.clone(), loss(job), left]);
+        rows.extend(job.also.iter().map(|id| vec![format!("  = {id}")]));
+    }
+    text.push_str(&aligned(&rows));
+
+    let estimate = estimate(plan, cached, measured);
+    let mut rows = vec![["stage", "tasks", "cached", "left"].map(str::to_owned).to_vec()];
+    for row in &estimate.rows {
+        let how = if row.measured { "" } else { " (rough)" };
+        let left = match row.tasks - row.cached {
+            0 => "nothing".to_owned(),
+            _ => format!("{}{how}", duration(row.seconds)),
+        };
+        rows.push(vec![
+            row.stage.name().to_owned(),
+            row.tasks.to_string(),
+            row.cached.to_string(),
+            left,
+        ]);
+    }
+    text.push('\n');
+    text.push_str(&aligned(&rows));
+    let no_features = plan.tasks.iter().all(|task| task.stage != Stage::Features)
+        && plan.tasks.iter().any(|task| task.stage > Stage::Features);
+    if no_features {
+        text.push_str(
+            "\nImage features are not kept (the vision tower trains, or they exceed \
+             store.feature_gib): images are encoded once a pair and pass.\n",
+        );
+    }
+    let total = estimate.seconds();
+    text.push_str(&match total {
+        0.0 => "\nAll results are there.\n".to_owned(),
+        _ => format!("\nAbout {} with one worker.\n", duration(total)),
+    });
+    text
+}
+
+/// The effective terms and weights; of each round where they differ.
+fn loss(job: &plan::Job) -> String {
+    let describe = |loss: &spec::loss::Loss| {
+        Mix::new(loss).map_or_else(|error| error.to_string(), |mix| mix.describe())
+    };
+    let mut all: Vec<String> = match job.rounds.as_slice() {
+        [] => job.settings.loss.iter().map(describe).collect(),
+        rounds => rounds.iter().map(|round| describe(&round.loss)).collect(),
+    };
+    all.dedup();
+    all.join(", then ")
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// `45 s`, `12 min`, `3 h 20 min`.
+fn duration(seconds: f64) -> String {
+    let minutes = (seconds / 60.0).round() as u64;
+    match minutes {
+        0 => format!("{} s", seconds.ceil()),
+        1..60 => format!("{minutes} min"),
+        _ => format!("{} h {} min", minutes / 60, minutes % 60),
+    }
+}
+
+/// Median wall time of each stage's artifacts in the store, from their stage.toml.
+fn measured(store: &Path) -> BTreeMap<Stage, f64> {
+    let mut times: BTreeMap<Stage, Vec<f64>> = BTreeMap::new();
+    for entry in std::fs::read_dir(store).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let stage = name.split_once('-').and_then(|(stage, _)| Stage::of(stage));
+        let text = std::fs::read_to_string(entry.path().join("stage.toml")).ok();
+        let table = text.and_then(|text| toml::from_str::<toml::Table>(&text).ok());
+        let wall = table.and_then(|table| table.get("wall_s")?.as_float());
+        if let (Some(stage), Some(wall)) = (stage, wall) {
+            times.entry(stage).or_default().push(wall);
+        }
+    }
+    let median = |(stage, mut times): (Stage, Vec<f64>)| {
+        times.sort_by(f64::total_cmp);
+        (stage, times[times.len() / 2])
+    };
+    times.into_iter().map(median).collect()
+}

@@ -1,0 +1,299 @@
+//! The answers stage: what a policy says to every question that some benchmark
+//! asks, greedily, each question and prompt once.
+//!
+//! Work is cut into chunks, whose bounds depend on the settings alone. A finished chunk is
+//! a file in the work folder; a stage that was killed goes on after the last one.
+//!
+//! Writes answers.jsonl ([`Row`]) and, for benchmarks that want it, likelihood.jsonl
+//! ([`Likelihood`]). [`Asker`] serves the validation scores during training too.
+
+use super::pictures::{Pictures, Seen};
+use super::{Benchmark, Likelihood, Row, benchmark, extract, matching, rows};
+use crate::data::questions::read_split;
+use crate::data::record::{Answer, Generated, Question};
+use crate::data::template::Prompter;
+use crate::data::tokenizer::Tokenizer;
+use crate::error::Context;
+use crate::model::{Group, Vlm};
+use crate::run::stage::StageContext;
+use crate::sample::{Generation, Request, generate};
+use crate::spec::candidates::Prompt;
+use crate::spec::eval::Eval;
+use crate::spec::train::Precision;
+use crate::{Error, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+
+/// Batches in a chunk: enough that the last rows of a batch seldom idle, few enough that
+/// little is lost when the stage is killed.
+const BATCHES: usize = 4;
+
+/// The answers stage.
+///
+/// # Errors
+///
+/// Inputs that cannot be read, an unknown benchmark, one that finds no question in the split.
+pub fn run(eval: &Eval, ctx: &StageContext) -> Result<()> {
+    let questions = read_split(ctx.input("corpus"), eval.split)?;
+    let (items, likely) = plan(eval, &questions)?;
+    let model = Vlm::load(ctx.input("model"), ctx.device)?;
+    let tokenizer = Tokenizer::load(ctx.input("model"))?;
+    let asker = Asker::new(&model, &tokenizer, eval)?;
+    let pictures = Pictures::open(ctx, eval.split)?;
+    let total = items.len() + likely.len();
+    let mut chunks = Chunks { ctx, done: 0, total, size: BATCHES * eval.batch.max(1) };
+    let answered: Vec<Row> = chunks.work("answers", &items, |items, progress| {
+        let seen = pictures.of(&model, items.iter().map(|item| item.question))?;
+        asker.ask(items, &seen, progress)
+    })?;
+    rows::write(&ctx.out.join("answers.jsonl"), &answered)?;
+    if likely.is_empty() {
+        return Ok(());
+    }
+    let own: HashMap<&str, &str> = answered
+        .iter()
+        .filter(|row| row.given_percent == 0 && row.answer.prompt == Prompt::Cot)
+        .map(|row| (row.answer.question.as_str(), row.answer.text.as_str()))
+        .collect();
+    let measured: Vec<Likelihood> = chunks.work("likelihood", &likely, |items, _| {
+        let seen = pictures.of(&model, items.iter().map(|item| item.question))?;
+        asker.likelihoods(items, &seen, &own)
+    })?;
+    rows::write(&ctx.out.join("likelihood.jsonl"), &measured)
+}
+
+/// One thing to ask.
+#[derive(Clone, Copy, Debug)]
+pub struct Item<'a> {
+    /// The question.
+    pub question: &'a Question,
+    /// How it is asked.
+    pub prompt: Prompt,
+    /// How many per cent of its true rationale are given.
+    pub percent: u8,
+}
+
+/// What the benchmarks ask, each thing once: by prompt, by share given, in file order;
+/// and for which of these the likelihood of the rest is wanted.
+fn plan<'a>(eval: &Eval, questions: &'a [Question]) -> Result<(Vec<Item<'a>>, Vec<Item<'a>>)> {
+    let benchmarks =
+        eval.benchmarks.iter().map(|name| benchmark(name)).collect::<Result<Vec<_>>>()?;
+    for (benchmark, name) in benchmarks.iter().zip(&eval.benchmarks) {
+        if !questions.iter().any(|question| benchmark.selects(question)) {
+            let split = eval.split.name();
+            return Err(Error::spec(format!(
+                "benchmark `{name}` finds no question in the {split} split"
+            ))
+            .hint(format!(
+                "it needs {}; or leave it out of `eval.benchmarks`",
+                benchmark.needs()
+            )));
+        }
+    }
+    let wanted = |item: &Item<'_>, benchmark: &&&dyn Benchmark| {
+        benchmark.prompts(&eval.prompts).contains(&item.prompt)
+            && benchmark.given_percents().contains(&item.percent)
+            && benchmark.selects(item.question)
+    };
+    let mut percents: Vec<u8> =
+        benchmarks.iter().flat_map(|benchmark| benchmark.given_percents()).copied().collect();
+    percents.sort_unstable();
+    percents.dedup();
+    let (mut items, mut likely) = (Vec::new(), Vec::new());
+    for prompt in [Prompt::Direct, Prompt::Cot] {
+        for &percent in &percents {
+            for question in questions {
+                let item = Item { question, prompt, percent };
+                if benchmarks.iter().any(|benchmark| wanted(&item, &benchmark)) {
+                    items.push(item);
+                }
+                let mut measuring =
+                    benchmarks.iter().filter(|benchmark| benchmark.needs_likelihood());
+                if measuring.any(|benchmark| wanted(&item, &benchmark)) {
+                    likely.push(item);
+                }
+            }
+        }
+    }
+    Ok((items, likely))
+}
+
+/// Chunks of a stage's work, kept as files until the stage is done.
+struct Chunks<'a> {
+    ctx: &'a StageContext,
+    done: usize,
+    total: usize,
+    size: usize,
+}
+
+impl Chunks<'_> {
+    /// Works off the chunks that have no file yet; returns all results in order.
+    fn work<I, T: Serialize + DeserializeOwned>(
+        &mut self,
+        name: &str,
+        items: &[I],
+        work: impl Fn(&[I], &dyn Fn(u64, u64)) -> Result<Vec<T>>,
+    ) -> Result<Vec<T>> {
+        let mut results = Vec::with_capacity(items.len());
+        for (index, chunk) in items.chunks(self.size).enumerate() {
+            let path = self.ctx.work.join(format!("{name}-{index:05}.jsonl"));
+            if path.exists() {
+                results.extend(rows::read::<T>(&path)?);
+            } else {
+                let report = |done: u64, _| {
+                    self.ctx.progress.report(self.done as u64 + done, self.total as u64, name);
+                };
+                let fresh = work(chunk, &report)?;
+                // Renamed when whole, so that a killed worker leaves no half chunk.
+                let draft = path.with_extension("draft");
+                rows::write(&draft, &fresh)?;
+                std::fs::rename(&draft, &path)
+                    .with_context(|| format!("could not keep {}", path.display()))?;
+                results.extend(fresh);
+            }
+            self.done += chunk.len();
+            self.ctx.progress.report(self.done as u64, self.total as u64, name);
+        }
+        Ok(results)
+    }
+}
+
+/// Asks a policy, greedily.
+pub struct Asker<'a> {
+    model: &'a Vlm,
+    tokenizer: &'a Tokenizer,
+    prompter: Prompter<'a>,
+    settings: Generation,
+}
+
+impl<'a> Asker<'a> {
+    /// For a policy, with the length and batch of the `[eval]` table.
+    ///
+    /// # Errors
+    ///
+    /// If the policy's chat template is unknown.
+    pub fn new(model: &'a Vlm, tokenizer: &'a Tokenizer, eval: &Eval) -> Result<Self> {
+        let config = &model.config;
+        Ok(Self {
+            model,
+            tokenizer,
+            prompter: Prompter::new(tokenizer, &config.template, config.image_tokens)?,
+            settings: Generation::greedy(eval.max_tokens, eval.batch, tokenizer.eos()),
+        })
+    }
+
+    /// Answers, judged, in the order of the items. `seen` holds their features.
+    ///
+    /// # Errors
+    ///
+    /// A question that the policy's tokenizer or image tokens do not fit.
+    pub fn ask(
+        &self,
+        items: &[Item<'_>],
+        seen: &Seen,
+        progress: &dyn Fn(u64, u64),
+    ) -> Result<Vec<Row>> {
+        let mut requests = Vec::with_capacity(items.len());
+        for (stream, (item, tiles)) in (0..).zip(items.iter().zip(&seen.tiles)) {
+            requests.push(Request {
+                prompt: self.prompt(item)?,
+                tiles: tiles.clone(),
+                samples: 1,
+                stream,
+                prefix: match item.percent {
+                    0 => Vec::new(),
+                    percent => self.beginning(item.question, percent).0,
+                },
+            });
+        }
+        let generated = generate(self.model, &requests, &seen.features, &self.settings, progress)?;
+        let answer = |(item, (request, generated)): (&Item<'_>, (&Request, _))| {
+            let generated: &crate::sample::Generated = generated;
+            let tokens = [request.prefix.as_slice(), &generated.tokens].concat();
+            let text = self.tokenizer.decode(&tokens);
+            let (final_answer, verdict) = matching::verdict(item.question, item.prompt, &text);
+            Row {
+                answer: Answer {
+                    question: item.question.id.clone(),
+                    prompt: item.prompt,
+                    sample: 0,
+                    text,
+                    tokens: tokens.len(),
+                    ended: generated.ended,
+                    final_answer,
+                    verdict,
+                },
+                given_percent: item.percent,
+            }
+        };
+        Ok(items.iter().zip(requests.iter().zip(&generated)).map(answer).collect())
+    }
+
+    fn prompt(&self, item: &Item<'_>) -> Result<Vec<i64>> {
+        let num_images = item.question.images.len();
+        let text =
+            self.prompter.question_text_with(&item.question.question, num_images, item.prompt);
+        self.prompter
+            .encode_prompt_with(&text, &vec![1; num_images])
+            .map_err(|error| error.context(format!("question `{}`", item.question.id)))
+    }
+
+    /// The first `percent` of a question's true rationale, and what is left of it before
+    /// its final answer is introduced, as tokens.
+    fn beginning(&self, question: &Question, percent: u8) -> (Vec<i64>, Vec<i64>) {
+        let rationale =
+            question.generated.as_ref().map_or("", |Generated { rationale, .. }| {
+                extract::reasoned(rationale).map_or(rationale.as_str(), |parts| parts.rationale)
+            });
+        let mut tokens = self.tokenizer.encode(rationale);
+        let left = tokens.split_off(tokens.len() * usize::from(percent) / 100);
+        (tokens, left)
+    }
+
+    /// How likely the rest of each true rationale is, after its own beginning and after as
+    /// many tokens of the policy's answer (all of them, where that is shorter).
+    fn likelihoods(
+        &self,
+        items: &[Item<'_>],
+        seen: &Seen,
+        own: &HashMap<&str, &str>,
+    ) -> Result<Vec<Likelihood>> {
+        let _guard = tch::no_grad_guard();
+        let mut measured = Vec::with_capacity(items.len());
+        let batch = self.settings.batch.max(1);
+        for (items, tiles) in items.chunks(batch).zip(seen.tiles.chunks(batch)) {
+            let mut prompts = Vec::with_capacity(2 * items.len());
+            let mut rests = Vec::with_capacity(items.len());
+            for item in items {
+                let prompt = self.prompt(item)?;
+                let (given, rest) = self.beginning(item.question, item.percent);
+                let said = own.get(item.question.id.as_str()).copied().unwrap_or_default();
+                let mut said = self.tokenizer.encode(said);
+                said.truncate(given.len());
+                prompts.push([prompt.as_slice(), &given].concat());
+                prompts.push([prompt.as_slice(), &said].concat());
+                rests.push(rest);
+            }
+            let groups: Vec<Group<'_>> = (0..prompts.len())
+                .map(|index| Group {
+                    prompt: &prompts[index],
+                    tiles: tiles[index / 2].clone(),
+                    answers: vec![rests[index / 2].as_slice()],
+                })
+                .collect();
+            let logps = self.model.answer_logps(&groups, &seen.features, Precision::Fp32)?;
+            let sums = Vec::<f32>::try_from(&logps.sums).context("reading log-probabilities")?;
+            for ((item, rest), sums) in items.iter().zip(&rests).zip(sums.chunks(2)) {
+                measured.push(Likelihood {
+                    question: item.question.id.clone(),
+                    given_percent: item.percent,
+                    tokens: rest.len(),
+                    after_true: f64::from(sums[0]),
+                    after_own: f64::from(sums[1]),
+                });
+            }
+        }
+        Ok(measured)
+    }
+}

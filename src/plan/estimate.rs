@@ -1,0 +1,113 @@
+//! What the rest of a plan will cost: the measured time of earlier tasks of a
+//! stage where the store has some, else a rough rate.
+//!
+//! The rates were measured for the tiny size (1.2 M parameters, fp32) on one
+//! core of two, side by side with another worker. They are for planning: a
+//! first run replaces them by measurements.
+
+use super::{Plan, Settings, Stage, Task};
+use crate::spec::eval::Split;
+use crate::spec::model::Size;
+
+/// Seconds that a plan will take, by stage.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Estimate {
+    /// One row a stage that has tasks, in pipeline order.
+    pub rows: Vec<Row>,
+}
+
+/// One stage of an estimate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Row {
+    /// Which.
+    pub stage: Stage,
+    /// Tasks in the plan.
+    pub tasks: usize,
+    /// Those of which the artifact exists.
+    pub cached: usize,
+    /// Seconds for the rest, one after the other.
+    pub seconds: f64,
+    /// Whether measured times were used.
+    pub measured: bool,
+}
+
+impl Estimate {
+    /// Seconds for everything that is left, one task at a time.
+    pub fn seconds(&self) -> f64 {
+        self.rows.iter().map(|row| row.seconds).sum()
+    }
+}
+
+/// Estimates what is not cached.
+pub fn estimate(
+    plan: &Plan,
+    cached: &dyn Fn(&str) -> bool,
+    measured: &dyn Fn(Stage) -> Option<f64>,
+) -> Estimate {
+    let mut rows = Vec::new();
+    for stage in Stage::ALL {
+        let tasks: Vec<&Task> = plan.tasks.iter().filter(|task| task.stage == stage).collect();
+        let open: Vec<&&Task> = tasks.iter().filter(|task| !cached(&task.key)).collect();
+        let known = measured(stage);
+        let seconds = open.iter().map(|task| known.unwrap_or_else(|| rough(plan, task))).sum();
+        if !tasks.is_empty() {
+            rows.push(Row {
+                stage,
+                tasks: tasks.len(),
+                cached: tasks.len() - open.len(),
+                seconds,
+                measured: known.is_some(),
+            });
+        }
+    }
+    Estimate { rows }
+}
+
+/// A guess from the settings of the first job that stands on the task.
+fn rough(plan: &Plan, task: &Task) -> f64 {
+    let index = plan.tasks.iter().position(|other| other.key == task.key);
+    let job = plan.jobs.iter().find(|job| index.is_some_and(|index| job.tasks.contains(&index)));
+    let Some(settings) = job.map(|job| &job.settings) else { return 1.0 };
+    let scale = match settings.model.size {
+        Size::Tiny => 1.0,
+        Size::Small => 4.0,
+    };
+    scale * seconds(task.stage, settings)
+}
+
+fn seconds(stage: Stage, settings: &Settings) -> f64 {
+    let Settings { corpus, base, candidates, pairs, train, eval, .. } = settings;
+    let images = (corpus.train + corpus.validation + corpus.test) as f64;
+    // Of 5,000 questions, 5,900 pairs were made at two a question.
+    let found = 0.6 * (corpus.train * pairs.correctness.max_per_question) as f64;
+    let num_pairs = pairs.max.map_or(found, |most| found.min(most as f64));
+    let asked = match eval.split {
+        Split::Validation => corpus.validation,
+        _ => corpus.test,
+    } as f64;
+    let tokens_a_second = 20_000.0;
+    match stage {
+        Stage::Corpus => (images + corpus.base as f64) / 4000.0,
+        Stage::Base if settings.model.checkpoint.is_some() => 10.0,
+        Stage::Base => {
+            let vision = (base.vision_steps * base.vision_batch) as f64 / 350.0;
+            vision + (base.steps * base.batch) as f64 / 370.0
+        }
+        Stage::Features => images / 1500.0,
+        Stage::Candidates => {
+            // Reasoned answers have about 30 tokens.
+            let rows = (corpus.train * candidates.per_question) as f64;
+            rows * 30.0_f64.min(candidates.max_tokens as f64) / tokens_a_second
+        }
+        Stage::Pairs => 2.0,
+        Stage::Reference => num_pairs / 900.0,
+        Stage::Policy => {
+            let moving =
+                settings.loss.as_ref().is_some_and(|loss| loss.algorithm.row().name == "tr_dpo");
+            let work = num_pairs * train.epochs.get() / 110.0;
+            if moving { work * 1.3 } else { work }
+        }
+        Stage::Answers => asked * eval.prompts.len() as f64 / 400.0,
+        Stage::Scores => 2.0,
+    }
+}

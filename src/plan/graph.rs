@@ -1,0 +1,317 @@
+//! From points to jobs and tasks: which stage reads what, and what is shared.
+
+use super::fingerprint::fingerprint;
+use super::key::{key, machine as machine_of};
+use super::slice::slice;
+use super::{Job, Machine, Plan, Stage, Task, id};
+use crate::spec::experiment::{Experiment, Point, Round};
+use crate::spec::model::{Model, Module, Size};
+use crate::spec::root::ReferenceOf;
+use crate::spec::{Settings, model::Dims};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+/// Expands an experiment. With `until`, no task of a later stage is planned.
+pub fn plan(experiment: &Experiment, machine: &Machine, until: Option<Stage>) -> Plan {
+    let mut graph = Graph {
+        machine,
+        until: until.unwrap_or(Stage::Scores),
+        feature_gib: experiment.store.feature_gib.get(),
+        tasks: Vec::new(),
+        by_key: HashMap::new(),
+    };
+    let mut jobs: Vec<Job> = Vec::new();
+    if graph.until >= Stage::Answers {
+        for point in experiment.points.iter().filter(|point| point.settings.loss.is_some()) {
+            graph.base_job(point, experiment.seeds[0], &mut jobs);
+        }
+    }
+    for point in &experiment.points {
+        for &seed in &experiment.seeds {
+            graph.job(point, seed, &mut jobs);
+        }
+    }
+    Plan { name: experiment.name.clone(), jobs, tasks: graph.tasks }
+}
+
+struct Graph<'a> {
+    machine: &'a Machine,
+    until: Stage,
+    feature_gib: f64,
+    tasks: Vec<Task>,
+    by_key: HashMap<String, usize>,
+}
+
+/// Tasks of one job, in pipeline order.
+#[derive(Default)]
+struct Chain(Vec<usize>);
+
+impl Graph<'_> {
+    /// The base by itself, evaluated once.
+    fn base_job(&mut self, point: &Point, seed: u64, jobs: &mut Vec<Job>) {
+        let mut settings = point.settings.clone();
+        settings.loss = None;
+        let mut chain = Chain::default();
+        let corpus = self.corpus(&settings, &mut chain);
+        let base = self.base(&settings, &corpus, &mut chain);
+        let features = self.features(&settings, &corpus, &base, &mut chain);
+        self.evaluate(&settings, &corpus, &base, features.as_ref(), &mut chain);
+        // Only what the base depends on tells one base from another.
+        let tables = ["model.", "corpus.", "base.", "eval."];
+        let swept: Vec<_> = point
+            .swept
+            .iter()
+            .filter(|(key, _)| tables.iter().any(|table| key.starts_with(table)))
+            .cloned()
+            .collect();
+        let id = id::id("base", &swept, None);
+        let job = Job {
+            id,
+            variant: None,
+            swept,
+            seed,
+            settings,
+            rounds: Vec::new(),
+            also: Vec::new(),
+            tasks: chain.0,
+        };
+        add(jobs, job);
+    }
+
+    fn job(&mut self, point: &Point, seed: u64, jobs: &mut Vec<Job>) {
+        let mut settings = point.settings.clone();
+        settings.train.seed = seed;
+        let mut chain = Chain::default();
+        let corpus = self.corpus(&settings, &mut chain);
+        let base = self.base(&settings, &corpus, &mut chain);
+        let features = self.features(&settings, &corpus, &base, &mut chain);
+        let mut model = base.clone();
+        for (index, round) in point.rounds.iter().enumerate() {
+            let settings = in_round(&settings, round, seed);
+            model = self.round(
+                &settings,
+                Models { base: &base, previous: &model, first: index == 0 },
+                round.reference,
+                &corpus,
+                features.as_ref(),
+                &mut chain,
+            );
+        }
+        self.evaluate(&settings, &corpus, &model, features.as_ref(), &mut chain);
+
+        let algorithm = settings.loss.as_ref().map_or("base", |loss| loss.algorithm.row().name);
+        let name = point.variant.as_deref().unwrap_or(algorithm);
+        let seeded = settings.loss.is_some() && self.until >= Stage::Policy;
+        let overridden = point.rounds.len() > 1
+            || point.rounds.iter().any(|round| in_round(&settings, round, seed) != settings);
+        let job = Job {
+            id: id::id(name, &point.swept, seeded.then_some(seed)),
+            variant: point.variant.clone(),
+            swept: point.swept.clone(),
+            seed,
+            settings,
+            rounds: if overridden { point.rounds.clone() } else { Vec::new() },
+            also: Vec::new(),
+            tasks: chain.0,
+        };
+        add(jobs, job);
+    }
+
+    fn corpus(&mut self, settings: &Settings, chain: &mut Chain) -> String {
+        let files = settings.corpus.files.iter().flat_map(|files| {
+            [files.base.as_ref(), Some(&files.train), files.validation.as_ref(), Some(&files.test)]
+        });
+        let files: Vec<String> = files.flatten().cloned().collect();
+        self.task(Stage::Corpus, settings, &[], &files, chain)
+    }
+
+    fn base(&mut self, settings: &Settings, corpus: &str, chain: &mut Chain) -> String {
+        match &settings.model.checkpoint {
+            Some(path) => self.task(Stage::Base, settings, &[], std::slice::from_ref(path), chain),
+            None => self.task(Stage::Base, settings, &[("corpus", corpus)], &[], chain),
+        }
+    }
+
+    /// Features are kept where the vision tower is frozen and they fit.
+    fn features(
+        &mut self,
+        settings: &Settings,
+        corpus: &str,
+        base: &str,
+        chain: &mut Chain,
+    ) -> Option<String> {
+        keeps_features(settings, self.feature_gib).then(|| {
+            let inputs = [("corpus", corpus), ("base", base)];
+            self.task(Stage::Features, settings, &inputs, &[], chain)
+        })
+    }
+
+    fn round(
+        &mut self,
+        settings: &Settings,
+        models: Models,
+        reference: ReferenceOf,
+        corpus: &str,
+        features: Option<&String>,
+        chain: &mut Chain,
+    ) -> String {
+        let pairs = match &settings.pairs.import {
+            Some(path) => {
+                let inputs = [("corpus", corpus)];
+                self.task(Stage::Pairs, settings, &inputs, std::slice::from_ref(path), chain)
+            }
+            None => {
+                let role = if models.first { "base" } else { "model" };
+                let inputs = [("corpus", corpus), (role, models.previous)];
+                let inputs = with(&inputs, "features", features);
+                let candidates = self.task(Stage::Candidates, settings, &inputs, &[], chain);
+                let inputs = [("corpus", corpus), ("candidates", &candidates)];
+                self.task(Stage::Pairs, settings, &inputs, &[], chain)
+            }
+        };
+        // Imported pairs have pictures of their own, which the corpus' features do not cover.
+        let features = features.filter(|_| settings.pairs.import.is_none());
+        let held_to = match reference {
+            ReferenceOf::Base => models.base,
+            ReferenceOf::Previous => models.previous,
+        };
+        let inputs = [("model", held_to), ("pairs", &pairs), ("corpus", corpus)];
+        let inputs = with(&inputs, "features", features);
+        let reference = self.task(Stage::Reference, settings, &inputs, &[], chain);
+        let inputs = [
+            ("model", models.previous),
+            ("corpus", corpus),
+            ("pairs", pairs.as_str()),
+            ("reference", reference.as_str()),
+        ];
+        let inputs = with(&inputs, "features", features);
+        self.task(Stage::Policy, settings, &inputs, &[], chain)
+    }
+
+    fn evaluate(
+        &mut self,
+        settings: &Settings,
+        corpus: &str,
+        model: &str,
+        features: Option<&String>,
+        chain: &mut Chain,
+    ) {
+        let inputs = with(&[("model", model), ("corpus", corpus)], "features", features);
+        let answers = self.task(Stage::Answers, settings, &inputs, &[], chain);
+        let mut inputs = vec![("corpus", corpus), ("answers", answers.as_str())];
+        if settings.scores_need_model() {
+            inputs.push(("model", model));
+            inputs = with(&inputs, "features", features);
+        }
+        self.task(Stage::Scores, settings, &inputs, &[], chain);
+    }
+
+    /// The key of a stage instance, which is planned unless it is already or comes too late.
+    fn task(
+        &mut self,
+        stage: Stage,
+        settings: &Settings,
+        inputs: &[(&str, &str)],
+        files: &[String],
+        chain: &mut Chain,
+    ) -> String {
+        let mut tables = slice(stage, settings);
+        if stage.has_tensors() || (stage == Stage::Scores && settings.scores_need_model()) {
+            tables.insert("machine".to_owned(), machine_of(self.machine, stage.threads()));
+        }
+        if !files.is_empty() {
+            let content = |path: &String| (path.clone(), fingerprint(Path::new(path)).into());
+            tables.insert("files".to_owned(), Value::Object(files.iter().map(content).collect()));
+        }
+        let inputs: BTreeMap<String, String> =
+            inputs.iter().map(|&(role, key)| (role.to_owned(), key.to_owned())).collect();
+        let key = key(stage, &tables, &inputs);
+        if stage > self.until {
+            return key;
+        }
+        let index = *self.by_key.entry(key.clone()).or_insert(self.tasks.len());
+        if index == self.tasks.len() {
+            let level = inputs
+                .values()
+                .filter_map(|key| self.by_key.get(key))
+                .map(|&input| self.tasks[input].level + 1)
+                .max()
+                .unwrap_or(0);
+            let threads = stage.threads();
+            let key = key.clone();
+            self.tasks.push(Task { stage, key, settings: tables, inputs, threads, level });
+        }
+        if !chain.0.contains(&index) {
+            chain.0.push(index);
+        }
+        key
+    }
+}
+
+/// The models that a round can use, by key.
+#[derive(Clone, Copy)]
+struct Models<'a> {
+    base: &'a str,
+    previous: &'a str,
+    first: bool,
+}
+
+fn with<'a>(
+    inputs: &[(&'a str, &'a str)],
+    role: &'a str,
+    key: Option<&'a String>,
+) -> Vec<(&'a str, &'a str)> {
+    inputs.iter().copied().chain(key.map(|key| (role, key.as_str()))).collect()
+}
+
+fn in_round(settings: &Settings, round: &Round, seed: u64) -> Settings {
+    let mut settings = settings.clone();
+    settings.candidates = round.candidates.clone();
+    settings.pairs = round.pairs.clone();
+    settings.loss = Some(round.loss.clone());
+    settings.train = round.train.clone();
+    settings.train.seed = seed;
+    settings
+}
+
+/// Adds a job, or notes it beside one that stands on the same tasks.
+fn add(jobs: &mut Vec<Job>, mut job: Job) {
+    if let Some(alike) = jobs.iter_mut().find(|other| other.tasks == job.tasks) {
+        if alike.id != job.id && !alike.also.contains(&job.id) {
+            alike.also.push(job.id);
+        }
+        return;
+    }
+    job.id = id::unique(job.id, |id| jobs.iter().any(|other| other.id == id));
+    jobs.push(job);
+}
+
+/// Whether image features are computed once: the vision tower is frozen and they fit.
+pub fn keeps_features(settings: &Settings, limit_gib: f64) -> bool {
+    let frozen = settings.loss.is_none() || !settings.model.train.contains(&Module::Vision);
+    frozen && feature_gib(settings).is_none_or(|gib| gib <= limit_gib)
+}
+
+/// Size of the kept features in GiB; None where it is not known before the files are read.
+pub fn feature_gib(settings: &Settings) -> Option<f64> {
+    let corpus = &settings.corpus;
+    if corpus.files.is_some() || settings.model.checkpoint.is_some() {
+        return None;
+    }
+    let images = (corpus.train + corpus.validation + corpus.test) as f64;
+    let (side, patch, width) = vision_of(&settings.model);
+    // The pixel shuffle makes one token of four patches, four times as wide: f32.
+    let patches = (side / patch).pow(2) as f64;
+    Some(images * patches * width as f64 * 4.0 / f64::from(1 << 30))
+}
+
+/// Image side, patch side and width of the vision tower.
+fn vision_of(model: &Model) -> (usize, usize, usize) {
+    let Dims { image_side, patch_side, vision_width, .. } = &model.dims;
+    let width = match model.size {
+        Size::Tiny => 96,
+        Size::Small => 128,
+    };
+    (image_side.unwrap_or(64), patch_side.unwrap_or(8).max(1), vision_width.unwrap_or(width))
+}

@@ -1,0 +1,87 @@
+//! What each stage reads of the settings. A worker is given this slice and
+//! nothing else, so a key cannot leave out what a stage depends on.
+//!
+//! Tables that a stage reads only a part of are given whole, with the parts it
+//! does not read set to the embedded defaults: changing those changes no key.
+
+use super::Stage;
+use crate::spec::eval::{Eval, Split};
+use crate::spec::model::Model;
+use crate::spec::train::Train;
+use crate::spec::{Settings, defaults};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::sync::OnceLock;
+
+/// The settings of one stage by table: exactly what its function is called with.
+pub fn slice(stage: Stage, settings: &Settings) -> Map<String, Value> {
+    let mut tables = Map::new();
+    match stage {
+        Stage::Corpus => {
+            let mut corpus = settings.corpus.clone();
+            if corpus.files.is_some() {
+                corpus.tasks.clone_from(&embedded().corpus.tasks);
+            }
+            put(&mut tables, "corpus", &corpus);
+        }
+        Stage::Base => {
+            let imported = settings.model.checkpoint.is_some();
+            let base = if imported { &embedded().base } else { &settings.base };
+            put(&mut tables, "base", base);
+            put(&mut tables, "model", &frozen(&settings.model));
+        }
+        Stage::Features => put(&mut tables, "model", &frozen(&settings.model)),
+        Stage::Candidates => put(&mut tables, "candidates", &settings.candidates),
+        Stage::Pairs => put(&mut tables, "pairs", &settings.pairs),
+        Stage::Reference => {
+            let precision = settings.train.precision;
+            put(&mut tables, "model", &frozen(&settings.model));
+            put(&mut tables, "train", &Train { precision, ..embedded().train.clone() });
+        }
+        Stage::Policy => {
+            put(&mut tables, "loss", &settings.loss);
+            put(&mut tables, "train", &settings.train);
+            put(&mut tables, "model", &sized(&settings.model));
+            put(&mut tables, "eval", &looks(&settings.eval));
+        }
+        Stage::Answers | Stage::Scores => {
+            let Eval { every, slice, .. } = embedded().eval;
+            put(&mut tables, "eval", &Eval { every, slice, ..settings.eval.clone() });
+        }
+    }
+    tables
+}
+
+fn put(tables: &mut Map<String, Value>, name: &str, table: &impl Serialize) {
+    let table = serde_json::to_value(table).expect("settings are plain JSON");
+    tables.insert(name.to_owned(), table);
+}
+
+fn embedded() -> &'static Settings {
+    static DEFAULTS: OnceLock<Settings> = OnceLock::new();
+    DEFAULTS.get_or_init(defaults)
+}
+
+/// A model's shape, without what of it trains.
+fn frozen(model: &Model) -> Model {
+    Model { train: embedded().model.train.clone(), ..sized(model) }
+}
+
+/// A checkpoint has its own size.
+fn sized(model: &Model) -> Model {
+    match model.checkpoint {
+        Some(_) => Model { size: embedded().model.size, ..model.clone() },
+        None => model.clone(),
+    }
+}
+
+/// What a policy in training needs to look at the validation split; nothing if it never does.
+fn looks(eval: &Eval) -> Eval {
+    let whole = &embedded().eval;
+    match eval.every {
+        0 => Eval { every: 0, ..whole.clone() },
+        _ => {
+            Eval { benchmarks: whole.benchmarks.clone(), split: Split::Validation, ..eval.clone() }
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Grouped bars, lying on their side so that names of any length stay readable: one line a place
+//! on x, one bar a group, whiskers, a dot a seed, the base as dashed reference lines, and the
+//! paper's own numbers as diamonds.
+
+use super::frame::{self, Heading, LABEL, MARGIN, SMALL, Sign};
+use super::{Mark, Picture, Series};
+use crate::Result;
+use crate::report::metric::{Metric, Unit, spoken};
+use crate::report::number::{Scale, grouped};
+use crate::report::overlay::{self, Published};
+use crate::report::runs::{Row, Runs};
+use crate::report::scene::{
+    Anchor, Color, GRID_LINE, INK, PALETTE, SOFT, Scene, faded, fitted, text_width,
+};
+use crate::report::select::{Band, Column, Estimate, Selection, estimate};
+use std::path::Path;
+
+const WIDTH: f64 = 960.0;
+const BAR: f64 = 11.0;
+const GAP: f64 = 9.0;
+
+/// One line of bars.
+struct Line {
+    label: String,
+    bars: Vec<Option<Estimate>>,
+    paper: Vec<Option<Published>>,
+}
+
+/// Everything that the picture shows.
+struct Content {
+    metric: Metric,
+    groups: Vec<String>,
+    lines: Vec<Line>,
+    base: Vec<Option<f64>>,
+}
+
+/// Draws it; `None` where nothing was measured yet.
+///
+/// # Errors
+///
+/// If the chart names what there is not.
+pub fn picture(series: &Series, runs: &Runs, results_dir: &Path) -> Result<Option<Picture>> {
+    let x = Column::named(runs, &series.x)?;
+    let band = Band::named(runs, series.band.as_deref())?;
+    let by_task = x == Column::Task || series.group.as_deref() == Some("task");
+    let selection = Selection::of(runs, &series.y, &series.rows, by_task)?;
+    // Two prompts are never averaged: they are groups unless the spec says otherwise.
+    let group = match &series.group {
+        Some(name) => Some(Column::named(runs, name)?),
+        None if x != Column::Prompt => Some(Column::Prompt),
+        None => None,
+    };
+    let paper = match &series.overlay {
+        Some(name) => overlay::load(results_dir, name)?,
+        None => vec![],
+    };
+    if selection.rows.is_empty() {
+        return Ok(None);
+    }
+    let content = content(&selection, runs, x, group, band, &paper);
+    let rows = || selection.rows.iter().copied();
+    let mut notes: Vec<String> = frame::questions(rows()).into_iter().collect();
+    notes.extend(frame::seeds(runs, rows()));
+    notes.push(match band {
+        Band::Questions => "whiskers: 95 % over questions".into(),
+        Band::Over(column) => format!("whiskers: 95 % over {}s (Student’s t)", column.name(runs)),
+    });
+    let title = series.title.clone().unwrap_or_else(|| {
+        format!("{} by {}", content.metric.axis().replace(" (%)", ""), series.x)
+    });
+    let heading = Heading::fitted(title.clone(), &notes, WIDTH);
+    let scene = draw(&content, &heading, &paper);
+    Ok(Some(Picture { title, scene, marks: marks(&content) }))
+}
+
+fn content(
+    selection: &Selection,
+    runs: &Runs,
+    x: Column,
+    group: Option<Column>,
+    band: Band,
+    paper: &[Published],
+) -> Content {
+    let mut used: Vec<Column> = vec![x];
+    used.extend(group);
+    if let Band::Over(column) = band {
+        used.push(column);
+    }
+    let mut labels = vec![x];
+    labels.extend(selection.leftover(runs, &used));
+    let split_prompt = x != Column::Prompt && group != Some(Column::Prompt);
+    if split_prompt && selection.values(runs, Column::Prompt).len() > 1 {
+        labels.push(Column::Prompt);
+    }
+    let group_of = |row: &Row| group.map_or_else(String::new, |column| column.of(runs, row));
+    let mut groups: Vec<String> = Vec::new();
+    for row in &selection.rows {
+        let name = group_of(row);
+        // Rows without a value in the group's column are of the base: not a series of their own.
+        if !groups.contains(&name) && !(name.is_empty() && runs.jobs[row.job].is_base) {
+            groups.push(name);
+        }
+    }
+    let bar = |rows: &[&Row], name: &String| {
+        let rows: Vec<&Row> = rows.iter().filter(|row| group_of(row) == *name).copied().collect();
+        (!rows.is_empty()).then(|| estimate(runs, &rows, band))
+    };
+    let lines = frame::group_by(&selection.rows, |row| frame::label(runs, row, &labels))
+        .into_iter()
+        .filter(|(label, _)| !label.is_empty())
+        .map(|(label, rows)| {
+            let published = |name: &String| {
+                let variant = Column::Variant.of(runs, rows[0]);
+                let fits = |row: &&Published| {
+                    overlay::same(&variant, &row.algorithm) && row.prompt == *name
+                };
+                paper.iter().find(fits).cloned()
+            };
+            Line {
+                bars: groups.iter().map(|name| bar(&rows, name)).collect(),
+                paper: groups.iter().map(published).collect(),
+                label,
+            }
+        })
+        .collect();
+    let of_base: Vec<&Row> =
+        selection.rows.iter().filter(|row| runs.jobs[row.job].is_base).copied().collect();
+    let base = groups.iter().map(|name| bar(&of_base, name).map(|e| e.value)).collect();
+    // A line for each task has a base of its own: one reference line would mislead.
+    let base = if x == Column::Task { vec![None; groups.len()] } else { base };
+    Content { metric: selection.metric.clone(), groups, lines, base }
+}
+
+fn marks(content: &Content) -> Vec<Mark> {
+    let mut marks = Vec::new();
+    for line in &content.lines {
+        for (k, group) in content.groups.iter().enumerate() {
+            let mark = |mark: &str, value, low, high, n| Mark {
+                panel: String::new(),
+                x: line.label.clone(),
+                group: group.clone(),
+                mark: mark.to_owned(),
+                value,
+                low,
+                high,
+                n,
+            };
+            if let Some(bar) = &line.bars[k] {
+                marks.push(mark("mean", bar.value, bar.low, bar.high, bar.n));
+                if bar.single.len() > 1 {
+                    for (seed, value) in &bar.single {
+                        marks.push(mark(&format!("seed {seed}"), *value, None, None, None));
+                    }
+                }
+            }
+            if let Some(paper) = &line.paper[k] {
+                let (low, high) = paper.interval;
+                marks.push(mark("paper", paper.value, Some(low), Some(high), Some(paper.n)));
+            }
+        }
+    }
+    marks
+}
+
+fn draw(content: &Content, heading: &Heading, paper: &[Published]) -> Scene {
+    let groups = content.groups.len() as f64;
+    let line_height = groups * (BAR + 1.0) + GAP;
+    let mut entries: Vec<(Sign, String)> = Vec::new();
+    for (k, group) in content.groups.iter().enumerate().filter(|(_, group)| !group.is_empty()) {
+        entries.push((Sign::Block(color(k)), spoken(group)));
+    }
+    if content.lines.iter().flat_map(|l| &l.bars).flatten().any(|bar| bar.single.len() > 1) {
+        entries.push((Sign::Dot, "one seed".into()));
+    }
+    if content.base.iter().any(Option::is_some) {
+        entries.push((Sign::Line(SOFT, &[5.0, 4.0]), "base model".into()));
+    }
+    if content.lines.iter().any(|line| line.paper.iter().any(Option::is_some)) {
+        let n = paper.first().map_or(0, |row| row.n);
+        let text = format!("the paper’s, 95 % of its {} questions (binomial)", grouped(n));
+        entries.push((Sign::Diamond, text));
+    }
+    let legend_top = heading.height();
+    let top = legend_top + frame::legend(None, &entries, legend_top, WIDTH) + 14.0;
+    let height = top + content.lines.len() as f64 * line_height + GAP + 52.0;
+    let mut scene = Scene::new(WIDTH, height);
+    heading.draw(&mut scene);
+    frame::legend(Some(&mut scene), &entries, legend_top, WIDTH);
+
+    let wide = content.lines.iter().map(|line| text_width(&line.label, LABEL, false));
+    let label_width = wide.fold(40.0, f64::max).min(260.0);
+    let left = MARGIN + label_width + 12.0;
+    // The column of numbers at the right.
+    let right = WIDTH - MARGIN - 74.0;
+    let scale = scale(content);
+    let at = |value: f64| left + scale.at(value) * (right - left);
+    let bottom = height - 46.0;
+    for &tick in &scale.ticks {
+        scene.line(&[(at(tick), top), (at(tick), bottom)], 1.0, GRID_LINE);
+        let text = content.metric.tick(tick);
+        scene.text((at(tick), bottom + 15.0), &text, LABEL, Anchor::Middle, SOFT);
+    }
+    let axis = content.metric.axis();
+    scene.text(((left + right) / 2.0, bottom + 34.0), &axis, LABEL, Anchor::Middle, INK);
+
+    for (i, line) in content.lines.iter().enumerate() {
+        let y = top + GAP + i as f64 * line_height;
+        let middle = y + groups * (BAR + 1.0) / 2.0;
+        let label = fitted(&line.label, LABEL, label_width);
+        scene.text((left - 10.0, middle + 4.0), &label, LABEL, Anchor::End, INK);
+        for k in 0..content.groups.len() {
+            let y = y + k as f64 * (BAR + 1.0);
+            if let Some(bar) = &line.bars[k] {
+                draw_bar(&mut scene, bar, (y, color(k)), &at);
+                let text = content.metric.write(bar.value);
+                let place = (WIDTH - MARGIN - 34.0, y + BAR - 2.0);
+                scene.text(place, &text, SMALL, Anchor::End, INK);
+                if let (Some(low), Some(high)) = (bar.low, bar.high) {
+                    let half = format!("±{}", content.metric.write((high - low) / 2.0));
+                    let place = (WIDTH - MARGIN + 2.0, y + BAR - 2.0);
+                    scene.text(place, &half, SMALL - 1.0, Anchor::End, SOFT);
+                }
+            }
+            if let Some(paper) = &line.paper[k] {
+                let y = y + BAR / 2.0;
+                let (low, high) = paper.interval;
+                scene.line(&[(at(low), y), (at(high), y)], 1.2, INK);
+                scene.diamond(at(paper.value), y, 4.0, INK);
+            }
+        }
+    }
+    for (k, base) in content.base.iter().enumerate() {
+        if let Some(value) = base {
+            let line = [(at(*value), top), (at(*value), bottom)];
+            scene.dashed(&line, 1.4, faded(color(k), 0.9), &[5.0, 4.0]);
+        }
+    }
+    scene.line(&[(at(0.0), top), (at(0.0), bottom)], 1.2, SOFT);
+    scene
+}
+
+fn draw_bar(
+    scene: &mut Scene,
+    bar: &Estimate,
+    (y, color): (f64, Color),
+    at: &impl Fn(f64) -> f64,
+) {
+    let (from, to) = (at(0.0).min(at(bar.value)), at(0.0).max(at(bar.value)));
+    scene.rect(from, y, to - from, BAR, faded(color, 0.82));
+    let middle = y + BAR / 2.0;
+    if let (Some(low), Some(high)) = (bar.low, bar.high) {
+        let (low, high) = (at(low), at(high));
+        scene.line(&[(low, middle), (high, middle)], 1.3, INK);
+        for end in [low, high] {
+            scene.line(&[(end, middle - 3.0), (end, middle + 3.0)], 1.3, INK);
+        }
+    }
+    if bar.single.len() > 1 {
+        for (_, value) in &bar.single {
+            scene.dot(at(*value), y + BAR - 2.0, 1.7, INK);
+        }
+    }
+}
+
+fn color(group: usize) -> Color {
+    PALETTE[group % PALETTE.len()]
+}
+
+/// From zero, and no further than the longest whisker needs; shares end at 100 %.
+fn scale(content: &Content) -> Scale {
+    let mut values = Vec::new();
+    for line in &content.lines {
+        for bar in line.bars.iter().flatten() {
+            values.extend([Some(bar.value), bar.low, bar.high].into_iter().flatten());
+            values.extend(bar.single.iter().map(|(_, value)| *value));
+        }
+        values.extend(line.paper.iter().flatten().map(|paper| paper.interval.1));
+    }
+    if content.metric.unit == Unit::Share {
+        values.iter_mut().for_each(|value| *value = value.clamp(-1.0, 1.0));
+    }
+    Scale::linear(values, true)
+}

@@ -1,0 +1,195 @@
+//! What all charts share: heading, legend, the words for n and seeds.
+
+use crate::report::metric::spoken;
+use crate::report::number::{counted, grouped};
+use crate::report::runs::{JobRecord, Row, Runs};
+use crate::report::scene::{Anchor, Color, INK, PALETTE, SOFT, Scene, text_width};
+use crate::report::select::Column;
+
+/// Logical pixels left and right of everything.
+pub const MARGIN: f64 = 24.0;
+/// Size of labels.
+pub const LABEL: f64 = 11.0;
+/// Size of small print.
+pub const SMALL: f64 = 9.5;
+
+/// Title and the lines below it.
+#[derive(Clone, Debug)]
+pub struct Heading {
+    /// What the chart asks.
+    pub title: String,
+    /// n, seeds, what whiskers mean.
+    pub notes: Vec<String>,
+}
+
+impl Heading {
+    /// Breaks the notes where they would leave the sheet.
+    pub fn fitted(title: String, notes: &[String], width: f64) -> Self {
+        let mut lines: Vec<String> = Vec::new();
+        for note in notes {
+            match lines.last_mut() {
+                Some(line)
+                    if text_width(&format!("{line} · {note}"), LABEL, false)
+                        <= width - 2.0 * MARGIN =>
+                {
+                    line.push_str(" · ");
+                    line.push_str(note);
+                }
+                _ => lines.push(note.clone()),
+            }
+        }
+        Self { title, notes: lines }
+    }
+
+    /// Height that the heading takes.
+    pub fn height(&self) -> f64 {
+        46.0 + 16.0 * self.notes.len() as f64
+    }
+
+    /// Writes it at the top.
+    pub fn draw(&self, scene: &mut Scene) {
+        scene.bold((MARGIN, 32.0), &self.title, 15.0, Anchor::Start, INK);
+        for (i, note) in self.notes.iter().enumerate() {
+            scene.text((MARGIN, 52.0 + 16.0 * i as f64), note, LABEL, Anchor::Start, SOFT);
+        }
+    }
+}
+
+/// A legend entry's sign.
+#[derive(Clone, Copy, Debug)]
+pub enum Sign {
+    /// A block of colour.
+    Block(Color),
+    /// A hollow diamond.
+    Diamond,
+    /// A small dot.
+    Dot,
+    /// A line in a dash pattern; none is a full line.
+    Line(Color, &'static [f64]),
+}
+
+/// Entries in rows, each row as wide as the sheet; returns the height that they take.
+pub fn legend(
+    scene: Option<&mut Scene>,
+    entries: &[(Sign, String)],
+    top: f64,
+    width: f64,
+) -> f64 {
+    let (mut x, mut y) = (MARGIN, top + 12.0);
+    let mut places = Vec::new();
+    for (sign, text) in entries {
+        let wide = 22.0 + text_width(text, LABEL, false) + 20.0;
+        if x > MARGIN && x + wide - 20.0 > width - MARGIN {
+            (x, y) = (MARGIN, y + 18.0);
+        }
+        places.push((x, y, sign, text));
+        x += wide;
+    }
+    if let Some(scene) = scene {
+        for (x, y, sign, text) in places {
+            let middle = y - 4.0;
+            match *sign {
+                Sign::Block(color) => scene.rect(x, y - 10.0, 14.0, 11.0, color),
+                Sign::Diamond => scene.diamond(x + 7.0, middle, 4.5, INK),
+                Sign::Dot => scene.dot(x + 7.0, middle, 2.0, INK),
+                Sign::Line(color, dash) => {
+                    scene.dashed(&[(x - 2.0, middle), (x + 16.0, middle)], 2.0, color, dash);
+                }
+            }
+            scene.text((x + 20.0, y), text, LABEL, Anchor::Start, INK);
+        }
+    }
+    if entries.is_empty() { 0.0 } else { y - top + 12.0 }
+}
+
+/// Colour and dash pattern of the k-th series: seven colours, then dashed, then dotted.
+pub fn series_style(k: usize) -> (Color, &'static [f64]) {
+    const DASHES: [&[f64]; 3] = [&[], &[7.0, 3.0], &[2.0, 2.5]];
+    (PALETTE[k % PALETTE.len()], DASHES[k / PALETTE.len() % DASHES.len()])
+}
+
+/// `4,000 test questions`, from rows that may differ.
+pub fn questions<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Option<String> {
+    let (mut low, mut high, mut split) = (u64::MAX, 0, "");
+    for row in rows {
+        if let Some(n) = row.n {
+            (low, high, split) = (low.min(n), high.max(n), &row.split);
+        }
+    }
+    match (low, high) {
+        (_, 0) => None,
+        (low, high) if low == high => Some(format!("{} {split} questions", grouped(high))),
+        (low, high) => Some(format!("{} to {} {split} questions", grouped(low), grouped(high))),
+    }
+}
+
+/// `mean of 3 seeds of the policy (0, 1, 2)`: which seeds varied among these rows.
+pub fn seeds<'a>(runs: &Runs, rows: impl IntoIterator<Item = &'a Row>) -> Option<String> {
+    let mut seeds = Vec::new();
+    for row in rows {
+        let job = &runs.jobs[row.job];
+        if !job.is_base && !seeds.contains(&job.seed) {
+            seeds.push(job.seed);
+        }
+    }
+    let list: Vec<String> = seeds.iter().map(u64::to_string).collect();
+    match list.len() {
+        0 => None,
+        1 => Some(format!("one seed ({})", list[0])),
+        n => Some(format!("mean of {} of the policy ({})", counted(n, "seed"), list.join(", "))),
+    }
+}
+
+/// A column as an axis title.
+pub fn axis_title(runs: &Runs, column: Column) -> String {
+    match column {
+        Column::Step => "Optimizer step".into(),
+        Column::Swept(at) => runs.swept[at].clone(),
+        other => crate::report::metric::capital(other.name(runs)),
+    }
+}
+
+/// The values of some columns as one label: `MPO, beta 0.1`.
+pub fn label(runs: &Runs, row: &Row, columns: &[Column]) -> String {
+    join(runs, columns, |column| column.of(runs, row))
+}
+
+/// The same for a job, which has no prompt, task, split or step.
+pub fn label_of(runs: &Runs, job: &JobRecord, columns: &[Column]) -> String {
+    join(runs, columns, |column| match column {
+        Column::Variant => job.variant.clone(),
+        Column::Swept(at) => job.swept[at].clone(),
+        _ => String::new(),
+    })
+}
+
+fn join(runs: &Runs, columns: &[Column], value: impl Fn(Column) -> String) -> String {
+    let parts = columns.iter().filter_map(|&column| {
+        let value = value(column);
+        match column {
+            _ if value.is_empty() => None,
+            Column::Swept(at) if columns.len() > 1 => {
+                let key = &runs.swept[at];
+                Some(format!("{} {value}", key.rsplit('.').next().unwrap_or(key)))
+            }
+            _ => Some(spoken(&value)),
+        }
+    });
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+/// Rows of one label each, in order of first appearance.
+pub fn group_by<'a>(
+    rows: &[&'a Row],
+    key: impl Fn(&Row) -> String,
+) -> Vec<(String, Vec<&'a Row>)> {
+    let mut groups: Vec<(String, Vec<&Row>)> = Vec::new();
+    for &row in rows {
+        let key = key(row);
+        match groups.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, rows)) => rows.push(row),
+            None => groups.push((key, vec![row])),
+        }
+    }
+    groups
+}

@@ -1,0 +1,282 @@
+//! A grid of two axes, each cell in its colour and with its number; the best cell is framed.
+//! Prompts and further swept settings become panels, since nothing but seeds is averaged.
+
+use super::frame::{self, Heading, LABEL, MARGIN, SMALL};
+use super::{Heat, Mark, Picture};
+use crate::Result;
+use crate::report::metric::{Better, Metric, spoken};
+use crate::report::runs::{Row, Runs};
+use crate::report::scene::{
+    Anchor, Color, GRID_LINE, INK, SOFT, Scene, fitted, rgb, text_width,
+};
+use crate::report::select::{Band, Column, Estimate, Selection, estimate};
+
+const CELL: (f64, f64) = (92.0, 46.0);
+/// Light to dark blue: readable in grey and under every colour blindness.
+const COLORS: [Color; 4] = [rgb(0xE8F1FA), rgb(0x9CC7E4), rgb(0x3A87BD), rgb(0x0B3C6F)];
+
+/// One grid.
+struct Panel {
+    title: String,
+    cells: Vec<Vec<Option<Estimate>>>,
+}
+
+/// Draws it; `None` where nothing was measured yet.
+///
+/// # Errors
+///
+/// If the chart names what there is not.
+pub fn picture(heat: &Heat, runs: &Runs) -> Result<Option<Picture>> {
+    let (x, y) = (Column::named(runs, &heat.x)?, Column::named(runs, &heat.y)?);
+    let by_task = [x, y].contains(&Column::Task);
+    let mut selection = Selection::of(runs, &heat.value, &heat.rows, by_task)?;
+    // The base has no place on swept axes; it stands in the notes.
+    let (base, rows): (Vec<&Row>, Vec<&Row>) = selection
+        .rows
+        .iter()
+        .partition(|row| x.of(runs, row).is_empty() || y.of(runs, row).is_empty());
+    selection.rows = rows;
+    if selection.rows.is_empty() {
+        return Ok(None);
+    }
+    let (xs, ys) = (ordered(selection.values(runs, x)), ordered(selection.values(runs, y)));
+    let mut apart = selection.leftover(runs, &[x, y]);
+    let prompts = selection.values(runs, Column::Prompt);
+    if prompts.len() > 1 && ![x, y].contains(&Column::Prompt) {
+        apart.push(Column::Prompt);
+    }
+    let panels: Vec<Panel> =
+        frame::group_by(&selection.rows, |row| frame::label(runs, row, &apart))
+            .into_iter()
+            .map(|(title, rows)| {
+                let cell = |x_value: &String, y_value: &String| {
+                    let here = |row: &&&Row| {
+                        x.of(runs, row) == *x_value && y.of(runs, row) == *y_value
+                    };
+                    let rows: Vec<&Row> = rows.iter().filter(here).copied().collect();
+                    (!rows.is_empty()).then(|| estimate(runs, &rows, Band::Questions))
+                };
+                let line = |y: &String| xs.iter().map(|x| cell(x, y)).collect();
+                Panel { title, cells: ys.iter().map(line).collect() }
+            })
+            .collect();
+    let metric = selection.metric.clone();
+    let title = heat.title.clone().unwrap_or_else(|| {
+        let bare = metric.axis();
+        let bare = bare.split(" (").next().unwrap_or(&bare).to_owned();
+        format!("{bare} by {} and {}", heat.x, heat.y)
+    });
+    let mut notes: Vec<String> =
+        frame::questions(selection.rows.iter().copied()).into_iter().collect();
+    notes.extend(frame::seeds(runs, selection.rows.iter().copied()));
+    notes.extend(base_notes(&base, runs, &metric));
+    let axes = [(frame::axis_title(runs, x), xs), (frame::axis_title(runs, y), ys)];
+    let scene = draw(&panels, &metric, &axes, &title, &notes);
+    Ok(Some(Picture { title, scene, marks: marks(&panels, &axes) }))
+}
+
+fn base_notes(base: &[&Row], runs: &Runs, metric: &Metric) -> Vec<String> {
+    frame::group_by(base, |row| row.prompt.clone())
+        .into_iter()
+        .map(|(prompt, rows)| {
+            let value = metric.write(estimate(runs, &rows, Band::Questions).value);
+            format!("base {} {value}", spoken(&prompt)).replace("  ", " ")
+        })
+        .collect()
+}
+
+/// Numbers by size, words as they come.
+fn ordered(mut values: Vec<String>) -> Vec<String> {
+    if values.iter().all(|value| value.parse::<f64>().is_ok()) {
+        let number = |text: &String| text.parse::<f64>().unwrap_or_default();
+        values.sort_by(|a, b| number(a).total_cmp(&number(b)));
+    }
+    values
+}
+
+fn marks(panels: &[Panel], [(_, xs), (_, ys)]: &[(String, Vec<String>); 2]) -> Vec<Mark> {
+    let mut marks = Vec::new();
+    for panel in panels {
+        for (y, line) in ys.iter().zip(&panel.cells) {
+            for (x, cell) in xs.iter().zip(line) {
+                marks.extend(cell.iter().map(|cell| Mark {
+                    panel: panel.title.clone(),
+                    x: x.clone(),
+                    group: y.clone(),
+                    mark: "mean".into(),
+                    value: cell.value,
+                    low: cell.low,
+                    high: cell.high,
+                    n: cell.n,
+                }));
+            }
+        }
+    }
+    marks
+}
+
+fn draw(
+    panels: &[Panel],
+    metric: &Metric,
+    axes: &[(String, Vec<String>); 2],
+    title: &str,
+    notes: &[String],
+) -> Scene {
+    let [(_, xs), (y_title, ys)] = axes;
+    let labels = ys.iter().map(|y| text_width(y, LABEL, false));
+    let left = labels.fold(24.0, f64::max).min(160.0) + 12.0;
+    let grid = (xs.len() as f64 * CELL.0, ys.len() as f64 * CELL.1);
+    let panel = (left + grid.0 + 26.0, grid.1 + 92.0);
+    // As many panels side by side as fit on a sheet of common width.
+    let across = ((1100.0 - 2.0 * MARGIN) / panel.0).floor().clamp(1.0, panels.len() as f64);
+    let wanted = 2.0 * MARGIN + across * panel.0 + 74.0;
+    let width = wanted.max(2.0 * MARGIN + text_width(title, 15.0, true)).max(560.0);
+    let heading = Heading::fitted(title.to_owned(), notes, width);
+    let down = (panels.len() as f64 / across).ceil();
+    let top = heading.height() + 8.0;
+    let mut scene = Scene::new(width, top + down * panel.1 + 8.0);
+    heading.draw(&mut scene);
+    let values = panels.iter().flat_map(|p| p.cells.iter().flatten().flatten()).map(|e| e.value);
+    let range = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+    for (i, content) in panels.iter().enumerate() {
+        let (column, line) = (i as f64 % across, (i as f64 / across).floor());
+        let corner = (MARGIN + column * panel.0, top + line * panel.1);
+        let subtitle = match content.title.as_str() {
+            "" => y_title.clone(),
+            panel => format!("{panel}: {y_title}"),
+        };
+        scene.text((corner.0, corner.1 + 12.0), &subtitle, LABEL, Anchor::Start, INK);
+        draw_panel(&mut scene, content, metric, axes, (corner.0 + left, corner.1 + 24.0), range);
+    }
+    key(&mut scene, metric, (MARGIN + across * panel.0 + 4.0, top + 24.0, grid.1), range);
+    scene
+}
+
+fn draw_panel(
+    scene: &mut Scene,
+    panel: &Panel,
+    metric: &Metric,
+    [(x_title, xs), (_, ys)]: &[(String, Vec<String>); 2],
+    (left, top): (f64, f64),
+    range: (f64, f64),
+) {
+    let best = best(panel, metric.better);
+    for (j, (y, line)) in ys.iter().zip(&panel.cells).enumerate() {
+        // Small values below, as on any other axis.
+        let cell_top = top + (ys.len() - 1 - j) as f64 * CELL.1;
+        let label = fitted(y, LABEL, 160.0);
+        let place = (left - 8.0, cell_top + CELL.1 / 2.0 + 4.0);
+        scene.text(place, &label, LABEL, Anchor::End, INK);
+        for (i, cell) in line.iter().enumerate() {
+            let cell_left = left + i as f64 * CELL.0;
+            let (w, h) = (CELL.0 - 2.0, CELL.1 - 2.0);
+            let middle = cell_left + w / 2.0;
+            let Some(cell) = cell else {
+                scene.rect(cell_left, cell_top, w, h, GRID_LINE);
+                scene.text((middle, cell_top + h / 2.0 + 4.0), "–", LABEL, Anchor::Middle, SOFT);
+                continue;
+            };
+            let share = (cell.value - range.0) / (range.1 - range.0).max(1e-12);
+            let fill = shade(share);
+            let ink = if luminance(fill) > 0.42 { rgb(0x000000) } else { rgb(0xFFFFFF) };
+            if best == Some((j, i)) {
+                scene.rect(cell_left - 3.0, cell_top - 3.0, w + 6.0, h + 6.0, INK);
+                scene.rect(cell_left - 1.0, cell_top - 1.0, w + 2.0, h + 2.0, rgb(0xFFFFFF));
+            }
+            scene.rect(cell_left, cell_top, w, h, fill);
+            let value = metric.write(cell.value);
+            match (cell.low, cell.high) {
+                (Some(low), Some(high)) => {
+                    scene.bold((middle, cell_top + 20.0), &value, 12.5, Anchor::Middle, ink);
+                    let half = format!("±{}", metric.write((high - low) / 2.0));
+                    scene.text((middle, cell_top + 35.0), &half, SMALL, Anchor::Middle, ink);
+                }
+                _ => scene.bold((middle, cell_top + 27.0), &value, 12.5, Anchor::Middle, ink),
+            }
+        }
+    }
+    let bottom = top + ys.len() as f64 * CELL.1;
+    for (i, x) in xs.iter().enumerate() {
+        let middle = left + (i as f64 + 0.5) * CELL.0 - 1.0;
+        let label = fitted(x, LABEL, CELL.0 - 6.0);
+        scene.text((middle, bottom + 15.0), &label, LABEL, Anchor::Middle, INK);
+    }
+    let middle = left + xs.len() as f64 * CELL.0 / 2.0;
+    scene.text((middle, bottom + 36.0), x_title, LABEL, Anchor::Middle, INK);
+}
+
+/// The colour key: a bar with its ends written.
+fn key(
+    scene: &mut Scene,
+    metric: &Metric,
+    (left, top, height): (f64, f64, f64),
+    (low, high): (f64, f64),
+) {
+    let steps = 48;
+    let step = height / f64::from(steps);
+    for i in 0..steps {
+        let fill = shade(1.0 - f64::from(i) / f64::from(steps - 1));
+        scene.rect(left, top + f64::from(i) * step, 14.0, step + 0.25, fill);
+    }
+    let unit = metric.axis();
+    let unit = unit.rsplit_once('(').map_or("", |(_, unit)| unit.trim_end_matches(')'));
+    scene.text((left, top - 8.0), unit, LABEL, Anchor::Start, SOFT);
+    for (value, y) in [(high, top + 9.0), (low, top + height)] {
+        scene.text((left + 19.0, y), &metric.write(value), LABEL, Anchor::Start, SOFT);
+    }
+}
+
+/// Row and column of the best cell, where one is better than all others.
+fn best(panel: &Panel, better: Better) -> Option<(usize, usize)> {
+    let sign = match better {
+        Better::Higher => 1.0,
+        Better::Lower => -1.0,
+        Better::Neither => return None,
+    };
+    let mut cells: Vec<(f64, (usize, usize))> = Vec::new();
+    for (j, line) in panel.cells.iter().enumerate() {
+        for (i, cell) in line.iter().enumerate() {
+            cells.extend(cell.iter().map(|cell| (sign * cell.value, (j, i))));
+        }
+    }
+    cells.sort_by(|a, b| b.0.total_cmp(&a.0));
+    match cells[..] {
+        [first, second, ..] if first.0 > second.0 => Some(first.1),
+        _ => None,
+    }
+}
+
+fn shade(share: f64) -> Color {
+    let at = share.clamp(0.0, 1.0) * (COLORS.len() - 1) as f64;
+    let k = (at.floor() as usize).min(COLORS.len() - 2);
+    let (from, to, part) = (COLORS[k], COLORS[k + 1], at - k as f64);
+    let mix = |a: u8, b: u8| (f64::from(a) + (f64::from(b) - f64::from(a)) * part).round() as u8;
+    (mix(from.0, to.0), mix(from.1, to.1), mix(from.2, to.2), 1.0)
+}
+
+fn luminance((r, g, b, _): Color) -> f64 {
+    (0.2126 * f64::from(r) + 0.7152 * f64::from(g) + 0.0722 * f64::from(b)) / 255.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_cell_follows_the_metrics_direction_and_ties_have_none() {
+        let at = |value| {
+            Some(Estimate { value, low: None, high: None, n: None, single: vec![] })
+        };
+        let panel = |cells| Panel { title: String::new(), cells };
+        let grid = panel(vec![vec![at(0.1), at(0.4)], vec![None, at(0.2)]]);
+        assert_eq!(best(&grid, Better::Higher), Some((0, 1)));
+        assert_eq!(best(&grid, Better::Lower), Some((0, 0)));
+        assert_eq!(best(&panel(vec![vec![at(0.4), at(0.4)]]), Better::Higher), None);
+    }
+
+    #[test]
+    fn swept_numbers_are_sorted_as_numbers() {
+        let sorted = ordered(["0.5", "0.05", "10"].map(String::from).to_vec());
+        assert_eq!(sorted, ["0.05", "0.5", "10"]);
+    }
+}

@@ -1,0 +1,279 @@
+//! Curves: by training step with a band over seeds, or by a swept number with whiskers. Several
+//! quantities, or several prompts, stand side by side in panels.
+
+use super::frame::{self, Heading, LABEL, MARGIN, Sign};
+use super::{Mark, Picture, Series};
+use crate::report::metric::{Metric, capital, spoken};
+use crate::report::number::Scale;
+use crate::report::runs::{Row, Runs};
+use crate::report::scene::{Anchor, GRID_LINE, INK, SOFT, Scene, faded, fitted, text_width};
+use crate::report::select::{Band, Column, Estimate, Selection, estimate};
+use crate::{Error, Result};
+
+const WIDTH: f64 = 960.0;
+const PLOT: f64 = 250.0;
+const COLUMNS: usize = 3;
+
+/// A point of a curve: where, as written, as measured.
+type Point = (f64, String, Estimate);
+
+/// One panel.
+struct Panel {
+    title: String,
+    metric: Metric,
+    curves: Vec<(usize, Vec<Point>)>,
+    base: Option<f64>,
+}
+
+/// Draws one series a panel; `None` where nothing was measured yet.
+///
+/// # Errors
+///
+/// If a series names what there is not, or an x that is not a number.
+pub fn picture(all: &[&Series], runs: &Runs) -> Result<Option<Picture>> {
+    let (mut panels, mut groups, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+    let mut x = Column::Step;
+    for series in all {
+        x = Column::named(runs, &series.x)?;
+        add_panels(series, x, runs, &mut panels, &mut groups, &mut notes)?;
+    }
+    if panels.iter().all(|panel: &Panel| panel.curves.is_empty() && panel.base.is_none()) {
+        return Ok(None);
+    }
+    let title = all.first().and_then(|series| series.title.clone()).unwrap_or_else(|| {
+        let what: Vec<String> = all.iter().map(|s| Metric::named(&s.y).title).collect();
+        format!("{} by {}", capital(&what.join(", ")), frame::axis_title(runs, x).to_lowercase())
+    });
+    notes.dedup();
+    let heading = Heading::fitted(title.clone(), &notes, WIDTH);
+    let scene = draw(&panels, &groups, &heading, &frame::axis_title(runs, x), x == Column::Step);
+    Ok(Some(Picture { title, scene, marks: marks(&panels, &groups) }))
+}
+
+fn add_panels(
+    series: &Series,
+    x: Column,
+    runs: &Runs,
+    panels: &mut Vec<Panel>,
+    groups: &mut Vec<String>,
+    notes: &mut Vec<String>,
+) -> Result<()> {
+    let selection = Selection::of(runs, &series.y, &series.rows, false)?;
+    let stepwise = x == Column::Step;
+    let band = match series.band.as_deref() {
+        None if stepwise => Band::Over(Column::Seed),
+        named => Band::named(runs, named)?,
+    };
+    let group = series.group.as_deref().map(|name| Column::named(runs, name)).transpose()?;
+    let mut used = vec![x];
+    used.extend(group);
+    if let Band::Over(column) = band {
+        used.push(column);
+    }
+    let mut labels: Vec<Column> = group.into_iter().collect();
+    labels.extend(selection.leftover(runs, &used));
+    let prompts = selection.values(runs, Column::Prompt);
+    let apart = prompts.len() > 1 && group != Some(Column::Prompt);
+    let prompts = if apart { prompts } else { vec![String::new()] };
+    if notes.is_empty() {
+        let rows = || selection.rows.iter().copied();
+        notes.extend(frame::questions(rows()));
+        notes.extend(frame::seeds(runs, rows()));
+        notes.push(match band {
+            Band::Over(_) if stepwise => "band: lowest to highest".into(),
+            Band::Over(over) => format!("whiskers: 95 % over {}s (Student’s t)", over.name(runs)),
+            Band::Questions => "whiskers: 95 % over questions".into(),
+        });
+    }
+    for prompt in prompts {
+        let here = |row: &&&Row| !apart || row.prompt == prompt;
+        let rows: Vec<&Row> = selection.rows.iter().filter(here).copied().collect();
+        let (base, rows): (Vec<&Row>, Vec<&Row>) =
+            rows.into_iter().partition(|row| runs.jobs[row.job].is_base && !stepwise);
+        let mut curves = Vec::new();
+        for (name, rows) in frame::group_by(&rows, |row| frame::label(runs, row, &labels)) {
+            let k = groups.iter().position(|known| *known == name).unwrap_or_else(|| {
+                groups.push(name);
+                groups.len() - 1
+            });
+            curves.push((k, curve(&rows, x, band, runs)?));
+        }
+        let mut title = capital(&selection.metric.title);
+        if apart {
+            title = format!("{title}, {}", spoken(&prompt));
+        }
+        panels.push(Panel {
+            title,
+            metric: selection.metric.clone(),
+            curves,
+            base: (!base.is_empty()).then(|| estimate(runs, &base, Band::Questions).value),
+        });
+    }
+    Ok(())
+}
+
+fn curve(rows: &[&Row], x: Column, band: Band, runs: &Runs) -> Result<Vec<Point>> {
+    let mut points = Vec::new();
+    for (text, rows) in frame::group_by(rows, |row| x.of(runs, row)) {
+        let Ok(at) = text.parse::<f64>() else {
+            return Err(Error::spec(format!(
+                "`{text}`, a value of `{}`, is not a number to place on a line",
+                x.name(runs)
+            ))
+            .hint("draw it with `bars`"));
+        };
+        let mut value = estimate(runs, &rows, band);
+        if x == Column::Step {
+            // A t interval of three seeds at every step would hide the curve behind its band.
+            let ends = value.single.iter().map(|(_, v)| *v);
+            value.low = Some(ends.clone().fold(f64::INFINITY, f64::min));
+            value.high = Some(ends.fold(f64::NEG_INFINITY, f64::max));
+        }
+        points.push((at, text, value));
+    }
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    Ok(points)
+}
+
+fn marks(panels: &[Panel], groups: &[String]) -> Vec<Mark> {
+    let mut marks = Vec::new();
+    for panel in panels {
+        let mark = |x: &str, group: &str, estimate: &Estimate| Mark {
+            panel: panel.title.clone(),
+            x: x.to_owned(),
+            group: group.to_owned(),
+            mark: "mean".into(),
+            value: estimate.value,
+            low: estimate.low,
+            high: estimate.high,
+            n: estimate.n,
+        };
+        for (k, points) in &panel.curves {
+            marks.extend(points.iter().map(|(_, x, estimate)| mark(x, &groups[*k], estimate)));
+        }
+        if let Some(value) = panel.base {
+            let alone = Estimate { value, low: None, high: None, n: None, single: vec![] };
+            marks.push(mark("", "base", &alone));
+        }
+    }
+    marks
+}
+
+fn draw(
+    panels: &[Panel],
+    groups: &[String],
+    heading: &Heading,
+    x_title: &str,
+    stepwise: bool,
+) -> Scene {
+    let mut entries: Vec<(Sign, String)> = Vec::new();
+    for (k, name) in groups.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
+        let (color, dash) = frame::series_style(k);
+        entries.push((Sign::Line(color, dash), name.clone()));
+    }
+    if panels.iter().any(|panel| panel.base.is_some()) {
+        entries.push((Sign::Line(SOFT, &[5.0, 4.0]), "base model".into()));
+    }
+    let legend_top = heading.height();
+    let top = legend_top + frame::legend(None, &entries, legend_top, WIDTH) + 10.0;
+    let columns = panels.len().min(COLUMNS);
+    let rows = panels.len().div_ceil(COLUMNS);
+    let panel_height = PLOT + 84.0;
+    let mut scene = Scene::new(WIDTH, top + rows as f64 * panel_height + 10.0);
+    heading.draw(&mut scene);
+    frame::legend(Some(&mut scene), &entries, legend_top, WIDTH);
+    let panel_width = (WIDTH - 2.0 * MARGIN + 16.0) / columns as f64;
+    for (i, panel) in panels.iter().enumerate() {
+        let x = MARGIN + (i % columns) as f64 * panel_width;
+        let y = top + (i / columns) as f64 * panel_height;
+        draw_panel(&mut scene, panel, (x, y, panel_width - 16.0), x_title, stepwise);
+    }
+    scene
+}
+
+fn draw_panel(
+    scene: &mut Scene,
+    panel: &Panel,
+    (x, y, width): (f64, f64, f64),
+    x_title: &str,
+    stepwise: bool,
+) {
+    let points = || panel.curves.iter().flat_map(|(_, points)| points);
+    let ends = |e: &Estimate| [Some(e.value), e.low, e.high].into_iter().flatten();
+    let y_values = points().flat_map(|(_, _, e)| ends(e)).chain(panel.base);
+    let y_scale = Scale::linear(y_values, false);
+    let x_scale = x_scale(points().map(|(x, ..)| *x).collect(), stepwise);
+    let ticks: Vec<String> = y_scale.ticks.iter().map(|&t| panel.metric.tick(t)).collect();
+    let label_width = ticks.iter().map(|t| text_width(t, LABEL, false)).fold(20.0, f64::max);
+    let (left, right) = (x + label_width + 8.0, x + width - 8.0);
+    let (top, bottom) = (y + 24.0, y + 24.0 + PLOT);
+    let unit = panel.metric.axis();
+    let unit = unit.rsplit_once(" (").map_or(String::new(), |(_, unit)| format!(" ({unit}"));
+    let title = fitted(&format!("{}{unit}", panel.title), LABEL, width - 8.0);
+    scene.text((x, y + 8.0), &title, LABEL, Anchor::Start, INK);
+    let place = |px: f64, py: f64| {
+        (left + x_scale.at(px) * (right - left), bottom - y_scale.at(py) * (bottom - top))
+    };
+    for (&tick, text) in y_scale.ticks.iter().zip(&ticks) {
+        let (_, at) = place(0.0, tick);
+        scene.line(&[(left, at), (right, at)], 1.0, GRID_LINE);
+        scene.text((left - 7.0, at + 4.0), text, LABEL, Anchor::End, SOFT);
+    }
+    let mut free = f64::NEG_INFINITY;
+    for &tick in &x_scale.ticks {
+        let at = left + x_scale.at(tick) * (right - left);
+        let text = crate::report::number::short(tick);
+        let half = text_width(&text, LABEL, false) / 2.0;
+        scene.line(&[(at, bottom), (at, bottom + 4.0)], 1.0, SOFT);
+        // A label that would touch its neighbour is left out; its tick stays.
+        if at - half > free {
+            scene.text((at, bottom + 17.0), &text, LABEL, Anchor::Middle, SOFT);
+            free = at + half + 6.0;
+        }
+    }
+    scene.line(&[(left, bottom), (right, bottom)], 1.0, SOFT);
+    scene.text(((left + right) / 2.0, bottom + 36.0), x_title, LABEL, Anchor::Middle, INK);
+    if let Some(base) = panel.base {
+        let (_, at) = place(0.0, base);
+        scene.dashed(&[(left, at), (right, at)], 1.4, SOFT, &[5.0, 4.0]);
+    }
+    if stepwise {
+        for (k, points) in &panel.curves {
+            let band = |end: fn(&Estimate) -> Option<f64>| {
+                points.iter().filter_map(move |(x, _, e)| end(e).map(|y| (*x, y)))
+            };
+            let mut around: Vec<_> = band(|e| e.low).map(|(x, y)| place(x, y)).collect();
+            around.extend(band(|e| e.high).map(|(x, y)| place(x, y)).collect::<Vec<_>>().iter().rev());
+            if points.iter().any(|(_, _, e)| e.single.len() > 1) {
+                scene.area(&around, faded(frame::series_style(*k).0, 0.13));
+            }
+        }
+    }
+    for (k, points) in &panel.curves {
+        let (color, dash) = frame::series_style(*k);
+        let path: Vec<_> = points.iter().map(|(x, _, e)| place(*x, e.value)).collect();
+        scene.dashed(&path, 1.8, color, dash);
+        // Few points are measurements to be seen one by one.
+        if !stepwise || points.len() <= 12 {
+            for ((x, _, e), &(px, py)) in points.iter().zip(&path) {
+                if let (Some(low), Some(high), false) = (e.low, e.high, stepwise) {
+                    scene.line(&[place(*x, low), place(*x, high)], 1.3, faded(color, 0.8));
+                }
+                scene.dot(px, py, 2.8, color);
+            }
+        }
+    }
+}
+
+/// Logarithmic for swept numbers above zero that span a factor of eight or more.
+fn x_scale(values: Vec<f64>, stepwise: bool) -> Scale {
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if stepwise {
+        Scale::tight(values)
+    } else if low > 0.0 && high / low >= 8.0 {
+        Scale::log(values)
+    } else {
+        Scale::linear(values, false)
+    }
+}

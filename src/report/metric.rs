@@ -1,0 +1,149 @@
+//! What is known of a metric by its name: title, unit, which way is better.
+//!
+//! To add one: a line in [`KNOWN`]. Others are shown under their own name, without unit.
+
+/// What a number counts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Unit {
+    /// A fraction; charts show per cent.
+    Share,
+    /// Natural-log units.
+    Nats,
+    /// None, or an unknown one.
+    Plain,
+}
+
+/// Which way is better.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Better {
+    /// More.
+    Higher,
+    /// Less.
+    Lower,
+    /// Neither by itself.
+    Neither,
+}
+
+/// What a chart needs to know of a metric.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Metric {
+    /// In words, lower case.
+    pub title: String,
+    /// Its unit.
+    pub unit: Unit,
+    /// Its direction.
+    pub better: Better,
+}
+
+use Better::{Higher, Lower, Neither};
+use Unit::{Nats, Plain, Share};
+
+/// Names, titles, units and directions.
+const KNOWN: &[(&str, &str, Unit, Better)] = &[
+    ("accuracy", "accuracy", Share, Higher),
+    ("precision", "precision", Share, Higher),
+    ("recall", "recall", Share, Higher),
+    ("f1", "F1", Share, Higher),
+    ("yes_ratio", "share of yes", Share, Neither),
+    ("unparsable", "answers without a final answer", Share, Lower),
+    ("truncated", "answers cut at the length limit", Share, Lower),
+    ("response_rate", "descriptions with a made-up object", Share, Lower),
+    ("mention_rate", "made-up objects among those mentioned", Share, Lower),
+    ("rationale_right", "rationales right throughout", Share, Higher),
+    ("rewards/chosen", "reward of chosen answers", Nats, Neither),
+    ("rewards/rejected", "reward of rejected answers", Nats, Neither),
+    ("rewards/margins", "reward margin", Nats, Higher),
+    ("rewards/accuracies", "pairs ranked rightly", Share, Higher),
+    ("logps/chosen", "log-probability of chosen answers", Nats, Neither),
+    ("logps/rejected", "log-probability of rejected answers", Nats, Neither),
+    ("shift/chosen", "log-probability shift of chosen answers", Nats, Neither),
+    ("shift/rejected", "log-probability shift of rejected answers", Nats, Neither),
+    ("nll_loss", "negative log-likelihood of a chosen token", Nats, Lower),
+    ("direct", "accuracy, Direct", Share, Higher),
+    ("cot", "accuracy, CoT", Share, Higher),
+    ("loss", "loss", Nats, Lower),
+    ("grad_norm", "gradient norm", Plain, Neither),
+    ("learning_rate", "learning rate", Plain, Neither),
+];
+
+impl Metric {
+    /// By name; an unknown name is its own title.
+    pub fn named(name: &str) -> Self {
+        let bare = name.strip_prefix("validation/").unwrap_or(name);
+        let bare = bare.rsplit_once('.').map_or(bare, |(_, last)| last);
+        let known = KNOWN.iter().find(|(known, ..)| *known == bare);
+        let (title, unit, better) = match known {
+            Some(&(_, title, unit, better)) => (title.to_owned(), unit, better),
+            None if bare.ends_with("accuracy") => (bare.replace(['_', '/'], " "), Share, Higher),
+            None => (bare.replace('_', " "), Plain, Neither),
+        };
+        let title = if bare == name || !name.starts_with("validation/") {
+            title
+        } else {
+            format!("validation {title}")
+        };
+        Self { title, unit, better }
+    }
+
+    /// Axis title: the metric's and its unit.
+    pub fn axis(&self) -> String {
+        let title = capital(&self.title);
+        match self.unit {
+            Share => format!("{title} (%)"),
+            Nats => format!("{title} (nats)"),
+            Plain => title,
+        }
+    }
+
+    /// A value as written on charts.
+    pub fn write(&self, value: f64) -> String {
+        match self.unit {
+            Share => super::number::percent(value),
+            Nats | Plain => super::number::short(value),
+        }
+    }
+
+    /// An axis tick.
+    pub fn tick(&self, value: f64) -> String {
+        match self.unit {
+            Share => super::number::short(super::number::clean(value * 100.0)),
+            Nats | Plain => super::number::short(value),
+        }
+    }
+}
+
+/// With a capital first letter.
+pub fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().collect::<String>() + letters.as_str()
+    })
+}
+
+/// A prompt, variant or column value as people write it.
+pub fn spoken(value: &str) -> String {
+    match value {
+        "direct" => "Direct".into(),
+        "cot" => "CoT".into(),
+        other => other.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_per_cent_on_axes_only() {
+        let accuracy = Metric::named("accuracy");
+        assert_eq!(accuracy.axis(), "Accuracy (%)");
+        assert_eq!((accuracy.write(0.5931), accuracy.tick(0.2)), ("59.3".into(), "20".into()));
+    }
+
+    #[test]
+    fn unknown_metrics_keep_their_name() {
+        let odd = Metric::named("wing_span");
+        assert_eq!((odd.axis().as_str(), odd.unit), ("Wing span", Unit::Plain));
+        assert_eq!(Metric::named("validation/cot").axis(), "Validation accuracy, CoT (%)");
+    }
+}

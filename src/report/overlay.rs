@@ -1,0 +1,113 @@
+//! Numbers of the paper, drawn beside our own.
+//!
+//! `overlay = "figure_3"` names a table of results/paper/ with the columns `algorithm`, `prompt`,
+//! `value` (per cent), `n` and `source`. A table beside the results wins over the built-in copy.
+
+use super::runs::read_csv;
+use super::select::wilson;
+use crate::error::Context;
+use crate::{Error, Result};
+use std::path::Path;
+
+/// Tables that the binary carries.
+const BUILT_IN: &[(&str, &str)] =
+    &[("figure_3", include_str!("../../results/paper/figure_3.csv"))];
+
+/// One number of another's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Published {
+    /// As the paper calls it.
+    pub algorithm: String,
+    /// `direct` or `cot`.
+    pub prompt: String,
+    /// A fraction.
+    pub value: f64,
+    /// The binomial 95 % interval that `n` implies.
+    pub interval: (f64, f64),
+    /// Test questions.
+    pub n: u64,
+    /// Where it stands.
+    pub source: String,
+}
+
+/// A table by name.
+///
+/// # Errors
+///
+/// If there is no such table or it lacks a column.
+pub fn load(results_dir: &Path, name: &str) -> Result<Vec<Published>> {
+    let file = results_dir.parent().unwrap_or(results_dir).join(format!("paper/{name}.csv"));
+    let (header, rows) = if file.exists() {
+        read_csv(&file)?
+    } else {
+        let Some((_, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) else {
+            let known: Vec<&str> = BUILT_IN.iter().map(|(known, _)| *known).collect();
+            return Err(Error::spec(format!("no table `{name}` in results/paper"))
+                .hint(super::select::nearest(name, &known)));
+        };
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let header = reader.headers().expect("built in").iter().map(str::to_owned).collect();
+        (header, reader.records().collect::<Result<_, _>>().expect("built in"))
+    };
+    let at = |column: &str| {
+        header.iter().position(|name| name == column).ok_or_else(|| {
+            Error::spec(format!("results/paper/{name}.csv has no column `{column}`")).hint(
+                "an overlay has the columns `algorithm`, `prompt`, `value`, `n` and `source`",
+            )
+        })
+    };
+    let [algorithm, prompt, value, n, source] =
+        [at("algorithm")?, at("prompt")?, at("value")?, at("n")?, at("source")?];
+    rows.iter()
+        .map(|row| {
+            let number = |at: usize| {
+                row[at].parse::<f64>().with_context(|| format!("reading `{}` of {name}", &row[at]))
+            };
+            let (share, trials) = (number(value)? / 100.0, number(n)?);
+            Ok(Published {
+                algorithm: row[algorithm].into(),
+                prompt: row[prompt].into(),
+                value: share,
+                interval: wilson(share, trials),
+                n: trials as u64,
+                source: row[source].into(),
+            })
+        })
+        .collect()
+}
+
+/// Whether a variant's name and the paper's mean the same: case, spaces, hyphens and underscores
+/// aside, `+` kept.
+pub fn same(ours: &str, theirs: &str) -> bool {
+    let bare = |name: &str| -> String {
+        let kept = name.chars().filter(|c| c.is_alphanumeric() || *c == '+');
+        kept.flat_map(char::to_lowercase).collect()
+    };
+    bare(ours) == bare(theirs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_figure_has_every_row_twice() {
+        let table = load(Path::new("results/none"), "figure_3").unwrap();
+        // The base, eleven algorithms, SFT, five "+" and MPO, each with two prompts.
+        assert_eq!(table.len(), 36);
+        let mpo = table.iter().find(|row| row.algorithm == "MPO" && row.prompt == "cot").unwrap();
+        assert!((mpo.value - 0.791).abs() < 1e-12 && mpo.n == 2318);
+    }
+
+    #[test]
+    fn names_match_across_spellings() {
+        assert!(same("robust_dpo", "RobustDPO") && same("TR-DPO", "tr_dpo"));
+        assert!(!same("DPO", "DPO+"));
+    }
+
+    #[test]
+    fn an_unknown_table_gets_a_hint() {
+        let error = load(Path::new("results/none"), "figure_4").unwrap_err();
+        assert_eq!(error.hint_text(), Some("did you mean `figure_3`?"));
+    }
+}

@@ -1,0 +1,339 @@
+//! runs.csv: every number of every job as one tidy row, collected from the artifacts in the
+//! store. Charts and the page are drawn from these rows and from nothing else.
+
+use crate::error::Context;
+use crate::plan::{Job, Plan, Stage, Task};
+use crate::{Error, Result};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// Most training rows of one metric and job.
+const TRAINING_ROWS: usize = 50;
+
+/// The payload folder of an artifact; the one place that knows the store's layout.
+pub fn payload(store: &Path, key: &str) -> PathBuf {
+    store.join(key).join("payload")
+}
+
+/// The manifest of an artifact.
+pub fn manifest(store: &Path, key: &str) -> PathBuf {
+    store.join(key).join("stage.toml")
+}
+
+/// One row of runs.csv.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Index into [`Runs::jobs`].
+    pub job: usize,
+    /// `policy`, `base` or `scores`.
+    pub stage: &'static str,
+    /// Which questions.
+    pub split: String,
+    /// Optimizer step, in training rows.
+    pub step: Option<u64>,
+    /// Which benchmark, in score rows.
+    pub benchmark: String,
+    /// Task family, or empty for all.
+    pub task: String,
+    /// `direct` or `cot`.
+    pub prompt: String,
+    /// What is measured.
+    pub metric: String,
+    /// The number itself.
+    pub value: f64,
+    /// Lower end of the 95 % interval over questions.
+    pub low: Option<f64>,
+    /// Its upper end.
+    pub high: Option<f64>,
+    /// Questions behind the number.
+    pub n: Option<u64>,
+}
+
+/// What the report knows of one job.
+#[derive(Clone, Debug)]
+pub struct JobRecord {
+    /// Its id in the plan.
+    pub id: String,
+    /// The variant's name; `base` for the base; empty where the spec has no variants.
+    pub variant: String,
+    /// Swept values as text, one for each of [`Runs::swept`]; empty where it has none.
+    pub swept: Vec<String>,
+    /// Seed of the policy stage.
+    pub seed: u64,
+    /// Whether it is the untrained starting point of the others.
+    pub is_base: bool,
+    /// The stages that have no artifact yet.
+    pub missing: Vec<Stage>,
+    /// Per-question verdicts, where they exist.
+    pub verdicts: Option<PathBuf>,
+    /// Keys of its artifacts, in stage order.
+    pub keys: Vec<String>,
+}
+
+/// All rows of an experiment, in plan order.
+#[derive(Clone, Debug)]
+pub struct Runs {
+    /// The experiment's name.
+    pub name: String,
+    /// Swept keys, in the spec's order.
+    pub swept: Vec<String>,
+    /// Jobs, in plan order.
+    pub jobs: Vec<JobRecord>,
+    /// Rows: job by job, training before scores.
+    pub rows: Vec<Row>,
+}
+
+impl Runs {
+    /// Reads what the plan's jobs have left in the store so far.
+    ///
+    /// # Errors
+    ///
+    /// If a file that exists cannot be read as what it should be.
+    pub fn collect(store: &Path, plan: &Plan) -> Result<Self> {
+        let mut swept: Vec<String> = Vec::new();
+        for (key, _) in plan.jobs.iter().flat_map(|job| &job.swept) {
+            if !swept.contains(key) {
+                swept.push(key.clone());
+            }
+        }
+        let mut runs = Self { name: plan.name.clone(), swept, jobs: vec![], rows: vec![] };
+        for job in &plan.jobs {
+            let tasks: Vec<&Task> = job.tasks.iter().map(|&i| &plan.tasks[i]).collect();
+            let trains = tasks.iter().any(|task| task.stage == Stage::Policy);
+            runs.add(store, job, &tasks, !trains)?;
+        }
+        Ok(runs)
+    }
+
+    fn add(&mut self, store: &Path, job: &Job, tasks: &[&Task], is_base: bool) -> Result<()> {
+        let at = self.jobs.len();
+        // The last one of a repeated stage is the one that the scores stand on.
+        let file = |stage: Stage, name: &str| {
+            let task = tasks.iter().rev().find(|task| task.stage == stage)?;
+            Some(payload(store, &task.key).join(name)).filter(|path| path.exists())
+        };
+        let mut values: HashMap<&str, String> =
+            job.swept.iter().map(|(key, value)| (key.as_str(), plain(value))).collect();
+        self.jobs.push(JobRecord {
+            id: job.id.clone(),
+            variant: match &job.variant {
+                Some(name) => name.clone(),
+                None if is_base => "base".into(),
+                // Without variants the algorithm is the name, unless a column shows it already.
+                None if self.swept.iter().any(|key| key == "loss.algorithm") => String::new(),
+                None => job.settings.loss.as_ref().map_or_else(String::new, |loss| loss.algorithm.row().name.to_owned()),
+            },
+            swept: self
+                .swept
+                .iter()
+                .map(|key| values.remove(key.as_str()).unwrap_or_default())
+                .collect(),
+            seed: job.seed,
+            is_base,
+            missing: tasks
+                .iter()
+                .filter(|task| !manifest(store, &task.key).exists())
+                .map(|task| task.stage)
+                .collect(),
+            verdicts: file(Stage::Scores, "verdicts.csv"),
+            keys: tasks.iter().map(|task| task.key.clone()).collect(),
+        });
+        if let Some(path) = file(Stage::Policy, "steps.csv") {
+            self.rows.extend(training_rows(at, "policy", &path)?);
+        } else if is_base && let Some(path) = file(Stage::Base, "base_steps.csv") {
+            self.rows.extend(training_rows(at, "base", &path)?);
+        }
+        if let Some(path) = file(Stage::Scores, "scores.csv") {
+            self.rows.extend(score_rows(at, &path)?);
+        }
+        Ok(())
+    }
+
+    /// runs.csv itself.
+    pub fn csv(&self) -> String {
+        let mut header = vec!["job", "variant"];
+        header.extend(self.swept.iter().map(String::as_str));
+        header.extend(["seed", "stage", "split", "step", "benchmark", "task", "prompt"]);
+        header.extend(["metric", "value", "low", "high", "n"]);
+        let mut table = Table::new(&header);
+        for row in &self.rows {
+            let job = &self.jobs[row.job];
+            let mut cells = vec![job.id.clone(), job.variant.clone()];
+            cells.extend(job.swept.iter().cloned());
+            cells.extend([job.seed.to_string(), row.stage.into(), row.split.clone()]);
+            cells.extend([cell(row.step), row.benchmark.clone(), row.task.clone()]);
+            cells.extend([row.prompt.clone(), row.metric.clone(), row.value.to_string()]);
+            cells.extend([cell(row.low), cell(row.high), cell(row.n)]);
+            table.row(&cells);
+        }
+        table.finish()
+    }
+
+    /// Jobs whose scores are not all there.
+    pub fn unfinished(&self) -> Vec<&JobRecord> {
+        self.jobs.iter().filter(|job| !job.missing.is_empty()).collect()
+    }
+}
+
+/// An optional number as a cell: empty where it was not measured.
+pub fn cell<T: ToString>(value: Option<T>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
+}
+
+/// A swept value as text, without TOML's quotes.
+fn plain(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Float(number) => number.to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// A CSV file in memory: LF line ends, quotes only where they are needed.
+pub struct Table(csv::Writer<Vec<u8>>);
+
+impl Table {
+    /// An empty one.
+    pub fn new(header: &[&str]) -> Self {
+        let mut table = Self(csv::Writer::from_writer(Vec::new()));
+        table.row(header);
+        table
+    }
+
+    /// One more row.
+    pub fn row<T: AsRef<[u8]>>(&mut self, cells: &[T]) {
+        self.0.write_record(cells).expect("rows are as long as the header, memory does not fail");
+    }
+
+    /// The text.
+    pub fn finish(self) -> String {
+        let bytes = self.0.into_inner().expect("memory does not fail");
+        String::from_utf8(bytes).expect("cells are UTF-8")
+    }
+}
+
+/// A CSV file as its header and rows, with errors that name it.
+pub fn read_csv(path: &Path) -> Result<(Vec<String>, Vec<csv::StringRecord>)> {
+    let reading = || format!("reading {}", path.display());
+    let mut reader = csv::Reader::from_path(path).with_context(reading)?;
+    let header = reader.headers().with_context(reading)?.iter().map(str::to_owned).collect();
+    let rows = reader.records().collect::<Result<Vec<_>, _>>().with_context(reading)?;
+    Ok((header, rows))
+}
+
+/// A cell's number; `None` where it is empty or not finite, which is "not measured".
+fn number(path: &Path, line: usize, name: &str, text: &str) -> Result<Option<f64>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match text.parse::<f64>() {
+        Ok(value) => Ok(Some(value).filter(|value| value.is_finite())),
+        Err(_) => Err(Error::new(format!(
+            "reading {}: line {line}: `{name}` is `{text}`, not a number",
+            path.display()
+        ))
+        .hint("delete the artifact's folder and run the experiment again")),
+    }
+}
+
+fn training_rows(job: usize, stage: &'static str, path: &Path) -> Result<Vec<Row>> {
+    let (header, records) = read_csv(path)?;
+    let Some(step_at) = header.iter().position(|name| name == "step") else {
+        return Err(Error::new(format!("reading {}: it has no column `step`", path.display())));
+    };
+    let mut rows = Vec::new();
+    for (at, metric) in header.iter().enumerate().filter(|&(at, _)| at != step_at) {
+        let mut measured = Vec::new();
+        for (i, record) in records.iter().enumerate() {
+            // A word in a column (a schedule's phase, say) is a note, not a measurement.
+            let Ok(Some(value)) = number(path, i + 2, metric, &record[at]) else { continue };
+            let step = number(path, i + 2, "step", &record[step_at])?.unwrap_or_default();
+            measured.push((step as u64, value));
+        }
+        // Thinned by column: validation scores are rarer than steps and must not fall through.
+        for i in even(measured.len(), TRAINING_ROWS) {
+            let (step, value) = measured[i];
+            let split = if metric.starts_with("validation") { "validation" } else { "train" };
+            rows.push(Row {
+                job,
+                stage,
+                split: split.into(),
+                step: Some(step),
+                benchmark: String::new(),
+                task: String::new(),
+                prompt: String::new(),
+                metric: metric.clone(),
+                value,
+                low: None,
+                high: None,
+                n: None,
+            });
+        }
+    }
+    Ok(rows)
+}
+
+fn score_rows(job: usize, path: &Path) -> Result<Vec<Row>> {
+    let (header, records) = read_csv(path)?;
+    let at = |name: &str| {
+        header.iter().position(|column| column == name).ok_or_else(|| {
+            Error::new(format!("reading {}: it has no column `{name}`", path.display()))
+        })
+    };
+    let [benchmark, task, prompt, split] =
+        [at("benchmark")?, at("task")?, at("prompt")?, at("split")?];
+    let [metric, value, low, high, n] =
+        [at("metric")?, at("value")?, at("low")?, at("high")?, at("n")?];
+    let mut rows = Vec::new();
+    for (i, record) in records.iter().enumerate() {
+        let number = |column: usize| number(path, i + 2, &header[column], &record[column]);
+        let Some(measured) = number(value)? else { continue };
+        rows.push(Row {
+            job,
+            stage: "scores",
+            split: record[split].into(),
+            step: None,
+            benchmark: record[benchmark].into(),
+            task: record[task].into(),
+            prompt: record[prompt].into(),
+            metric: record[metric].into(),
+            value: measured,
+            low: number(low)?,
+            high: number(high)?,
+            n: number(n)?.map(|n| n as u64),
+        });
+    }
+    Ok(rows)
+}
+
+/// At most `most` even positions among `count`, both ends included.
+fn even(count: usize, most: usize) -> Vec<usize> {
+    if count <= most {
+        return (0..count).collect();
+    }
+    (0..most).map(|i| (i * (count - 1) + (most - 1) / 2) / (most - 1)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn even_positions_hold_both_ends_and_never_repeat() {
+        assert_eq!(even(3, 50), [0, 1, 2]);
+        let kept = even(188, 50);
+        assert_eq!((kept.len(), kept[0], kept[49]), (50, 0, 187));
+        assert!(kept.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+
+    #[test]
+    fn swept_values_are_written_as_in_the_spec() {
+        let values = [
+            toml::Value::Float(3e-4),
+            toml::Value::String("dpo".into()),
+            toml::Value::Integer(5),
+            toml::Value::Boolean(true),
+        ];
+        assert_eq!(values.each_ref().map(plain), ["0.0003", "dpo", "5", "true"]);
+    }
+}

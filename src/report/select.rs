@@ -1,0 +1,322 @@
+//! Which rows a chart draws, and how rows of several seeds become one estimate.
+
+use super::metric::Metric;
+use super::runs::{Row, Runs};
+use crate::{Error, Result};
+use statrs::distribution::{ContinuousCDF, StudentsT};
+use std::collections::BTreeMap;
+
+/// A column of runs.csv that can be an axis, a group or a band.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Column {
+    /// The variant's name.
+    Variant,
+    /// The job's id.
+    Job,
+    /// Seed of the policy stage.
+    Seed,
+    /// How questions were asked.
+    Prompt,
+    /// Task family.
+    Task,
+    /// Which questions.
+    Split,
+    /// Optimizer step.
+    Step,
+    /// One of [`Runs::swept`].
+    Swept(usize),
+}
+
+/// Names of the columns that every experiment has.
+const FIXED: &[(&str, Column)] = &[
+    ("variant", Column::Variant),
+    ("job", Column::Job),
+    ("seed", Column::Seed),
+    ("prompt", Column::Prompt),
+    ("task", Column::Task),
+    ("split", Column::Split),
+    ("step", Column::Step),
+];
+
+impl Column {
+    /// Finds a column by name; a swept key also by its last part, where that is unique.
+    ///
+    /// # Errors
+    ///
+    /// If there is none of that name.
+    pub fn named(runs: &Runs, name: &str) -> Result<Self> {
+        if let Some((_, column)) = FIXED.iter().find(|(fixed, _)| *fixed == name) {
+            return Ok(*column);
+        }
+        let ends = |key: &String| key == name || key.rsplit('.').next() == Some(name);
+        let found: Vec<usize> = (0..runs.swept.len()).filter(|&i| ends(&runs.swept[i])).collect();
+        if let [one] = found[..] {
+            return Ok(Self::Swept(one));
+        }
+        let known: Vec<&str> =
+            FIXED.iter().map(|(name, _)| *name).chain(runs.swept.iter().map(String::as_str)).collect();
+        Err(Error::spec(format!("no column `{name}` in runs.csv")).hint(nearest(name, &known)))
+    }
+
+    /// A row's value in this column, as text.
+    pub fn of(self, runs: &Runs, row: &Row) -> String {
+        let job = &runs.jobs[row.job];
+        match self {
+            Self::Variant => job.variant.clone(),
+            Self::Job => job.id.clone(),
+            Self::Seed => job.seed.to_string(),
+            Self::Prompt => row.prompt.clone(),
+            Self::Task => row.task.clone(),
+            Self::Split => row.split.clone(),
+            Self::Step => super::runs::cell(row.step),
+            Self::Swept(at) => job.swept[at].clone(),
+        }
+    }
+
+    /// The column's name.
+    pub fn name(self, runs: &Runs) -> &str {
+        match self {
+            Self::Swept(at) => &runs.swept[at],
+            fixed => FIXED.iter().find(|(_, c)| *c == fixed).map_or("", |(name, _)| name),
+        }
+    }
+}
+
+/// "did you mean …", or all there are.
+pub fn nearest(given: &str, known: &[&str]) -> String {
+    let close = known
+        .iter()
+        .map(|name| (strsim::damerau_levenshtein(given, name), name))
+        .min()
+        .filter(|(distance, _)| *distance <= given.len().max(3) / 3 + 1);
+    match close {
+        Some((_, name)) => format!("did you mean `{name}`?"),
+        None if known.is_empty() => "there is none yet; run the experiment first".into(),
+        None => format!("there are {}", quoted(known)),
+    }
+}
+
+fn quoted(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether a task cell means "all tasks".
+pub fn is_overall(task: &str) -> bool {
+    task.is_empty() || task == "all"
+}
+
+/// The rows of one quantity.
+#[derive(Debug)]
+pub struct Selection<'a> {
+    /// What is measured.
+    pub metric: Metric,
+    /// Its rows, in plan order.
+    pub rows: Vec<&'a Row>,
+}
+
+impl<'a> Selection<'a> {
+    /// Rows of `BENCHMARK.METRIC`, `BENCHMARK.TASK.METRIC` or a column of steps.csv; one row a
+    /// job, prompt and (where `by_task`) task. Rows of several splits: those of the test split.
+    ///
+    /// # Errors
+    ///
+    /// If results are in and none is of that name, or if `filter` names no column.
+    pub fn of(
+        runs: &'a Runs,
+        measured: &str,
+        filter: &BTreeMap<String, String>,
+        by_task: bool,
+    ) -> Result<Self> {
+        let training = runs.rows.iter().any(|row| row.step.is_some() && row.metric == measured);
+        let mut rows: Vec<&Row> = if training {
+            let fits = |row: &&Row| row.step.is_some() && row.metric == measured;
+            let mut rows: Vec<&Row> = runs.rows.iter().filter(fits).collect();
+            // The base counts steps of its own; beside policies they would mislead.
+            if rows.iter().any(|row| row.stage == "policy") {
+                rows.retain(|row| row.stage == "policy");
+            }
+            rows
+        } else {
+            let parts: Vec<&str> = measured.split('.').collect();
+            let (benchmark, task, metric) = match parts[..] {
+                [benchmark, metric] => (benchmark, None, metric),
+                [benchmark, task, metric] => (benchmark, Some(task), metric),
+                _ => ("", None, measured),
+            };
+            let task_fits = |row: &Row| match task {
+                Some(task) => row.task == task,
+                None if by_task => !is_overall(&row.task),
+                None => is_overall(&row.task),
+            };
+            let fits = |row: &Row| row.benchmark == benchmark && row.metric == metric;
+            runs.rows
+                .iter()
+                .filter(|row| row.step.is_none() && fits(row) && task_fits(row))
+                .collect()
+        };
+        if rows.is_empty() && !runs.rows.is_empty() {
+            let names = Self::names(runs);
+            let known: Vec<&str> = names.iter().map(String::as_str).collect();
+            return Err(Error::spec(format!("nothing called `{measured}` was measured"))
+                .hint(nearest(measured, &known)));
+        }
+        for (name, wanted) in filter {
+            let column = Column::named(runs, name)?;
+            rows.retain(|row| column.of(runs, row) == *wanted);
+        }
+        if rows.iter().any(|row| row.split == "test") {
+            rows.retain(|row| row.split == "test");
+        }
+        Ok(Self { metric: Metric::named(measured), rows })
+    }
+
+    /// Everything that was measured, as a chart would name it.
+    pub fn names(runs: &Runs) -> Vec<String> {
+        let mut names = Vec::new();
+        for row in &runs.rows {
+            let name = match row.step {
+                Some(_) => row.metric.clone(),
+                None if is_overall(&row.task) => format!("{}.{}", row.benchmark, row.metric),
+                None => continue,
+            };
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// Distinct values of a column, in plan order; empty ones left out.
+    pub fn values(&self, runs: &Runs, column: Column) -> Vec<String> {
+        let mut values = Vec::new();
+        for row in &self.rows {
+            let value = column.of(runs, row);
+            if !value.is_empty() && !values.contains(&value) {
+                values.push(value);
+            }
+        }
+        values
+    }
+
+    /// Columns that vary among trained jobs and are in none of `used`: they must show in labels,
+    /// since only seeds (and the band) may be averaged over.
+    pub fn leftover(&self, runs: &Runs, used: &[Column]) -> Vec<Column> {
+        let swept = (0..runs.swept.len()).map(Column::Swept);
+        std::iter::once(Column::Variant)
+            .chain(swept)
+            .filter(|column| !used.contains(column))
+            .filter(|&column| {
+                let trained: Vec<&Row> =
+                    self.rows.iter().filter(|row| !runs.jobs[row.job].is_base).copied().collect();
+                let first = trained.first().map(|row| column.of(runs, row));
+                trained.iter().any(|row| Some(column.of(runs, row)) != first)
+            })
+            .collect()
+    }
+}
+
+/// What an interval is taken over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Band {
+    /// Questions: the mean of the jobs' own intervals. Seeds show as dots.
+    Questions,
+    /// Seeds, or another column whose values are averaged: Student's t.
+    Over(Column),
+}
+
+impl Band {
+    /// From the spec's word.
+    ///
+    /// # Errors
+    ///
+    /// If it is neither `question` nor a column.
+    pub fn named(runs: &Runs, name: Option<&str>) -> Result<Self> {
+        match name {
+            None | Some("question" | "questions") => Ok(Self::Questions),
+            Some(column) => Column::named(runs, column).map(Self::Over),
+        }
+    }
+
+    /// Whether this column is averaged over.
+    pub fn covers(self, column: Column) -> bool {
+        self == Self::Over(column)
+    }
+}
+
+/// One number from the rows of several seeds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Estimate {
+    /// Their mean.
+    pub value: f64,
+    /// Lower end of the 95 % interval.
+    pub low: Option<f64>,
+    /// Its upper end.
+    pub high: Option<f64>,
+    /// Questions behind each row.
+    pub n: Option<u64>,
+    /// The rows themselves: seed and value.
+    pub single: Vec<(u64, f64)>,
+}
+
+/// Averages rows that differ in their seed (or band) alone.
+pub fn estimate(runs: &Runs, rows: &[&Row], band: Band) -> Estimate {
+    let count = rows.len() as f64;
+    let value = rows.iter().map(|row| row.value).sum::<f64>() / count;
+    let spread = |end: fn(&Row) -> Option<f64>| {
+        let ends: Option<Vec<f64>> = rows.iter().map(|row| end(row)).collect();
+        ends.map(|ends| ends.iter().sum::<f64>() / count)
+    };
+    let (low, high) = match band {
+        Band::Over(_) if rows.len() > 1 => {
+            let squares = rows.iter().map(|row| (row.value - value).powi(2)).sum::<f64>();
+            let half = student(count - 1.0) * (squares / (count - 1.0) / count).sqrt();
+            (Some(value - half), Some(value + half))
+        }
+        _ => (spread(|row| row.low), spread(|row| row.high)),
+    };
+    let single = rows.iter().map(|row| (runs.jobs[row.job].seed, row.value)).collect();
+    Estimate { value, low, high, n: rows.iter().filter_map(|row| row.n).max(), single }
+}
+
+/// The 97.5 % quantile of Student's t.
+pub fn student(freedom: f64) -> f64 {
+    StudentsT::new(0.0, 1.0, freedom.max(1.0))
+        .expect("degrees of freedom are positive")
+        .inverse_cdf(0.975)
+}
+
+/// Wilson's 95 % interval of a share of `n` trials.
+///
+/// # Source
+///
+/// Wilson 1927, doi:10.2307/2276774.
+pub fn wilson(share: f64, n: f64) -> (f64, f64) {
+    let z = 1.959_963_984_540_054;
+    let scale = 1.0 + z * z / n;
+    let center = (share + z * z / (2.0 * n)) / scale;
+    let half = z * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt() / scale;
+    (center - half, center + half)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_papers_test_size_implies_about_two_points() {
+        // 1.96 √(0.727 · 0.273 / 2318) = 0.0181.
+        let (low, high) = wilson(0.727, 2318.0);
+        assert!((high - low - 0.0362).abs() < 2e-4, "{low} {high}");
+    }
+
+    #[test]
+    fn three_seeds_have_a_wide_t() {
+        assert!((student(2.0) - 4.302_653).abs() < 1e-5);
+    }
+
+    #[test]
+    fn hints_name_the_nearest_or_all() {
+        assert_eq!(nearest("varient", &["variant", "seed"]), "did you mean `variant`?");
+        assert_eq!(nearest("zzzzzzzz", &["variant", "seed"]), "there are `variant`, `seed`");
+    }
+}

@@ -1,0 +1,200 @@
+//! Which devices there are, and the opening of libtorch's CUDA half.
+//!
+//! The cards are counted through the driver (`libcuda.so.1`), which neither
+//! makes a context nor asks libtorch: libtorch believes for ever that there is
+//! no CUDA if it is asked before its CUDA half is loaded.
+
+use crate::error::{Error, Result};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// What `--device` says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Choice {
+    /// The processor.
+    Cpu,
+    /// One card by number, or all of them.
+    Cuda(Option<usize>),
+}
+
+impl FromStr for Choice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "cpu" => Ok(Self::Cpu),
+            None if text == "cuda" => Ok(Self::Cuda(None)),
+            Some(("cuda", number)) => number
+                .parse()
+                .map(|number| Self::Cuda(Some(number)))
+                .map_err(|_| format!("`{number}` is not the number of a card")),
+            _ => Err("must be `cpu`, `cuda` or `cuda:N`".into()),
+        }
+    }
+}
+
+/// A CUDA card.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Card {
+    /// Its number.
+    pub index: usize,
+    /// Its name: `NVIDIA H100 80GB HBM3`.
+    pub name: String,
+    /// Its compute capability: `9.0`.
+    pub capability: String,
+}
+
+/// The devices that a run's workers share out.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Devices {
+    /// One worker after the other takes the next.
+    pub list: Vec<tch::Device>,
+    /// What can change bits: `cpu`, or `cuda 9.0`. Part of the keys.
+    pub label: String,
+}
+
+impl Devices {
+    /// The devices that were asked for; by default all cards, else the processor.
+    ///
+    /// # Errors
+    ///
+    /// If a card is asked for that is not there.
+    pub fn resolve(choice: Option<Choice>) -> Result<Self> {
+        let wanted = match choice {
+            Some(Choice::Cpu) => return Ok(Self::cpu()),
+            Some(Choice::Cuda(number)) => number,
+            None => None,
+        };
+        let cards = cards();
+        let chosen: Vec<_> =
+            cards.iter().filter(|card| wanted.is_none_or(|number| card.index == number)).collect();
+        match chosen.first() {
+            Some(first) => Ok(Self {
+                list: chosen.iter().map(|card| tch::Device::Cuda(card.index)).collect(),
+                label: format!("cuda {}", first.capability),
+            }),
+            None if choice.is_none() => Ok(Self::cpu()),
+            None => Err(Error::spec("there is no such CUDA card, or libtorch's CUDA half is missing")
+                .hint("`prefab doctor` lists the devices; `--device cpu` needs none")),
+        }
+    }
+
+    /// The processor alone.
+    pub fn cpu() -> Self {
+        Self { list: vec![tch::Device::Cpu], label: "cpu".into() }
+    }
+}
+
+/// A device as `--device` writes it.
+pub fn name(device: tch::Device) -> String {
+    match device {
+        tch::Device::Cuda(index) => format!("cuda:{index}"),
+        _ => "cpu".into(),
+    }
+}
+
+/// The folder of the libtorch that this process is linked to.
+pub fn libtorch_folder() -> Option<PathBuf> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let line = maps.lines().find(|line| line.ends_with("/libtorch_cpu.so"))?;
+    let path = &line[line.find('/')?..];
+    Some(PathBuf::from(path).parent()?.to_owned())
+}
+
+/// libtorch's version, as its `build-version` file says.
+pub fn libtorch_version() -> String {
+    libtorch_folder()
+        .and_then(|folder| std::fs::read_to_string(folder.join("../build-version")).ok())
+        .map_or_else(|| "2.11.0".into(), |text| text.trim().to_owned())
+}
+
+/// Loads libtorch's CUDA half. To be called first thing in `main`, before
+/// anything asks libtorch whether there is CUDA.
+///
+/// # Errors
+///
+/// If it is not beside the CPU half, or the loader refuses it.
+pub fn open_cuda() -> Result<()> {
+    let folder = libtorch_folder().ok_or_else(|| Error::new("libtorch is not loaded"))?;
+    let path = folder.join("libtorch_cuda.so");
+    open(&path.to_string_lossy(), libc::RTLD_GLOBAL).map(drop).map_err(|reason| {
+        Error::new(format!("opening libtorch's CUDA half: {reason}"))
+            .hint("`./just libtorch cuda` fetches it; `--device cpu` does without")
+    })
+}
+
+/// The cards that libtorch could use: none where its CUDA half is missing.
+pub fn cards() -> Vec<Card> {
+    let cuda_half = libtorch_folder().is_some_and(|lib| lib.join("libtorch_cuda.so").exists());
+    if cuda_half { ask_driver().unwrap_or_default() } else { Vec::new() }
+}
+
+type Handle = *mut c_void;
+
+fn open(name: &str, flags: c_int) -> Result<Handle, String> {
+    let name = CString::new(name).map_err(|error| error.to_string())?;
+    // SAFETY: a C string in, a handle or null out; the error text is copied at once.
+    unsafe {
+        let handle = libc::dlopen(name.as_ptr(), libc::RTLD_NOW | flags);
+        if !handle.is_null() {
+            return Ok(handle);
+        }
+        let text = libc::dlerror();
+        Err(if text.is_null() { "no reason given".into() } else { text_at(text) })
+    }
+}
+
+/// # Safety
+///
+/// `text` must be a C string.
+unsafe fn text_at(text: *const c_char) -> String {
+    // SAFETY: by this function's own contract.
+    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
+}
+
+/// Names and capabilities through the driver's C interface, which is stable.
+fn ask_driver() -> Option<Vec<Card>> {
+    const MAJOR: c_int = 75;
+    const MINOR: c_int = 76;
+    let driver = open("libcuda.so.1", 0).ok()?;
+    // SAFETY: the signatures are those of cuda.h; every result is checked, and every
+    // buffer is as long as the call is told.
+    unsafe {
+        let init: extern "C" fn(u32) -> c_int = symbol(driver, c"cuInit")?;
+        let count: extern "C" fn(*mut c_int) -> c_int = symbol(driver, c"cuDeviceGetCount")?;
+        let get: extern "C" fn(*mut c_int, c_int) -> c_int = symbol(driver, c"cuDeviceGet")?;
+        let name: extern "C" fn(*mut c_char, c_int, c_int) -> c_int =
+            symbol(driver, c"cuDeviceGetName")?;
+        let attribute: extern "C" fn(*mut c_int, c_int, c_int) -> c_int =
+            symbol(driver, c"cuDeviceGetAttribute")?;
+        let mut number = 0;
+        if init(0) != 0 || count(&mut number) != 0 {
+            return None;
+        }
+        let card = |index: c_int| {
+            let (mut device, mut major, mut minor) = (0, 0, 0);
+            let mut text = [0 as c_char; 256];
+            let failed = get(&mut device, index) != 0
+                || name(text.as_mut_ptr(), 255, device) != 0
+                || attribute(&mut major, MAJOR, device) != 0
+                || attribute(&mut minor, MINOR, device) != 0;
+            (!failed).then(|| Card {
+                index: index as usize,
+                name: text_at(text.as_ptr()),
+                capability: format!("{major}.{minor}"),
+            })
+        };
+        (0..number).map(card).collect()
+    }
+}
+
+/// # Safety
+///
+/// `F` must be the C function pointer type of the symbol.
+unsafe fn symbol<F>(library: Handle, name: &CStr) -> Option<F> {
+    // SAFETY: a live handle and a C string in, an address or null out.
+    let address = unsafe { libc::dlsym(library, name.as_ptr()) };
+    // SAFETY: by this function's own contract; a function pointer is as wide as a data pointer.
+    (!address.is_null()).then(|| unsafe { std::mem::transmute_copy(&address) })
+}

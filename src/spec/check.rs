@@ -1,0 +1,405 @@
+//! Rules that no single key can break alone: names, sizes that must fit each
+//! other, combinations that cannot be run.
+
+use super::candidates::Prompt;
+use super::eval::Split;
+use super::layer::{Layer, lookup, segments};
+use super::lists::{BENCHMARKS, TASKS, suggest};
+use super::mistake::{Mistake, Mistakes};
+use super::model::Module;
+use super::source::{Place, Source};
+use super::train::Keep;
+use super::{Settings, model::Model};
+use crate::loss::Mix;
+use std::path::Path;
+
+/// Finds settings in the layers that set them, to point at what is wrong.
+pub struct Finder<'a> {
+    /// Lowest first.
+    pub layers: &'a [Layer],
+    /// The texts.
+    pub sources: &'a [Source],
+    /// What was wrong by itself already: no rule is checked against it.
+    pub removed: Vec<Vec<String>>,
+    /// Where mistakes go.
+    pub mistakes: &'a mut Mistakes,
+}
+
+impl Finder<'_> {
+    /// Whether a setting was right by itself.
+    pub fn is_sound(&self, key: &str) -> bool {
+        let path = segments(key);
+        !self.removed.iter().any(|gone| {
+            let shared = gone.len().min(path.len());
+            gone[..shared] == path[..shared]
+        })
+    }
+
+    /// Notes a mistake in a setting, at the layer that set it last.
+    pub fn wrong(&mut self, key: &str, message: impl Into<String>, hint: impl Into<String>) {
+        if !self.is_sound(key) {
+            return;
+        }
+        let path = segments(key);
+        // A default is no place to point at; the closest thing the user wrote is.
+        let found = (1..=path.len()).rev().find_map(|length| {
+            let written = |layer: &&Layer| lookup(&layer.table, &path[..length]).is_some();
+            self.layers[1..].iter().rev().find(written).map(|layer| (layer, length))
+        });
+        let (source, span) = match found {
+            Some((layer, length)) => {
+                let place = if length == path.len() { Place::Value } else { Place::Key };
+                (layer.source, layer.span(self.sources, &path, place))
+            }
+            None => (1, 0..0),
+        };
+        self.mistakes.push(Mistake { message: message.into(), hint: hint.into(), source, span });
+    }
+
+    fn at_least(&mut self, key: &str, value: usize, least: usize) {
+        if value < least {
+            let message = format!("`{key}` must be {least} or above, got {value}");
+            self.wrong(key, message, format!("write `{key} = {least}` or more"));
+        }
+    }
+
+    fn names(&mut self, key: &str, names: &[String], known: &[&str], command: &str) {
+        for (index, name) in names.iter().enumerate() {
+            let key = format!("{key}.{index}");
+            if !known.contains(&name.as_str()) {
+                let hint = suggest(name, &format!("`prefab show {command}` lists them"), known);
+                self.wrong(
+                    &key,
+                    format!("no {} is called `{name}`", command.trim_end_matches('s')),
+                    hint,
+                );
+            } else if names[..index].contains(name) {
+                self.wrong(&key, format!("`{name}` is listed twice"), "take one of them out");
+            }
+        }
+    }
+}
+
+/// Checks one point of an experiment.
+pub fn settings(settings: &Settings, find: &mut Finder) {
+    model(&settings.model, find);
+    corpus(settings, find);
+    base(settings, find);
+    candidates_and_pairs(settings, find);
+    loss(settings, find);
+    if settings.loss.is_some() {
+        train(settings, find);
+    }
+    eval(settings, find);
+}
+
+/// Checks that the files a point names are there.
+pub fn files(settings: &Settings, find: &mut Finder) {
+    let mut wanted: Vec<(&str, &str, bool)> = Vec::new();
+    if let Some(path) = &settings.model.checkpoint {
+        wanted.push(("model.checkpoint", path, true));
+        let folder = Path::new(path);
+        if folder.is_dir() && !folder.join("config.json").is_file() {
+            find.wrong(
+                "model.checkpoint",
+                format!("`{path}` is no checkpoint: it has no config.json"),
+                "name a Hub-style directory: config.json, safetensors, tokenizer files",
+            );
+        }
+    }
+    if let Some(path) = settings.pairs.import.as_ref().filter(|_| settings.loss.is_some()) {
+        wanted.push(("pairs.import", path, false));
+    }
+    if let Some(files) = &settings.corpus.files {
+        wanted.push(("corpus.files.root", &files.root, true));
+        wanted.push(("corpus.files.train", &files.train, false));
+        wanted.push(("corpus.files.test", &files.test, false));
+        wanted.extend(files.base.iter().map(|path| ("corpus.files.base", path.as_str(), false)));
+        let validation = files.validation.iter();
+        wanted.extend(validation.map(|path| ("corpus.files.validation", path.as_str(), false)));
+    }
+    for (key, path, folder) in wanted {
+        let (there, what) = match folder {
+            true => (Path::new(path).is_dir(), "folder"),
+            false => (Path::new(path).is_file(), "file"),
+        };
+        if !there {
+            find.wrong(
+                key,
+                format!("`{key}`: there is no {what} `{path}`"),
+                "paths are relative to the folder that prefab is started in; fetch the data or \
+                 mend the path",
+            );
+        }
+    }
+}
+
+fn model(model: &Model, find: &mut Finder) {
+    if model.train.is_empty() {
+        find.wrong(
+            "model.train",
+            "`model.train` names no module: nothing would train",
+            "such as the default, `train = [\"projector\", \"language\"]`",
+        );
+    }
+    let twice = |(index, module): (usize, &Module)| model.train[..index].contains(module);
+    if let Some(index) = model.train.iter().enumerate().position(twice) {
+        let key = format!("model.train.{index}");
+        find.wrong(&key, "this module is listed twice", "take one of them out");
+    }
+    let dims = &model.dims;
+    if model.checkpoint.is_some() && *dims != Default::default() {
+        find.wrong(
+            "model.dims",
+            "`model.dims` beside `model.checkpoint`: a checkpoint has its own dimensions",
+            "take out `[model.dims]` or `checkpoint`",
+        );
+    }
+    let all = [
+        ("image_side", dims.image_side),
+        ("patch_side", dims.patch_side),
+        ("vision_width", dims.vision_width),
+        ("vision_layers", dims.vision_layers),
+        ("vision_heads", dims.vision_heads),
+        ("vision_mlp", dims.vision_mlp),
+        ("width", dims.width),
+        ("layers", dims.layers),
+        ("heads", dims.heads),
+        ("kv_heads", dims.kv_heads),
+        ("mlp", dims.mlp),
+        ("vocabulary", dims.vocabulary),
+    ];
+    for (name, value) in all {
+        find.at_least(&format!("model.dims.{name}"), value.unwrap_or(1), 1);
+    }
+    let divides = [
+        ("image_side", dims.image_side, "patch_side", dims.patch_side),
+        ("vision_width", dims.vision_width, "vision_heads", dims.vision_heads),
+        ("width", dims.width, "heads", dims.heads),
+        ("heads", dims.heads, "kv_heads", dims.kv_heads),
+    ];
+    for (whole, a, part, b) in divides {
+        if let (Some(a), Some(b)) = (a, b)
+            && b > 0
+            && a % b != 0
+        {
+            find.wrong(
+                &format!("model.dims.{whole}"),
+                format!("`{whole}` must be a multiple of `{part}`, got {a} and {b}"),
+                format!("such as `{whole} = {}`", (a / b).max(1) * b),
+            );
+        }
+    }
+    if let (Some(image), Some(patch)) = (dims.image_side, dims.patch_side)
+        && patch > 0
+        && image % patch == 0
+        && (image / patch) % 2 != 0
+    {
+        find.wrong(
+            "model.dims.image_side",
+            format!(
+                "the pixel shuffle needs an even number of patches a side, got {}",
+                image / patch
+            ),
+            format!("such as `image_side = {}`", (image / patch + 1) * patch),
+        );
+    }
+}
+
+fn corpus(settings: &Settings, find: &mut Finder) {
+    let corpus = &settings.corpus;
+    let trains = settings.loss.is_some();
+    let looks = trains && settings.eval.every > 0;
+    let validates = looks || settings.eval.split == Split::Validation;
+    let teaches = settings.model.checkpoint.is_none();
+    match &corpus.files {
+        None => {
+            find.names("corpus.tasks", &corpus.tasks, TASKS, "tasks");
+            if corpus.tasks.is_empty() {
+                let message = "`corpus.tasks` names no task: there would be no questions";
+                find.wrong("corpus.tasks", message, format!("tasks: {}", TASKS.join(", ")));
+            }
+            if trains && settings.pairs.import.is_none() {
+                find.at_least("corpus.train", corpus.train, 1);
+            }
+            if teaches {
+                find.at_least("corpus.base", corpus.base, 1);
+            }
+            if validates {
+                find.at_least("corpus.validation", corpus.validation, 1);
+            }
+            if settings.eval.split == Split::Test {
+                find.at_least("corpus.test", corpus.test, 1);
+            }
+        }
+        Some(files) => {
+            if validates && files.validation.is_none() {
+                find.wrong(
+                    "corpus.files",
+                    "the validation split is used, but `corpus.files` has no `validation`",
+                    "add `validation = \"FILE.jsonl\"`, or set `eval.split = \"test\"` and `eval.every = 0`",
+                );
+            }
+            if teaches && files.base.is_none() {
+                find.wrong(
+                    "corpus.files",
+                    "the embedded base is taught from `corpus.files.base`, which is not set",
+                    "add `base = \"FILE.jsonl\"`, or start from `model.checkpoint`",
+                );
+            }
+        }
+    }
+}
+
+fn base(settings: &Settings, find: &mut Finder) {
+    if settings.model.checkpoint.is_none() {
+        find.at_least("base.vision_batch", settings.base.vision_batch, 1);
+        find.at_least("base.batch", settings.base.batch, 1);
+        find.at_least("base.steps", settings.base.steps, 1);
+    }
+}
+
+fn candidates_and_pairs(settings: &Settings, find: &mut Finder) {
+    let candidates = &settings.candidates;
+    find.at_least("candidates.batch", candidates.batch, 1);
+    find.at_least("candidates.max_tokens", candidates.max_tokens, 1);
+    if settings.loss.is_some() && settings.pairs.import.is_none() && candidates.per_question < 2 {
+        find.wrong(
+            "candidates.per_question",
+            format!("a pair needs two answers a question, got {}", candidates.per_question),
+            "such as the default, `per_question = 8`",
+        );
+    }
+    if candidates.top_p.get() <= 0.0 {
+        let hint = "1.0 keeps all tokens";
+        find.wrong("candidates.top_p", "`candidates.top_p` must be above 0, got 0", hint);
+    }
+    let pairs = &settings.pairs;
+    find.at_least("pairs.max", pairs.max.unwrap_or(1), 1);
+    if settings.corpus.files.is_none() {
+        find.names("pairs.correctness.exclude", &pairs.correctness.exclude, TASKS, "tasks");
+    }
+}
+
+/// What the loss itself refuses, and a moving reference that would never move.
+fn loss(settings: &Settings, find: &mut Finder) {
+    let Some(loss) = &settings.loss else { return };
+    match Mix::new(loss) {
+        Ok(mix) => moving_reference(settings, &mix, find),
+        Err(error) => {
+            let message = error.to_string();
+            // The loss names the key in backticks; the table serves where it names none.
+            let named =
+                |word: &&str| ["loss.", "w_p", "w_q", "w_g"].iter().any(|k| word.starts_with(k));
+            let key = match message.split('`').find(named) {
+                Some(key) if key.starts_with("loss.") => key.to_owned(),
+                Some(weight) => format!("loss.{}", &weight[..3]),
+                None => "loss.algorithm".to_owned(),
+            };
+            let hint = error.hint_text().unwrap_or("`prefab show losses` says what each takes");
+            find.wrong(&key, message.clone(), hint);
+        }
+    }
+}
+
+fn moving_reference(settings: &Settings, mix: &Mix, find: &mut Finder) {
+    let Some(sync) = mix.sync.filter(|_| settings.pairs.import.is_none()) else { return };
+    // The most pairs there can be: a run with fewer is caught when they are counted.
+    let made = settings.corpus.train * settings.pairs.correctness.max_per_question;
+    let pairs = settings.pairs.max.map_or(made, |most| most.min(made));
+    let a_pass = pairs.div_ceil(settings.train.pairs_per_step.max(1)) as f64;
+    let steps = (a_pass * settings.train.epochs.get()).ceil() as usize;
+    if settings.corpus.files.is_none() && sync.every > steps && find.is_sound("train") {
+        find.wrong(
+            "loss.tr_dpo.every",
+            format!(
+                "`loss.tr_dpo.every` is {}, but there are at most {steps} steps: the reference \
+                 would never move, and this would be dpo",
+                sync.every
+            ),
+            format!("such as `[loss.tr_dpo] every = {}`", (steps / 4).max(1)),
+        );
+    }
+}
+
+fn train(settings: &Settings, find: &mut Finder) {
+    let train = &settings.train;
+    find.at_least("train.pairs_per_step", train.pairs_per_step, 1);
+    find.at_least("train.micro_batch", train.micro_batch, 1);
+    find.at_least("train.checkpoint_every", train.checkpoint_every, 1);
+    if train.micro_batch > 0
+        && train.pairs_per_step % train.micro_batch != 0
+        && find.is_sound("train.pairs_per_step")
+    {
+        let (step, micro) = (train.pairs_per_step, train.micro_batch);
+        let fits = (1..=micro.min(step.max(1))).rev().find(|fits| step % fits == 0).unwrap_or(1);
+        find.wrong(
+            "train.micro_batch",
+            format!(
+                "`train.micro_batch` must divide `train.pairs_per_step`, got {micro} and {step}"
+            ),
+            format!("such as `micro_batch = {fits}`"),
+        );
+    }
+    for (key, value) in
+        [("train.adam_beta1", train.adam_beta1), ("train.adam_beta2", train.adam_beta2)]
+    {
+        if value.get() >= 1.0 {
+            find.wrong(
+                key,
+                format!("`{key}` must be below 1, got {}", value.get()),
+                "such as 0.9 or 0.999",
+            );
+        }
+    }
+    if train.keep == Keep::Best && settings.eval.every == 0 && find.is_sound("eval.every") {
+        find.wrong(
+            "train.keep",
+            "`train.keep = \"best\"` needs looks at the validation split, and `eval.every` is 0",
+            "set `eval.every = 50` or `keep = \"last\"`",
+        );
+    }
+}
+
+fn eval(settings: &Settings, find: &mut Finder) {
+    let eval = &settings.eval;
+    find.names("eval.benchmarks", &eval.benchmarks, BENCHMARKS, "benchmarks");
+    if eval.benchmarks.is_empty() {
+        let message = "`eval.benchmarks` names none: nothing would be measured";
+        find.wrong("eval.benchmarks", message, format!("benchmarks: {}", BENCHMARKS.join(", ")));
+    }
+    if eval.prompts.is_empty() {
+        let hint = "write `prompts = [\"direct\", \"cot\"]`";
+        find.wrong("eval.prompts", "`eval.prompts` names none: nothing would be asked", hint);
+    }
+    let twice = |(index, prompt): (usize, &Prompt)| eval.prompts[..index].contains(prompt);
+    if let Some(index) = eval.prompts.iter().enumerate().position(twice) {
+        let key = format!("eval.prompts.{index}");
+        find.wrong(&key, "this prompt is listed twice", "take one of them out");
+    }
+    if !matches!(eval.split, Split::Validation | Split::Test) {
+        find.wrong(
+            "eval.split",
+            format!("`eval.split` cannot be `{}`: models are taught from it", eval.split.name()),
+            "settings are chosen on \"validation\" and reported on \"test\"",
+        );
+    }
+    find.at_least("eval.max_tokens", eval.max_tokens, 1);
+    find.at_least("eval.batch", eval.batch, 1);
+    if settings.loss.is_some() && eval.every > 0 {
+        find.at_least("eval.slice", eval.slice, 1);
+        if settings.corpus.files.is_none()
+            && eval.slice > settings.corpus.validation
+            && find.is_sound("corpus.validation")
+        {
+            find.wrong(
+                "eval.slice",
+                format!(
+                    "`eval.slice` is {}, but the validation split has {} questions",
+                    eval.slice, settings.corpus.validation
+                ),
+                format!("such as `slice = {}`", settings.corpus.validation),
+            );
+        }
+    }
+}

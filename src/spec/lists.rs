@@ -1,0 +1,69 @@
+//! The names a spec may use where another room owns the thing itself. A law
+//! test in each of those rooms keeps its own list equal to the one here.
+
+/// Generated question families, in documentation order (`src/tasks`).
+pub const TASKS: &[&str] = &[
+    "count", "subtract", "compare", "exists", "relation", "chart", "receipt", "diagram", "describe",
+];
+
+/// Benchmarks, in documentation order (`src/eval`).
+pub const BENCHMARKS: &[&str] = &["reasoning", "pope", "describe", "shift"];
+
+/// Benchmarks whose scores need the model itself, not only its answers.
+pub const LIKELIHOOD_BENCHMARKS: &[&str] = &["shift"];
+
+/// Algorithms of `[loss]`.
+pub use crate::loss::NAMES as ALGORITHMS;
+
+/// Embedded sizes of `[model]`, smallest first (`src/model`).
+pub const SIZES: &[&str] = &["tiny", "small"];
+
+/// The tables that make up a point of an experiment, in pipeline order.
+pub const TABLES: &[&str] =
+    &["model", "corpus", "base", "candidates", "pairs", "loss", "train", "eval"];
+
+/// Keys and tables at the top of a spec.
+pub const ROOT: &[&str] = &[
+    "schema",
+    "description",
+    "seeds",
+    "model",
+    "corpus",
+    "base",
+    "candidates",
+    "pairs",
+    "loss",
+    "train",
+    "eval",
+    "sweep",
+    "variant",
+    "round",
+    "chart",
+    "store",
+];
+
+/// Columns of runs.csv that a chart can use for an axis, a group or a band.
+pub const COLUMNS: &[&str] =
+    &["job", "variant", "seed", "stage", "split", "step", "benchmark", "task", "prompt", "metric"];
+
+/// The name most like what was written, if one is like it at all.
+pub fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = written.to_lowercase().replace('-', "_");
+    names
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(&lower, name), name))
+        .filter(|(distance, name)| {
+            let longest = lower.chars().count().max(name.chars().count());
+            *distance <= (longest / 3).max(1) || strsim::jaro_winkler(&lower, name) > 0.9
+        })
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// "did you mean `x`?" where something is near, else all there are.
+pub fn suggest<'a>(written: &str, what: &str, names: &[&'a str]) -> String {
+    match nearest(written, names.iter().copied()) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("{what}: {}", names.join(", ")),
+    }
+}

@@ -1,0 +1,260 @@
+//! Preference pairs from made-up candidates: what is paired, what is left out, what
+//! the files say about it.
+
+use prefab::data::pairs::{read_meta, read_pairs};
+use prefab::data::questions::write_questions;
+use prefab::data::record::{Answer, Generated, Pair, Question, Verdict};
+use prefab::eval::rows;
+use prefab::pairs::run;
+use prefab::run::stage::{Progress, StageContext};
+use prefab::spec::candidates::Prompt;
+use prefab::spec::pairs::{Correctness, Pairs};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+fn settings() -> Pairs {
+    Pairs {
+        seed: 0,
+        import: None,
+        max: None,
+        correctness: Correctness {
+            max_per_question: 15,
+            format_negatives: false,
+            exclude: Vec::new(),
+        },
+    }
+}
+
+fn question(id: &str, task: &str, answer: &str) -> Question {
+    Question {
+        id: id.into(),
+        images: vec![format!("images/train/{id}.png")],
+        question: "How many?".into(),
+        answer: Some(answer.into()),
+        task: task.into(),
+        source: "generated".into(),
+        generated: Some(Generated {
+            rationale: reasoned("careful", answer),
+            sloppy: Some(reasoned("sloppy", "3")),
+            ..Generated::default()
+        }),
+        ..Question::default()
+    }
+}
+
+fn reasoned(rationale: &str, answer: &str) -> String {
+    format!("{rationale}\nso\nFinal answer: {answer}")
+}
+
+fn answer(question: &str, sample: usize, text: String, verdict: Verdict) -> Answer {
+    let last = text.rsplit_once("Final answer: ").map(|(_, last)| last.to_owned());
+    Answer {
+        question: question.into(),
+        prompt: Prompt::Cot,
+        sample,
+        tokens: text.split_whitespace().count() + 1,
+        text,
+        ended: true,
+        final_answer: last.filter(|_| verdict != Verdict::Unparsable),
+        verdict: Some(verdict),
+    }
+}
+
+/// Five questions: one with everything, one always right, one always wrong, one of
+/// another family, one whose right answer is part of the wrong one.
+fn candidates() -> (Vec<Question>, Vec<Answer>) {
+    use Verdict::{Right, Unparsable, Wrong};
+    let questions = vec![
+        question("a", "count", "2"),
+        question("b", "count", "2"),
+        question("c", "count", "2"),
+        question("d", "chart", "2"),
+        question("e", "count", "1"),
+    ];
+    let answers = vec![
+        answer("a", 0, reasoned("careful", "2"), Right),
+        answer("a", 1, reasoned("lucky", "2"), Right),
+        answer("a", 2, reasoned("lucky", "2"), Right),
+        answer("a", 3, reasoned("sloppy", "3"), Wrong),
+        answer("a", 4, reasoned("off", "4"), Wrong),
+        answer("a", 5, "well".into(), Unparsable),
+        answer("b", 0, reasoned("careful", "2"), Right),
+        answer("c", 0, reasoned("off", "4"), Wrong),
+        answer("d", 0, reasoned("careful", "2"), Right),
+        answer("d", 1, reasoned("sloppy", "3"), Wrong),
+        answer("e", 0, reasoned("careful", "1"), Right),
+        answer("e", 1, reasoned("off", "11"), Wrong),
+    ];
+    (questions, answers)
+}
+
+struct Built {
+    folder: tempfile::TempDir,
+    pairs: Vec<Pair>,
+    stats: BTreeMap<(String, String), f64>,
+}
+
+fn build(settings: &Pairs, made: (Vec<Question>, Vec<Answer>)) -> prefab::Result<Built> {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for name in ["corpus-1/payload", "candidates-1/payload", "out", "work"] {
+        std::fs::create_dir_all(at(name)).unwrap();
+    }
+    write_questions(&at("corpus-1/payload/train.jsonl"), &made.0).unwrap();
+    rows::write(&at("candidates-1/payload/candidates.jsonl"), &made.1).unwrap();
+    let inputs = [("corpus", "corpus-1/payload"), ("candidates", "candidates-1/payload")];
+    let ctx = StageContext {
+        inputs: inputs.map(|(role, name)| (role.to_owned(), at(name))).into(),
+        out: at("out"),
+        work: at("work"),
+        device: tch::Device::Cpu,
+        progress: Progress::silent(),
+    };
+    run(settings, &ctx)?;
+    let pairs = read_pairs(&at("out/pairs.jsonl"))?;
+    let stats = read_stats(&at("out/stats.csv"));
+    Ok(Built { folder, pairs, stats })
+}
+
+fn read_stats(path: &Path) -> BTreeMap<(String, String), f64> {
+    let mut reader = csv::Reader::from_path(path).unwrap();
+    let rows = reader.deserialize::<(String, String, f64)>();
+    rows.map(|row| row.unwrap()).map(|(task, metric, value)| ((task, metric), value)).collect()
+}
+
+impl Built {
+    fn stat(&self, task: &str, metric: &str) -> f64 {
+        *self.stats.get(&(task.into(), metric.into())).unwrap_or_else(|| {
+            panic!("{task} has {metric} in {:?}", self.stats);
+        })
+    }
+}
+
+#[test]
+fn right_answers_are_paired_with_wrong_ones() {
+    let built = build(&settings(), candidates()).unwrap();
+    // a: two distinct right × two wrong; d: one; b and c have one side; e's pair is entailed.
+    assert_eq!(built.pairs.len(), 5);
+    let first = &built.pairs[0];
+    assert_eq!(first.image.0, ["images/train/a.png"]);
+    assert!(first.question.starts_with("<image>\nHow many?\n"), "{}", first.question);
+    assert_eq!(first.chosen, reasoned("careful", "2"));
+    assert_eq!(first.rejected, reasoned("sloppy", "3"));
+    assert_eq!(first.answer_gt.as_deref(), Some("2"));
+    let meta = first.rejected_meta.as_ref().unwrap();
+    assert_eq!(meta["question"], "a");
+    assert_eq!(meta["kind"], "correctness");
+    assert_eq!((meta["sample"].as_u64(), meta["verdict"].as_str()), (Some(3), Some("wrong")));
+    let distinct: BTreeSet<_> =
+        built.pairs.iter().map(|p| (&p.image.0, &p.chosen, &p.rejected)).collect();
+    assert_eq!(distinct.len(), 5);
+}
+
+#[test]
+fn statistics_say_what_the_pairs_are() {
+    let built = build(&settings(), candidates()).unwrap();
+    assert_eq!(built.stat("all", "questions"), 5.0);
+    assert_eq!(built.stat("all", "with_both"), 0.6); // a, d, e
+    assert_eq!(built.stat("count", "with_both"), 0.5);
+    assert_eq!(built.stat("all", "pairs_correctness"), 5.0);
+    assert_eq!(built.stat("chart", "pairs_correctness"), 1.0);
+    assert_eq!(built.stat("all", "skipped_entailed"), 1.0);
+    assert_eq!(built.stat("all", "skipped_duplicate"), 2.0); // the second "lucky" × two wrong
+    assert_eq!(built.stat("all", "chosen_careful"), 0.6); // two of a's four, and d's
+    assert_eq!(built.stat("all", "rejected_sloppy"), 0.6);
+    assert_eq!(built.stat("all", "chosen_sloppy"), 0.0);
+    assert_eq!(built.stat("chart", "chosen_tokens"), 6.0); // five words and the end
+    let meta = read_meta(&built.folder.path().join("out/meta.json")).unwrap();
+    assert_eq!(meta[0].1.length, 5);
+    assert_eq!(meta[0].1.root, "../../corpus-1/payload");
+}
+
+#[test]
+fn format_negatives_are_pairs_of_their_own() {
+    let mut settings = settings();
+    settings.correctness.format_negatives = true;
+    let built = build(&settings, candidates()).unwrap();
+    assert_eq!(built.pairs.len(), 7); // a's two right × "well"
+    let kinds: Vec<&str> = built
+        .pairs
+        .iter()
+        .map(|pair| pair.rejected_meta.as_ref().unwrap()["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, [vec!["correctness"; 5], vec!["format"; 2]].concat());
+    assert_eq!(built.stat("all", "pairs_format"), 2.0);
+}
+
+#[test]
+fn the_cap_draws_by_seed_and_question() {
+    let mut settings = settings();
+    settings.correctness.max_per_question = 2;
+    let chosen = |seed, made| {
+        let settings = Pairs { seed, ..settings.clone() };
+        let built = build(&settings, made).unwrap();
+        assert_eq!(built.stat("all", "skipped_over_cap"), 2.0);
+        built
+            .pairs
+            .into_iter()
+            .filter(|pair| pair.image.0[0].ends_with("a.png"))
+            .collect::<Vec<_>>()
+    };
+    let first = chosen(0, candidates());
+    assert_eq!(first.len(), 2);
+    assert_eq!(first, chosen(0, candidates()));
+    // Another question's candidates do not touch this question's draw.
+    let (questions, answers) = candidates();
+    let fewer = answers.into_iter().filter(|answer| answer.question != "d").collect();
+    assert_eq!(first, chosen(0, (questions, fewer)));
+    let draws: Vec<Vec<Pair>> = (1..6).map(|seed| chosen(seed, candidates())).collect();
+    assert!(draws.iter().any(|draw| *draw != first), "the seed decides nothing");
+}
+
+#[test]
+fn families_can_be_left_out_and_the_total_capped() {
+    let mut settings = settings();
+    settings.correctness.exclude = vec!["count".into()];
+    let built = build(&settings, candidates()).unwrap();
+    assert_eq!(built.pairs.len(), 1);
+    assert_eq!(built.stat("count", "skipped_excluded_questions"), 4.0);
+    let settings = Pairs { max: Some(3), ..self::settings() };
+    let built = build(&settings, candidates()).unwrap();
+    assert_eq!(built.pairs.len(), 3);
+    assert_eq!(built.stat("all", "skipped_over_max"), 2.0);
+    assert_eq!(built.stat("all", "pairs_correctness"), 3.0);
+}
+
+#[test]
+fn no_pairs_at_all_is_an_error_that_says_why() {
+    let (questions, answers) = candidates();
+    let only = |keep: &str| {
+        let answers = answers.iter().filter(|answer| keep.contains(&answer.question)).cloned();
+        build(&settings(), (questions.clone(), answers.collect())).err().expect("no pairs")
+    };
+    let error = only("b");
+    assert!(error.to_string().contains("of 1 questions, 1 have right answers only"), "{error}");
+    assert!(error.hint_text().unwrap().contains("candidates.temperature"), "{error:?}");
+    let error = only("c");
+    assert!(error.to_string().contains("1 wrong ones only"), "{error}");
+    assert!(error.hint_text().unwrap().contains("train the base longer"), "{error:?}");
+    let error = only("e");
+    assert!(error.to_string().contains("1 pairs were skipped"), "{error}");
+    let error = only("");
+    assert!(error.to_string().contains("no question with a known answer"), "{error}");
+}
+
+#[test]
+fn candidates_of_another_corpus_are_refused() {
+    let (questions, mut answers) = candidates();
+    answers[0].question = "z".into();
+    let error = build(&settings(), (questions, answers)).err().expect("an error");
+    assert!(error.to_string().contains("question `z`"), "{error}");
+}
+
+#[test]
+fn open_questions_make_no_correctness_pairs() {
+    let (mut questions, answers) = candidates();
+    questions[3].task = "describe".into();
+    let built = build(&settings(), (questions, answers)).unwrap();
+    assert_eq!(built.pairs.len(), 4);
+    assert_eq!(built.stat("describe", "skipped_open_questions"), 1.0);
+}
