@@ -255,7 +255,7 @@ impl Vlm {
         }
         let embedded = self.embed(&rows, features, precision)?;
         let packing = Packing::new(lengths, kind, self.device);
-        let hidden = self.decoder.forward(embedded, &packing, kind, &mut |_, _, _| ());
+        let hidden = self.decoder.predict(embedded, &packing, kind);
         let targets = Tensor::from_slice(&targets).to_device(self.device);
         let tokens = ops::linear_logp(&hidden, &self.decoder.head, &targets, kind);
         let owner: Vec<i64> = counts

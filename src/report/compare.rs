@@ -113,8 +113,7 @@ pub fn difference(one: &Contender, other: &Contender, prompt: &str) -> Option<Di
         };
         let (Some(ones), Some(others)) = (scores(one), scores(other)) else { continue };
         let against = others.iter().sum::<f64>() / others.len() as f64;
-        let (size, sums) =
-            pictures.entry(picture).or_insert_with(|| (0.0, vec![0.0; ones.len()]));
+        let (size, sums) = pictures.entry(picture).or_insert_with(|| (0.0, vec![0.0; ones.len()]));
         *size += 1.0;
         n += 1;
         for (sum, score) in sums.iter_mut().zip(&ones) {

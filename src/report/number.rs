@@ -19,7 +19,8 @@ impl Scale {
             (low, high) = (low.min(0.0), high.max(0.0));
         }
         if high - low < 1e-12 * high.abs().max(1e-9) {
-            (low, high) = if from_zero && low == 0.0 { (0.0, 1.0) } else { (low - 0.5, high + 0.5) };
+            (low, high) =
+                if from_zero && low == 0.0 { (0.0, 1.0) } else { (low - 0.5, high + 0.5) };
         }
         let step = round_step((high - low) / 5.0);
         let (first, last) = ((low / step - 1e-9).floor(), (high / step + 1e-9).ceil());

@@ -10,8 +10,7 @@ use crate::{Error, Result};
 use std::path::Path;
 
 /// Tables that the binary carries.
-const BUILT_IN: &[(&str, &str)] =
-    &[("figure_3", include_str!("../../results/paper/figure_3.csv"))];
+const BUILT_IN: &[(&str, &str)] = &[("figure_3", include_str!("../../results/paper/figure_3.csv"))];
 
 /// One number of another's.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,9 +50,8 @@ pub fn load(results_dir: &Path, name: &str) -> Result<Vec<Published>> {
     };
     let at = |column: &str| {
         header.iter().position(|name| name == column).ok_or_else(|| {
-            Error::spec(format!("results/paper/{name}.csv has no column `{column}`")).hint(
-                "an overlay has the columns `algorithm`, `prompt`, `value`, `n` and `source`",
-            )
+            Error::spec(format!("results/paper/{name}.csv has no column `{column}`"))
+                .hint("an overlay has the columns `algorithm`, `prompt`, `value`, `n` and `source`")
         })
     };
     let [algorithm, prompt, value, n, source] =

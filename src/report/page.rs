@@ -3,13 +3,13 @@
 
 use super::chart::Picture;
 use super::chart::defaults::main_measure;
+use super::chart::frame::group_by;
 use super::compare::{self, Contender, Difference};
 use super::metric::{Metric, spoken};
 use super::number::{counted, grouped, percent};
 use super::runs::{Runs, manifest, read_csv};
 use super::scene::{Color, GRID_LINE, INK, PAPER, SOFT};
 use super::select::{Band, Estimate, Selection, estimate};
-use super::chart::frame::group_by;
 use crate::Result;
 use crate::error::Context as _;
 use minijinja::{Environment, Value, context};
@@ -114,9 +114,9 @@ fn question(spec: &str) -> String {
 fn themed(svg: &str) -> String {
     let hex = |(r, g, b, _): Color| format!("#{r:02X}{g:02X}{b:02X}");
     let swaps = [(PAPER, "--paper"), (INK, "--ink"), (SOFT, "--soft"), (GRID_LINE, "--rule")];
-    let text = swaps
-        .iter()
-        .fold(svg.to_owned(), |svg, (color, name)| svg.replace(&hex(*color), &format!("var({name})")));
+    let text = swaps.iter().fold(svg.to_owned(), |svg, (color, name)| {
+        svg.replace(&hex(*color), &format!("var({name})"))
+    });
     text.replacen("<svg ", "<svg role=\"img\" ", 1)
 }
 
@@ -222,7 +222,8 @@ fn sentence(
     contenders: &[Contender],
 ) -> Option<String> {
     let [(best, value), rest @ ..] = ranked else { return None };
-    let prompt_word = if prompt.is_empty() { String::new() } else { format!("{} ", spoken(prompt)) };
+    let prompt_word =
+        if prompt.is_empty() { String::new() } else { format!("{} ", spoken(prompt)) };
     let interval = match (value.low, value.high) {
         (Some(low), Some(high)) => format!(", 95 % {}–{}", percent(low), percent(high)),
         _ => String::new(),
@@ -240,11 +241,8 @@ fn sentence(
         let find = |label: &str| contenders.iter().find(|contender| contender.label == label);
         let pair = find(best).zip(find(next));
         if let Some(d) = pair.and_then(|(a, b)| compare::difference(a, b, prompt)) {
-            text += if d.p < 0.05 {
-                ", more than chance explains"
-            } else {
-                ", which chance explains"
-            };
+            text +=
+                if d.p < 0.05 { ", more than chance explains" } else { ", which chance explains" };
             text += &if d.p < 0.001 { " (p < 0.001)".into() } else { format!(" (p = {:.3})", d.p) };
         }
     }
@@ -318,7 +316,8 @@ fn provenance(store: &Path, runs: &Runs) -> Value {
         let Ok(text) = std::fs::read_to_string(manifest(store, key)) else { continue };
         let Ok(table) = text.parse::<toml::Table>() else { continue };
         artifacts += 1;
-        let number = |value: &toml::Value| value.as_float().or(value.as_integer().map(|n| n as f64));
+        let number =
+            |value: &toml::Value| value.as_float().or(value.as_integer().map(|n| n as f64));
         wall_s += table.get("wall_s").and_then(number).unwrap_or_default();
         for name in ["commit", "device"] {
             if let Some(word) = table.get(name).and_then(toml::Value::as_str) {
@@ -326,9 +325,8 @@ fn provenance(store: &Path, runs: &Runs) -> Value {
             }
         }
     }
-    let list = |name: &str| {
-        words.get(name).map(|all| all.iter().cloned().collect::<Vec<_>>().join(", "))
-    };
+    let list =
+        |name: &str| words.get(name).map(|all| all.iter().cloned().collect::<Vec<_>>().join(", "));
     context! {
         commit => list("commit"),
         device => list("device"),
@@ -352,7 +350,8 @@ mod tests {
 
     #[test]
     fn the_question_is_the_first_paragraph_of_the_first_comment() {
-        let spec = "#:schema spec.schema.json\n# Which one\n# is best?\n#\n# Expect  MPO\nschema = 1\n";
+        let spec =
+            "#:schema spec.schema.json\n# Which one\n# is best?\n#\n# Expect  MPO\nschema = 1\n";
         assert_eq!(question(spec), "Which one is best?");
     }
 

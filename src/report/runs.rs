@@ -121,7 +121,11 @@ impl Runs {
                 None if is_base => "base".into(),
                 // Without variants the algorithm is the name, unless a column shows it already.
                 None if self.swept.iter().any(|key| key == "loss.algorithm") => String::new(),
-                None => job.settings.loss.as_ref().map_or_else(String::new, |loss| loss.algorithm.row().name.to_owned()),
+                None => job
+                    .settings
+                    .loss
+                    .as_ref()
+                    .map_or_else(String::new, |loss| loss.algorithm.row().name.to_owned()),
             },
             swept: self
                 .swept

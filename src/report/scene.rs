@@ -64,11 +64,37 @@ pub enum Anchor {
 
 #[derive(Clone, Debug)]
 enum Shape {
-    Rect { x: f64, y: f64, width: f64, height: f64, fill: Color },
-    Line { points: Vec<(f64, f64)>, width: f64, color: Color },
-    Area { points: Vec<(f64, f64)>, fill: Color },
-    Dot { x: f64, y: f64, radius: f64, fill: Color },
-    Text { x: f64, baseline: f64, text: String, size: f64, bold: bool, anchor: Anchor, color: Color },
+    Rect {
+        x: f64,
+        y: f64,
+        width: f64,
+        height: f64,
+        fill: Color,
+    },
+    Line {
+        points: Vec<(f64, f64)>,
+        width: f64,
+        color: Color,
+    },
+    Area {
+        points: Vec<(f64, f64)>,
+        fill: Color,
+    },
+    Dot {
+        x: f64,
+        y: f64,
+        radius: f64,
+        fill: Color,
+    },
+    Text {
+        x: f64,
+        baseline: f64,
+        text: String,
+        size: f64,
+        bold: bool,
+        anchor: Anchor,
+        color: Color,
+    },
 }
 
 /// A picture under construction.
@@ -223,7 +249,9 @@ impl Shape {
                 // plotters' own thick lines grow spikes at sharp corners of noisy curves.
                 let fill = style(*color, 0.0);
                 for pair in points.windows(2) {
-                    drawn(backend.fill_polygon(slab(pair[0], pair[1], *width).map(on_grid), &fill))?;
+                    drawn(
+                        backend.fill_polygon(slab(pair[0], pair[1], *width).map(on_grid), &fill),
+                    )?;
                 }
                 for &joint in points.iter().take(points.len().saturating_sub(1)).skip(1) {
                     let radius = (width * GRID / 2.0).round() as u32;
@@ -247,9 +275,7 @@ impl Shape {
                     Anchor::End => HPos::Right,
                 };
                 let ink = RGBAColor(color.0, color.1, color.2, color.3);
-                let style = TextStyle::from(font)
-                    .color(&ink)
-                    .pos(Pos::new(h, VPos::Top));
+                let style = TextStyle::from(font).color(&ink).pos(Pos::new(h, VPos::Top));
                 let (x, y) = on_grid((*x, *baseline));
                 drawn(backend.draw_text(text, &style, (x, y - above.round() as i32)))
             }
@@ -364,9 +390,8 @@ fn halve(pixels: &[u8], width: usize, height: usize) -> Vec<u8> {
     for y in 0..height / 2 {
         for x in 0..width / 2 {
             for channel in 0..3 {
-                let at = |dx, dy| {
-                    u32::from(pixels[((2 * y + dy) * width + 2 * x + dx) * 3 + channel])
-                };
+                let at =
+                    |dx, dy| u32::from(pixels[((2 * y + dy) * width + 2 * x + dx) * 3 + channel]);
                 half.push(((at(0, 0) + at(1, 0) + at(0, 1) + at(1, 1) + 2) / 4) as u8);
             }
         }

@@ -53,8 +53,11 @@ impl Column {
         if let [one] = found[..] {
             return Ok(Self::Swept(one));
         }
-        let known: Vec<&str> =
-            FIXED.iter().map(|(name, _)| *name).chain(runs.swept.iter().map(String::as_str)).collect();
+        let known: Vec<&str> = FIXED
+            .iter()
+            .map(|(name, _)| *name)
+            .chain(runs.swept.iter().map(String::as_str))
+            .collect();
         Err(Error::spec(format!("no column `{name}` in runs.csv")).hint(nearest(name, &known)))
     }
 

@@ -3,82 +3,13 @@
 
 use super::candidates::Prompt;
 use super::eval::Split;
-use super::layer::{Layer, lookup, segments};
-use super::lists::{BENCHMARKS, TASKS, suggest};
-use super::mistake::{Mistake, Mistakes};
+use super::finder::Finder;
+use super::lists::{BENCHMARKS, TASKS};
 use super::model::Module;
-use super::source::{Place, Source};
 use super::train::Keep;
 use super::{Settings, model::Model};
 use crate::loss::Mix;
 use std::path::Path;
-
-/// Finds settings in the layers that set them, to point at what is wrong.
-pub struct Finder<'a> {
-    /// Lowest first.
-    pub layers: &'a [Layer],
-    /// The texts.
-    pub sources: &'a [Source],
-    /// What was wrong by itself already: no rule is checked against it.
-    pub removed: Vec<Vec<String>>,
-    /// Where mistakes go.
-    pub mistakes: &'a mut Mistakes,
-}
-
-impl Finder<'_> {
-    /// Whether a setting was right by itself.
-    pub fn is_sound(&self, key: &str) -> bool {
-        let path = segments(key);
-        !self.removed.iter().any(|gone| {
-            let shared = gone.len().min(path.len());
-            gone[..shared] == path[..shared]
-        })
-    }
-
-    /// Notes a mistake in a setting, at the layer that set it last.
-    pub fn wrong(&mut self, key: &str, message: impl Into<String>, hint: impl Into<String>) {
-        if !self.is_sound(key) {
-            return;
-        }
-        let path = segments(key);
-        // A default is no place to point at; the closest thing the user wrote is.
-        let found = (1..=path.len()).rev().find_map(|length| {
-            let written = |layer: &&Layer| lookup(&layer.table, &path[..length]).is_some();
-            self.layers[1..].iter().rev().find(written).map(|layer| (layer, length))
-        });
-        let (source, span) = match found {
-            Some((layer, length)) => {
-                let place = if length == path.len() { Place::Value } else { Place::Key };
-                (layer.source, layer.span(self.sources, &path, place))
-            }
-            None => (1, 0..0),
-        };
-        self.mistakes.push(Mistake { message: message.into(), hint: hint.into(), source, span });
-    }
-
-    fn at_least(&mut self, key: &str, value: usize, least: usize) {
-        if value < least {
-            let message = format!("`{key}` must be {least} or above, got {value}");
-            self.wrong(key, message, format!("write `{key} = {least}` or more"));
-        }
-    }
-
-    fn names(&mut self, key: &str, names: &[String], known: &[&str], command: &str) {
-        for (index, name) in names.iter().enumerate() {
-            let key = format!("{key}.{index}");
-            if !known.contains(&name.as_str()) {
-                let hint = suggest(name, &format!("`prefab show {command}` lists them"), known);
-                self.wrong(
-                    &key,
-                    format!("no {} is called `{name}`", command.trim_end_matches('s')),
-                    hint,
-                );
-            } else if names[..index].contains(name) {
-                self.wrong(&key, format!("`{name}` is listed twice"), "take one of them out");
-            }
-        }
-    }
-}
 
 /// Checks one point of an experiment.
 pub fn settings(settings: &Settings, find: &mut Finder) {

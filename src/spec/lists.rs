@@ -3,7 +3,8 @@
 
 /// Generated question families, in documentation order (`src/tasks`).
 pub const TASKS: &[&str] = &[
-    "count", "subtract", "compare", "exists", "relation", "chart", "receipt", "diagram", "describe",
+    "count", "subtract", "compare", "exists", "relation", "chart", "receipt", "form", "geometry",
+    "diagram", "describe",
 ];
 
 /// Benchmarks, in documentation order (`src/eval`).

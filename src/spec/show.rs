@@ -1,7 +1,8 @@
 //! Every resolved value of a spec with the layer that set it, for
 //! `prefab show spec FILE`.
 
-use super::experiment::{Draft, read};
+use super::draft::Draft;
+use super::experiment::read;
 use super::layer::{Layer, lookup, segments};
 use super::lists::TABLES;
 use super::sweep::Axis;

@@ -239,12 +239,7 @@ fn draw(content: &Content, heading: &Heading, paper: &[Published]) -> Scene {
     scene
 }
 
-fn draw_bar(
-    scene: &mut Scene,
-    bar: &Estimate,
-    (y, color): (f64, Color),
-    at: &impl Fn(f64) -> f64,
-) {
+fn draw_bar(scene: &mut Scene, bar: &Estimate, (y, color): (f64, Color), at: &impl Fn(f64) -> f64) {
     let (from, to) = (at(0.0).min(at(bar.value)), at(0.0).max(at(bar.value)));
     scene.rect(from, y, to - from, BAR, faded(color, 0.82));
     let middle = y + BAR / 2.0;

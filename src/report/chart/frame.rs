@@ -69,12 +69,7 @@ pub enum Sign {
 }
 
 /// Entries in rows, each row as wide as the sheet; returns the height that they take.
-pub fn legend(
-    scene: Option<&mut Scene>,
-    entries: &[(Sign, String)],
-    top: f64,
-    width: f64,
-) -> f64 {
+pub fn legend(scene: Option<&mut Scene>, entries: &[(Sign, String)], top: f64, width: f64) -> f64 {
     let (mut x, mut y) = (MARGIN, top + 12.0);
     let mut places = Vec::new();
     for (sign, text) in entries {
@@ -179,10 +174,7 @@ fn join(runs: &Runs, columns: &[Column], value: impl Fn(Column) -> String) -> St
 }
 
 /// Rows of one label each, in order of first appearance.
-pub fn group_by<'a>(
-    rows: &[&'a Row],
-    key: impl Fn(&Row) -> String,
-) -> Vec<(String, Vec<&'a Row>)> {
+pub fn group_by<'a>(rows: &[&'a Row], key: impl Fn(&Row) -> String) -> Vec<(String, Vec<&'a Row>)> {
     let mut groups: Vec<(String, Vec<&Row>)> = Vec::new();
     for &row in rows {
         let key = key(row);

@@ -6,9 +6,7 @@ use super::{Heat, Mark, Picture};
 use crate::Result;
 use crate::report::metric::{Better, Metric, spoken};
 use crate::report::runs::{Row, Runs};
-use crate::report::scene::{
-    Anchor, Color, GRID_LINE, INK, SOFT, Scene, fitted, rgb, text_width,
-};
+use crate::report::scene::{Anchor, Color, GRID_LINE, INK, SOFT, Scene, fitted, rgb, text_width};
 use crate::report::select::{Band, Column, Estimate, Selection, estimate};
 
 const CELL: (f64, f64) = (92.0, 46.0);
@@ -50,9 +48,8 @@ pub fn picture(heat: &Heat, runs: &Runs) -> Result<Option<Picture>> {
             .into_iter()
             .map(|(title, rows)| {
                 let cell = |x_value: &String, y_value: &String| {
-                    let here = |row: &&&Row| {
-                        x.of(runs, row) == *x_value && y.of(runs, row) == *y_value
-                    };
+                    let here =
+                        |row: &&&Row| x.of(runs, row) == *x_value && y.of(runs, row) == *y_value;
                     let rows: Vec<&Row> = rows.iter().filter(here).copied().collect();
                     (!rows.is_empty()).then(|| estimate(runs, &rows, Band::Questions))
                 };
@@ -264,9 +261,7 @@ mod tests {
 
     #[test]
     fn the_best_cell_follows_the_metrics_direction_and_ties_have_none() {
-        let at = |value| {
-            Some(Estimate { value, low: None, high: None, n: None, single: vec![] })
-        };
+        let at = |value| Some(Estimate { value, low: None, high: None, n: None, single: vec![] });
         let panel = |cells| Panel { title: String::new(), cells };
         let grid = panel(vec![vec![at(0.1), at(0.4)], vec![None, at(0.2)]]);
         assert_eq!(best(&grid, Better::Higher), Some((0, 1)));

@@ -243,7 +243,9 @@ fn draw_panel(
                 points.iter().filter_map(move |(x, _, e)| end(e).map(|y| (*x, y)))
             };
             let mut around: Vec<_> = band(|e| e.low).map(|(x, y)| place(x, y)).collect();
-            around.extend(band(|e| e.high).map(|(x, y)| place(x, y)).collect::<Vec<_>>().iter().rev());
+            around.extend(
+                band(|e| e.high).map(|(x, y)| place(x, y)).collect::<Vec<_>>().iter().rev(),
+            );
             if points.iter().any(|(_, _, e)| e.single.len() > 1) {
                 scene.area(&around, faded(frame::series_style(*k).0, 0.13));
             }

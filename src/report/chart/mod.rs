@@ -53,8 +53,7 @@ pub struct Picture {
 impl Picture {
     /// The chart's CSV: exactly the points drawn.
     pub fn csv(&self) -> String {
-        let mut table =
-            Table::new(&["panel", "x", "group", "mark", "value", "low", "high", "n"]);
+        let mut table = Table::new(&["panel", "x", "group", "mark", "value", "low", "high", "n"]);
         for mark in &self.marks {
             table.row(&[
                 mark.panel.clone(),

@@ -1,0 +1,156 @@
+//! Combinations that cannot be run, or in which one setting hides another:
+//! variants, rounds and sweeps against each other, and charts against all.
+
+use super::chart::Chart;
+use super::draft::Draft;
+use super::layer::{lookup, segments};
+use super::lists::{COLUMNS, nearest, suggest};
+use super::mistake::{Mistake, Mistakes};
+use super::root::{self, ReferenceOf};
+use super::schema;
+use super::source::Place;
+use super::sweep::Setting;
+
+impl Draft {
+    /// Settings that another layer always replaces, and other impossible combinations.
+    pub(super) fn check_combinations(&mut self) {
+        let mut found = Vec::new();
+        let swept: Vec<&Setting> = self.axes.iter().flat_map(|axis| &axis.steps[0]).collect();
+        for variant in &self.variants {
+            let own = variant.axes.iter().flat_map(|axis| &axis.steps[0]);
+            found.extend(own.filter_map(|set| {
+                let path = segments(&set.key);
+                lookup(&variant.layer.table, &path)?;
+                Some(Mistake {
+                    message: format!("variant `{}` sets `{}` and sweeps it", variant.name, set.key),
+                    hint: "leave one of the two".to_owned(),
+                    source: 1,
+                    span: variant.layer.span(&self.sources, &path, Place::Key),
+                })
+            }));
+        }
+        let over = self.variants.iter().map(|v| (&v.layer, format!("variant `{}`", v.name)));
+        let rounds = self.rounds.iter().map(|r| (&r.layer, r.layer.name.clone()));
+        let sets = self.base[2..].iter().map(|layer| (layer, "`--set`".to_owned()));
+        for (layer, who) in over.chain(rounds).chain(sets) {
+            for set in &swept {
+                let path = segments(&set.key);
+                if lookup(&layer.table, &path).is_some() {
+                    found.push(Mistake {
+                        message: format!("{who} sets `{}`, which is swept too", set.key),
+                        hint: "take it out here, or out of the sweep: one would hide the other"
+                            .to_owned(),
+                        source: layer.source,
+                        span: layer.span(&self.sources, &path, Place::Key),
+                    });
+                }
+            }
+        }
+        if self.swept_keys().iter().any(|key| key == "loss.algorithm") {
+            for layer in &self.base[1..] {
+                for weight in ["w_p", "w_q", "w_g"] {
+                    let path = ["loss".to_owned(), weight.to_owned()];
+                    if lookup(&layer.table, &path).is_some() {
+                        found.push(Mistake {
+                            message: format!(
+                                "`loss.{weight}` at the top beside a sweep of `loss.algorithm` \
+                                 would replace every algorithm's own weight"
+                            ),
+                            hint: "write variants with an algorithm and weights each, or sweep \
+                                   both in one `[[sweep.zip]]`"
+                                .to_owned(),
+                            source: layer.source,
+                            span: layer.span(&self.sources, &path, Place::Key),
+                        });
+                    }
+                }
+            }
+        }
+        if let Some(round) = self.rounds.first().filter(|_| !self.with_loss) {
+            found.push(Mistake {
+                message: "`[[round]]` repeats the policy stage, and there is no `[loss]`"
+                    .to_owned(),
+                hint: "add `[loss]` with an algorithm, or take the rounds out".to_owned(),
+                source: 1,
+                span: round.layer.span(&self.sources, &[], Place::Key),
+            });
+        }
+        if let Some(round) = self.rounds.get(1)
+            && self.base.iter().any(|l| lookup(&l.table, &segments("pairs.import")).is_some())
+        {
+            found.push(Mistake {
+                message: "a second round samples anew, and `pairs.import` has no candidates"
+                    .to_owned(),
+                hint: "take out `pairs.import`, or the rounds after the first".to_owned(),
+                source: 1,
+                span: round.layer.span(&self.sources, &[], Place::Key),
+            });
+        }
+        if let Some(round) = self.rounds.first().filter(|r| r.reference == ReferenceOf::Previous) {
+            found.push(Mistake {
+                message: "the first round has no previous policy to be held to".to_owned(),
+                hint: "write `reference = \"base\"`, or leave it out".to_owned(),
+                source: 1,
+                span: round.layer.span(&self.sources, &["reference".to_owned()], Place::Value),
+            });
+        }
+        found.into_iter().for_each(|mistake| self.mistakes.push(mistake));
+    }
+
+    /// Axes must be columns, and what is measured must be measured.
+    pub(super) fn check_charts(&self, charts: &[(String, Chart)], mistakes: &mut Mistakes) {
+        let swept = self.swept_keys();
+        let columns: Vec<&str> =
+            COLUMNS.iter().copied().chain(swept.iter().map(String::as_str)).collect();
+        let benchmarks: Option<Vec<String>> = self
+            .base
+            .iter()
+            .rev()
+            .find_map(|layer| lookup(&layer.table, &segments("eval.benchmarks")).cloned())
+            .and_then(|list| list.try_into().ok());
+        for (name, chart) in charts {
+            let mut wrong = |key: &[&str], message: String, hint: String, place| {
+                let path: Vec<&str> =
+                    ["chart", name, chart.kind()].into_iter().chain(key.iter().copied()).collect();
+                let (source, span) = root::at(&self.sources, &path, place);
+                mistakes.push(Mistake { message, hint, source, span });
+            };
+            for (key, column) in chart.columns() {
+                // Questions are no rows of runs.csv, but every score has its interval over them.
+                let over_questions = key == "band" && column == "question";
+                if !over_questions && !columns.contains(&column) {
+                    let hint = if schema::keys().iter().any(|known| known == column) {
+                        format!("`{column}` is not swept here: sweep it, or choose another column")
+                    } else {
+                        suggest(column, "columns", &columns)
+                    };
+                    wrong(&[key], format!("runs.csv has no column `{column}`"), hint, Place::Value);
+                }
+            }
+            for column in chart.rows().keys() {
+                if !columns.contains(&column.as_str()) {
+                    let message = format!("runs.csv has no column `{column}`");
+                    wrong(
+                        &["where", column],
+                        message,
+                        suggest(column, "columns", &columns),
+                        Place::Key,
+                    );
+                }
+            }
+            let (key, measured) = chart.measured();
+            if let (Some((benchmark, _)), Some(benchmarks)) =
+                (measured.split_once('.'), &benchmarks)
+                && !benchmarks.iter().any(|known| known == benchmark)
+            {
+                let names: Vec<&str> = benchmarks.iter().map(String::as_str).collect();
+                let hint = match nearest(benchmark, names.iter().copied()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("`eval.benchmarks` has {}", names.join(", ")),
+                };
+                let message = format!("`{measured}` is not measured: no benchmark `{benchmark}`");
+                wrong(&[key], message, hint, Place::Value);
+            }
+        }
+    }
+}
