@@ -32,6 +32,8 @@ verbs! {
     Check => check::Args,
     /// List the jobs, which stages are cached, and what the rest will cost
     Plan => plan::Args,
+    /// Do what has no result yet, then report
+    Run => run::Args,
     /// Show what a spec can say, and what one says
     Show => show::Args,
     /// Compare two jobs or experiments: settings, scores, flipped questions
@@ -39,6 +41,13 @@ verbs! {
     /// Recompute what a reference implementation recorded
     #[command(subcommand)]
     Verify => verify::Verify,
+    /// Say what this machine has: libtorch, devices, threads, store
+    Doctor => doctor::Args,
+    /// Remove stored artifacts that no spec refers to
+    Clean => clean::Args,
+    /// Do one task of a frozen plan; `run` starts these
+    #[command(hide = true)]
+    Job => job::Args,
 }
 
 /// Preference-optimization experiments, declared in TOML
@@ -58,6 +67,9 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     verb: Verb,
+    /// Say errors only
+    #[arg(short, long, global = true)]
+    quiet: bool,
 }
 
 /// Reads the command line, does what it says, and reports what went wrong.
@@ -70,6 +82,9 @@ pub fn run() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
+    // A worker's standard error is its log: it says more there.
+    let logs = if matches!(cli.verb, Verb::Job(_)) { "info" } else { "warn" };
+    crate::run::progress::start_logs(cli.quiet, logs);
     match dispatch(&cli.verb) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

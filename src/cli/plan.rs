@@ -3,7 +3,8 @@
 
 use super::{aligned, say};
 use crate::loss::Mix;
-use crate::plan::{self, Machine, Plan, Stage, estimate::estimate};
+use crate::plan::{self, Plan, Stage, estimate::estimate};
+use crate::run::device::{Choice, Devices};
 use crate::spec;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
@@ -25,8 +26,11 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     /// Where artifacts are kept
-    #[arg(long, value_name = "DIR", default_value = ".prefab/store")]
+    #[arg(long, value_name = "DIR", default_value = ".prefab")]
     store: PathBuf,
+    /// cpu, cuda or cuda:N [default: cuda where there is one]
+    #[arg(short, long, value_name = "NAME")]
+    device: Option<Choice>,
 }
 
 /// A stage by name, with all names where there is none.
@@ -47,25 +51,22 @@ pub fn stage(name: &str) -> Result<Stage, String> {
 ///
 /// If a spec has mistakes.
 pub fn run(args: &Args) -> Result<()> {
+    let machine = Devices::resolve(args.device)?.machine();
+    let store = args.store.join("store");
     for path in &args.specs {
         let experiment = spec::load(path, &args.overrides)?;
-        let plan = plan::plan(&experiment, &machine(), args.until);
+        let plan = plan::plan(&experiment, &machine, args.until);
         if args.json {
             let text = serde_json::to_string_pretty(&plan)
                 .map_err(|error| Error::new(format!("writing the plan: {error}")))?;
             say(&format!("{text}\n"));
         } else {
-            let cached = |key: &str| args.store.join(key).is_dir();
-            let times = measured(&args.store);
+            let cached = |key: &str| store.join(key).is_dir();
+            let times = measured(&store);
             say(&describe(&plan, &cached, &|stage| times.get(&stage).copied()));
         }
     }
     Ok(())
-}
-
-/// What the tensors of this plan would be computed on.
-fn machine() -> Machine {
-    Machine { device: "cpu".into(), libtorch: "2.11.0".into(), kernels: "fused".into() }
 }
 
 /// The plan for people.

@@ -18,6 +18,7 @@ pub struct Contender {
     pub label: String,
     /// Whether it is the base.
     pub is_base: bool,
+    swept: Vec<String>,
     seeds: Vec<Verdicts>,
 }
 
@@ -51,12 +52,22 @@ pub fn contenders(runs: &Runs, benchmark: &str) -> Result<Vec<Contender>> {
             Some(known) => known.seeds.push(verdicts),
             None => {
                 let seeds = vec![verdicts];
-                all.push(Contender { label, is_base: job.is_base, seeds });
+                let swept = job.swept.clone();
+                all.push(Contender { label, is_base: job.is_base, swept, seeds });
             }
         }
     }
     all.sort_by_key(|contender| !contender.is_base);
     Ok(all)
+}
+
+/// The base that a contender started from: where several were taught, the one that shares most
+/// of its swept values.
+pub fn base_of<'a>(all: &'a [Contender], one: &Contender) -> Option<&'a Contender> {
+    let shared =
+        |base: &Contender| base.swept.iter().zip(&one.swept).filter(|(a, b)| a == b).count();
+    // The first of equals: `max_by_key` keeps the last.
+    all.iter().rev().filter(|contender| contender.is_base).max_by_key(|base| shared(base))
 }
 
 /// A job's name without its seed: variant and whatever is swept.
@@ -200,7 +211,7 @@ mod tests {
             scores.iter().enumerate().map(one).collect()
         };
         let seeds = seeds.iter().map(verdicts).collect();
-        Contender { label: String::new(), is_base: false, seeds }
+        Contender { label: String::new(), is_base: false, swept: vec![], seeds }
     }
 
     #[test]
@@ -216,10 +227,14 @@ mod tests {
     #[test]
     fn seeds_that_disagree_widen_the_error() {
         let base = contender(&[&[0.0; 8]]);
-        let same = contender(&[&[1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0] as &[f64]; 3]);
-        let apart = contender(&[&[1.0; 8], &[0.0; 8], &[1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0]]);
+        let half: &[f64] = &[1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0];
+        let same = contender(&[half, half, half]);
+        let moved = |by: f64| half.iter().map(|score| score + by).collect::<Vec<f64>>();
+        let apart = contender(&[&moved(0.2), half, &moved(-0.2)]);
         let error = |one| difference(one, &base, "cot").unwrap().error;
-        assert!(error(&apart) > error(&same));
+        // MS_picture is 1 in both; MS_seed is 4 · 0.08 / 2 where they disagree.
+        assert!((error(&same) - (1.0f64 / 12.0).sqrt()).abs() < 1e-12);
+        assert!((error(&apart) - (1.16f64 / 12.0).sqrt()).abs() < 1e-12);
     }
 
     #[test]

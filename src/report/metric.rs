@@ -58,6 +58,15 @@ const KNOWN: &[(&str, &str, Unit, Better)] = &[
     ("logps/rejected", "log-probability of rejected answers", Nats, Neither),
     ("shift/chosen", "log-probability shift of chosen answers", Nats, Neither),
     ("shift/rejected", "log-probability shift of rejected answers", Nats, Neither),
+    ("tokens", "tokens of an answer", Plain, Neither),
+    ("faithful", "descriptions without a made-up object", Share, Higher),
+    ("coverage", "objects present that are named", Share, Higher),
+    ("objects", "objects named in a description", Plain, Neither),
+    ("accuracy_own", "accuracy after its own beginning", Share, Higher),
+    ("accuracy_gap", "accuracy after the true beginning less after its own", Share, Lower),
+    ("logp", "log-probability a token of the true rest", Nats, Higher),
+    ("logp_own", "log-probability a token of the true rest, after its own beginning", Nats, Higher),
+    ("logp_gap", "nats a token that the true beginning helps", Nats, Lower),
     ("nll_loss", "negative log-likelihood of a chosen token", Nats, Lower),
     ("direct", "accuracy, Direct", Share, Higher),
     ("cot", "accuracy, CoT", Share, Higher),
@@ -83,6 +92,15 @@ impl Metric {
             format!("validation {title}")
         };
         Self { title, unit, better }
+    }
+
+    /// The same for a quantity of a chart: `Accuracy on reasoning`.
+    pub fn heading(&self, measured: &str) -> String {
+        let title = capital(&self.title);
+        match measured.split_once('.') {
+            Some((benchmark, _)) => format!("{title} on {benchmark}"),
+            None => title,
+        }
     }
 
     /// Axis title: the metric's and its unit.

@@ -14,9 +14,9 @@ pub mod runs;
 pub mod scene;
 pub mod select;
 
-use crate::Result;
 use crate::error::Context;
 use crate::plan::Plan;
+use crate::{Error, Result};
 use chart::{Chart, Picture};
 use runs::Runs;
 use std::fs;
@@ -60,13 +60,61 @@ pub fn run(
     }
     let page = page::render(results_dir, store, &runs, &pictures, &undrawn)?;
     write(&mut files, results_dir.join("report.html"), page.as_bytes())?;
+    remove_stale(&results_dir.join("charts"), &files)?;
     failure.map_or(Ok(files), Err)
 }
 
+/// The charts of a spec's text, in its order.
+///
+/// # Errors
+///
+/// If the text is no TOML, or a chart has a key that there is not.
+pub fn charts(text: &str) -> Result<Vec<(String, Chart)>> {
+    let spec: toml::Table =
+        toml::from_str(text).map_err(|e| Error::spec(format!("reading the spec: {e}")))?;
+    let Some(toml::Value::Table(charts)) = spec.get("chart") else { return Ok(vec![]) };
+    let parse = |(name, chart): (&String, &toml::Value)| {
+        let parsed: Result<Chart, _> = chart.clone().try_into();
+        let parsed = parsed.map_err(|error| {
+            let message = error.message().lines().next().unwrap_or_default().to_owned();
+            Error::spec(format!("reading chart `{name}`: {message}")).hint(chart_hint(chart))
+        });
+        Ok((name.clone(), parsed?))
+    };
+    charts.iter().map(parse).collect()
+}
+
+/// What a chart that cannot be read was probably meant to say.
+fn chart_hint(chart: &toml::Value) -> String {
+    const KINDS: [&str; 3] = ["bars", "lines", "heat"];
+    let kinds: Vec<&str> =
+        chart.as_table().into_iter().flat_map(|t| t.keys()).map(|k| &**k).collect();
+    match kinds[..] {
+        [kind] if !KINDS.contains(&kind) => select::nearest(kind, &KINDS),
+        _ => "such as `bars = { x = \"variant\", y = \"reasoning.accuracy\" }`".into(),
+    }
+}
+
+/// Charts that the spec no longer names would pass for current ones.
+fn remove_stale(folder: &Path, files: &[PathBuf]) -> Result<()> {
+    let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        if matches!(ending, Some("svg" | "png" | "csv")) && !files.contains(&path) {
+            fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes beside the place and renames, so that a killed report leaves whole files.
 fn write(files: &mut Vec<PathBuf>, path: PathBuf, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().expect("a file has a folder");
     fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
-    fs::write(&path, bytes).with_context(|| format!("writing {}", path.display()))?;
+    let part = path.with_extension("part");
+    fs::write(&part, bytes)
+        .and_then(|()| fs::rename(&part, &path))
+        .with_context(|| format!("writing {}", path.display()))?;
     files.push(path);
     Ok(())
 }

@@ -22,8 +22,8 @@ impl Scale {
             (low, high) =
                 if from_zero && low == 0.0 { (0.0, 1.0) } else { (low - 0.5, high + 0.5) };
         }
-        let step = round_step((high - low) / 5.0);
-        let (first, last) = ((low / step - 1e-9).floor(), (high / step + 1e-9).ceil());
+        let step = round_step((high - low) / 7.0);
+        let (first, last) = ((low / step + 1e-9).floor(), (high / step - 1e-9).ceil());
         let count = (last - first) as i64;
         let ticks = (0..=count).map(|i| (first + i as f64) * step).map(clean).collect();
         Self { low: clean(first * step), high: clean(last * step), log: false, ticks }

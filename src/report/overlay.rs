@@ -35,6 +35,8 @@ pub struct Published {
 ///
 /// If there is no such table or it lacks a column.
 pub fn load(results_dir: &Path, name: &str) -> Result<Vec<Published>> {
+    // A spec's charts have underscores, its file names hyphens; both are meant.
+    let name = &name.replace('-', "_");
     let file = results_dir.parent().unwrap_or(results_dir).join(format!("paper/{name}.csv"));
     let (header, rows) = if file.exists() {
         read_csv(&file)?

@@ -5,8 +5,8 @@ use super::chart::Picture;
 use super::chart::defaults::main_measure;
 use super::chart::frame::group_by;
 use super::compare::{self, Contender, Difference};
-use super::metric::{Metric, spoken};
-use super::number::{counted, grouped, percent};
+use super::metric::{Better, Metric, Unit, spoken};
+use super::number::{counted, grouped};
 use super::runs::{Runs, manifest, read_csv};
 use super::scene::{Color, GRID_LINE, INK, PAPER, SOFT};
 use super::select::{Band, Estimate, Selection, estimate};
@@ -124,7 +124,6 @@ fn scores(runs: &Runs, measure: &str) -> Result<Scores> {
     let selection = Selection::of(runs, measure, &BTreeMap::new(), false)?;
     let benchmark = measure.split('.').next().unwrap_or_default();
     let contenders = compare::contenders(runs, benchmark)?;
-    let base = contenders.iter().find(|contender| contender.is_base);
     let prompts = group_by(&selection.rows, |row| row.prompt.clone());
     let labels = group_by(&selection.rows, |row| compare::label(runs, &runs.jobs[row.job]));
     let metric = &selection.metric;
@@ -132,6 +131,7 @@ fn scores(runs: &Runs, measure: &str) -> Result<Scores> {
     let mut family: Vec<((&str, &str), Difference)> = Vec::new();
     for (prompt, _) in &prompts {
         for contender in contenders.iter().filter(|contender| !contender.is_base) {
+            let base = compare::base_of(&contenders, contender);
             let difference = base.and_then(|base| compare::difference(contender, base, prompt));
             family.extend(difference.map(|d| ((contender.label.as_str(), prompt.as_str()), d)));
         }
@@ -155,7 +155,7 @@ fn scores(runs: &Runs, measure: &str) -> Result<Scores> {
         table.lines.push(Line { label: label.clone(), cells: cells.collect() });
     }
     for (prompt, rows) in &prompts {
-        let ranked = ranked(runs, rows);
+        let ranked = ranked(runs, metric, rows);
         table.sentences.extend(sentence(metric, prompt, &ranked, &contenders));
     }
     let mut errors: Vec<f64> = family.iter().map(|(_, d)| d.error).collect();
@@ -169,7 +169,7 @@ fn scores(runs: &Runs, measure: &str) -> Result<Scores> {
         table.notes.push(format!(
             "The smallest difference from the base that this experiment would find four times out \
              of five is {} points.",
-            percent(compare::smallest(*middle)),
+            metric.write(compare::smallest(*middle)),
         ));
     }
     Ok(table)
@@ -192,7 +192,7 @@ fn cell(metric: &Metric, value: Option<Estimate>, against: Option<(&Difference, 
     }
     if let Some((difference, p)) = against {
         let sign = if difference.mean > 0.0 { "+" } else { "" };
-        cell.difference = format!("{sign}{}", percent(difference.mean));
+        cell.difference = format!("{sign}{}", metric.write(difference.mean));
         cell.p = if p < 0.001 { "p < 0.001".into() } else { format!("p = {p:.3}") };
         (cell.marker, cell.class) = match (p < 0.05, difference.mean > 0.0) {
             (true, true) => ("▲", "up"),
@@ -204,13 +204,16 @@ fn cell(metric: &Metric, value: Option<Estimate>, against: Option<(&Difference, 
 }
 
 /// Labels under one prompt, best first.
-fn ranked(runs: &Runs, rows: &[&super::runs::Row]) -> Vec<(String, Estimate)> {
+fn ranked(runs: &Runs, metric: &Metric, rows: &[&super::runs::Row]) -> Vec<(String, Estimate)> {
     let labels = group_by(rows, |row| compare::label(runs, &runs.jobs[row.job]));
     let mut ranked: Vec<(String, Estimate)> = labels
         .into_iter()
         .map(|(label, rows)| (label, estimate(runs, &rows, Band::Questions)))
         .collect();
     ranked.sort_by(|a, b| b.1.value.total_cmp(&a.1.value));
+    if metric.better == Better::Lower {
+        ranked.reverse();
+    }
     ranked
 }
 
@@ -225,18 +228,21 @@ fn sentence(
     let prompt_word =
         if prompt.is_empty() { String::new() } else { format!("{} ", spoken(prompt)) };
     let interval = match (value.low, value.high) {
-        (Some(low), Some(high)) => format!(", 95 % {}–{}", percent(low), percent(high)),
+        (Some(low), Some(high)) => {
+            format!(", 95 % {}–{}", metric.write(low), metric.write(high))
+        }
         _ => String::new(),
     };
     let n = value.n.map_or(String::new(), |n| format!("; {} questions", grouped(n)));
     let seeds = counted(value.single.len(), "seed");
     let mut text = format!(
-        "The best {prompt_word}{} is {} %, of {best}{interval} ({seeds}{n})",
+        "The best {prompt_word}{} is {}{}, of {best}{interval} ({seeds}{n})",
         metric.title,
-        percent(value.value)
+        metric.write(value.value),
+        if metric.unit == Unit::Share { " %" } else { "" },
     );
     if let Some((next, other)) = rest.first() {
-        let gap = percent(value.value - other.value);
+        let gap = metric.write((value.value - other.value).abs());
         text += &format!("; {next} follows {gap} points behind");
         let find = |label: &str| contenders.iter().find(|contender| contender.label == label);
         let pair = find(best).zip(find(next));

@@ -15,7 +15,11 @@ use std::sync::Once;
 /// Family name in SVG files: the bundled font, one of the same widths, any.
 const FAMILY: &str = "DejaVu Sans, Verdana, sans-serif";
 /// Grid units of a logical pixel.
-const GRID: f64 = 4.0;
+const FINE: f64 = 4.0;
+/// The same in a PNG that would not fit in memory comfortably: it is not halved.
+const COARSE: f64 = 2.0;
+/// Most pixels of a PNG before it is halved.
+const MOST_PIXELS: f64 = 64e6;
 
 /// Red, green, blue and opacity.
 pub type Color = (u8, u8, u8, f64);
@@ -182,11 +186,11 @@ impl Scene {
     ///
     /// If plotters cannot draw it.
     pub fn svg(&self) -> Result<String> {
-        let (width, height) = self.grid_size();
+        let (width, height) = self.size(FINE);
         let mut text = String::new();
         {
             let mut backend = SVGBackend::with_string(&mut text, (width, height));
-            self.draw(&mut backend, false)?;
+            self.draw(&mut backend, FINE, false)?;
         }
         // The grid stays in the view box; the size on the page is the logical one.
         let fine = format!("<svg width=\"{width}\" height=\"{height}\"");
@@ -200,39 +204,47 @@ impl Scene {
     ///
     /// If plotters cannot draw it.
     pub fn png(&self) -> Result<Vec<u8>> {
-        let (width, height) = self.grid_size();
+        let many = self.width * self.height * FINE * FINE > MOST_PIXELS;
+        let grid = if many { COARSE } else { FINE };
+        let (mut width, mut height) = self.size(grid);
         let mut pixels = vec![255; width as usize * height as usize * 3];
         {
             let mut backend = BitMapBackend::with_buffer(&mut pixels, (width, height));
-            self.draw(&mut backend, true)?;
+            self.draw(&mut backend, grid, true)?;
         }
-        let half = halve(&pixels, width as usize, height as usize);
+        if !many {
+            pixels = halve(&pixels, width as usize, height as usize);
+            (width, height) = (width / 2, height / 2);
+        }
         let mut file = Vec::new();
         image::codecs::png::PngEncoder::new(&mut file)
-            .write_image(&half, width / 2, height / 2, image::ExtendedColorType::Rgb8)
+            .write_image(&pixels, width, height, image::ExtendedColorType::Rgb8)
             .context("writing a chart as PNG")?;
         Ok(file)
     }
 
-    fn grid_size(&self) -> (u32, u32) {
-        ((self.width * GRID) as u32 / 2 * 2, (self.height * GRID) as u32 / 2 * 2)
+    fn size(&self, grid: f64) -> (u32, u32) {
+        ((self.width * grid) as u32 / 2 * 2, (self.height * grid) as u32 / 2 * 2)
     }
 
-    fn draw<B: DrawingBackend>(&self, backend: &mut B, bitmap: bool) -> Result<()> {
+    fn draw<B: DrawingBackend>(&self, backend: &mut B, grid: f64, bitmap: bool) -> Result<()> {
         load_fonts();
         for shape in &self.shapes {
-            shape.draw(backend, bitmap)?;
+            shape.draw(backend, grid, bitmap)?;
         }
         drawn(backend.present())
     }
 }
 
-fn on_grid((x, y): (f64, f64)) -> (i32, i32) {
-    ((x * GRID).round() as i32, (y * GRID).round() as i32)
-}
-
 impl Shape {
-    fn draw<B: DrawingBackend>(&self, backend: &mut B, bitmap: bool) -> Result<()> {
+    fn draw<B: DrawingBackend>(&self, backend: &mut B, grid: f64, bitmap: bool) -> Result<()> {
+        let whole = |length: f64| (length * grid).round();
+        let on_grid = |(x, y): (f64, f64)| (whole(x) as i32, whole(y) as i32);
+        let style = |color: Color, width: f64| ShapeStyle {
+            color: RGBAColor(color.0, color.1, color.2, color.3),
+            filled: true,
+            stroke_width: whole(width) as u32,
+        };
         match self {
             Shape::Rect { x, y, width, height, fill } => {
                 let corner = on_grid((x + width, y + height));
@@ -242,7 +254,7 @@ impl Shape {
                 drawn(backend.fill_polygon(points.iter().map(|&p| on_grid(p)), &style(*fill, 0.0)))
             }
             Shape::Dot { x, y, radius, fill } => {
-                let radius = (radius * GRID).round() as u32;
+                let radius = whole(*radius) as u32;
                 drawn(backend.draw_circle(on_grid((*x, *y)), radius, &style(*fill, 0.0), true))
             }
             Shape::Line { points, width, color } if bitmap => {
@@ -254,7 +266,7 @@ impl Shape {
                     )?;
                 }
                 for &joint in points.iter().take(points.len().saturating_sub(1)).skip(1) {
-                    let radius = (width * GRID / 2.0).round() as u32;
+                    let radius = whole(width / 2.0) as u32;
                     drawn(backend.draw_circle(on_grid(joint), radius, &fill, true))?;
                 }
                 Ok(())
@@ -265,7 +277,7 @@ impl Shape {
             Shape::Text { x, baseline, text, size, bold, anchor, color } => {
                 // A backend's size is not the em: the SVG one divides by 1.24, the glyphs are
                 // scaled to ascent + descent. Both then hang from a line above the baseline.
-                let em = size * GRID;
+                let em = size * grid;
                 let (scaled, above) =
                     if bitmap { (em * LINE, em * LINE / 2.0) } else { (em * 1.24, em * 0.76) };
                 let font = font(scaled, *bold);
@@ -290,14 +302,6 @@ fn drawn<E: std::fmt::Display>(result: Result<(), E>) -> Result<()> {
 
 /// DejaVu Sans' ascent + descent over its em.
 const LINE: f64 = 1.164;
-
-fn style(color: Color, width: f64) -> ShapeStyle {
-    ShapeStyle {
-        color: RGBAColor(color.0, color.1, color.2, color.3),
-        filled: true,
-        stroke_width: (width * GRID).round() as u32,
-    }
-}
 
 fn font(size: f64, bold: bool) -> FontDesc<'static> {
     let weight = if bold { FontStyle::Bold } else { FontStyle::Normal };
@@ -381,6 +385,9 @@ fn strokes(points: &[(f64, f64)], dash: &[f64]) -> Vec<Vec<(f64, f64)>> {
     if part % 2 == 0 && stroke.len() > 1 {
         all.push(stroke);
     }
+    // A dash that ends on a corner leaves a point without length.
+    all.iter_mut().for_each(Vec::dedup);
+    all.retain(|stroke| stroke.len() > 1);
     all
 }
 

@@ -146,12 +146,13 @@ impl<'a> Selection<'a> {
                 [benchmark, task, metric] => (benchmark, Some(task), metric),
                 _ => ("", None, measured),
             };
+            let fits = |row: &Row| row.benchmark == benchmark && row.metric == metric;
+            // A benchmark without a row for everything is shown task by task.
+            let overall = runs.rows.iter().any(|row| fits(row) && is_overall(&row.task));
             let task_fits = |row: &Row| match task {
                 Some(task) => row.task == task,
-                None if by_task => !is_overall(&row.task),
-                None => is_overall(&row.task),
+                None => is_overall(&row.task) == (overall && !by_task),
             };
-            let fits = |row: &Row| row.benchmark == benchmark && row.metric == metric;
             runs.rows
                 .iter()
                 .filter(|row| row.step.is_none() && fits(row) && task_fits(row))
@@ -179,8 +180,7 @@ impl<'a> Selection<'a> {
         for row in &runs.rows {
             let name = match row.step {
                 Some(_) => row.metric.clone(),
-                None if is_overall(&row.task) => format!("{}.{}", row.benchmark, row.metric),
-                None => continue,
+                None => format!("{}.{}", row.benchmark, row.metric),
             };
             if !names.contains(&name) {
                 names.push(name);
@@ -205,8 +205,10 @@ impl<'a> Selection<'a> {
     /// since only seeds (and the band) may be averaged over.
     pub fn leftover(&self, runs: &Runs, used: &[Column]) -> Vec<Column> {
         let swept = (0..runs.swept.len()).map(Column::Swept);
-        std::iter::once(Column::Variant)
+        [Column::Variant]
+            .into_iter()
             .chain(swept)
+            .chain([Column::Task])
             .filter(|column| !used.contains(column))
             .filter(|&column| {
                 let trained: Vec<&Row> =
@@ -216,6 +218,16 @@ impl<'a> Selection<'a> {
             })
             .collect()
     }
+}
+
+/// The sentence that says which rows a filter left: `CoT, variant grid`.
+pub fn filter_note(filter: &BTreeMap<String, String>) -> Option<String> {
+    let parts = filter.iter().map(|(column, value)| match column.as_str() {
+        "prompt" => super::metric::spoken(value),
+        _ => format!("{column} {value}"),
+    });
+    let text = parts.collect::<Vec<_>>().join(", ");
+    (!text.is_empty()).then(|| format!("{text} only"))
 }
 
 /// What an interval is taken over.
@@ -240,9 +252,15 @@ impl Band {
         }
     }
 
-    /// Whether this column is averaged over.
-    pub fn covers(self, column: Column) -> bool {
-        self == Self::Over(column)
+    /// What whiskers mean, for the heading.
+    pub fn note(self, runs: &Runs) -> String {
+        match self {
+            Self::Questions => "whiskers: 95 % over questions".into(),
+            Self::Over(Column::Seed) => "whiskers: 95 % over seeds (Student’s t)".into(),
+            Self::Over(column) => {
+                format!("whiskers: 95 % over values of {} (Student’s t)", column.name(runs))
+            }
+        }
     }
 }
 

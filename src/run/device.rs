@@ -5,9 +5,13 @@
 //! no CUDA if it is asked before its CUDA half is loaded.
 
 use crate::error::{Error, Result};
+use crate::plan::Machine;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::PathBuf;
 use std::str::FromStr;
+
+/// The libtorch that tch is made for; its own suffix (`+cpu`) says only how it was packed.
+const LIBTORCH: &str = "2.11.0";
 
 /// What `--device` says.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -50,7 +54,7 @@ pub struct Card {
 pub struct Devices {
     /// One worker after the other takes the next.
     pub list: Vec<tch::Device>,
-    /// What can change bits: `cpu`, or `cuda 9.0`. Part of the keys.
+    /// What can change bits: `cpu`, or `cuda-9.0`. Part of the keys.
     pub label: String,
 }
 
@@ -72,12 +76,19 @@ impl Devices {
         match chosen.first() {
             Some(first) => Ok(Self {
                 list: chosen.iter().map(|card| tch::Device::Cuda(card.index)).collect(),
-                label: format!("cuda {}", first.capability),
+                label: format!("cuda-{}", first.capability),
             }),
             None if choice.is_none() => Ok(Self::cpu()),
-            None => Err(Error::spec("there is no such CUDA card, or libtorch's CUDA half is missing")
-                .hint("`prefab doctor` lists the devices; `--device cpu` needs none")),
+            None => {
+                Err(Error::spec("there is no such CUDA card, or libtorch's CUDA half is missing")
+                    .hint("`prefab doctor` lists the devices; `--device cpu` needs none"))
+            }
         }
+    }
+
+    /// What enters the keys of stages that compute tensors.
+    pub fn machine(&self) -> Machine {
+        Machine { device: self.label.clone(), libtorch: LIBTORCH.into(), kernels: "fused".into() }
     }
 
     /// The processor alone.
@@ -106,7 +117,7 @@ pub fn libtorch_folder() -> Option<PathBuf> {
 pub fn libtorch_version() -> String {
     libtorch_folder()
         .and_then(|folder| std::fs::read_to_string(folder.join("../build-version")).ok())
-        .map_or_else(|| "2.11.0".into(), |text| text.trim().to_owned())
+        .map_or_else(|| LIBTORCH.into(), |text| text.trim().to_owned())
 }
 
 /// Loads libtorch's CUDA half. To be called first thing in `main`, before

@@ -4,13 +4,14 @@
 //!
 //! A table `fake` in a task's settings makes one misbehave: see [`Fake`].
 
-use super::dispatch::{Executor, table};
+use super::dispatch::Executor;
 use super::stage::StageContext;
 use crate::error::{Context, Error, Result};
 use crate::plan::{Plan, Task};
+use crate::spec::chart::Chart;
 use crate::store::{Manifest, Store, disk};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// In place of the real stages.
@@ -48,7 +49,7 @@ struct Checkpoint {
 
 fn run(task: &Task, context: &StageContext) -> Result<()> {
     let fake: Fake =
-        if task.settings.contains_key("fake") { table(task, "fake")? } else { Fake::default() };
+        if task.settings.contains_key("fake") { task.table("fake")? } else { Fake::default() };
     let path = context.work.join("checkpoint.json");
     let mut at: Checkpoint = match std::fs::read_to_string(&path) {
         Ok(text) => serde_json::from_str(&text).context("reading a checkpoint")?,
@@ -108,7 +109,12 @@ fn misbehave(fake: &Fake, task: &Task, context: &StageContext) -> Result<()> {
 }
 
 /// A runs.csv with a row a file of every task, in plan order.
-fn report(results: &Path, store: &Store, plan: &Plan) -> Result<()> {
+fn report(
+    results: &Path,
+    store: &Store,
+    plan: &Plan,
+    _charts: &[(String, Chart)],
+) -> Result<Vec<PathBuf>> {
     let mut text = String::from("key,file,checksum\n");
     for task in &plan.tasks {
         if store.exists(&task.key) {
@@ -117,5 +123,7 @@ fn report(results: &Path, store: &Store, plan: &Plan) -> Result<()> {
             }
         }
     }
-    disk::replace(&results.join("runs.csv"), text.as_bytes())
+    let path = results.join("runs.csv");
+    disk::replace(&path, text.as_bytes())?;
+    Ok(vec![path])
 }

@@ -35,7 +35,7 @@ pub fn work(order: &Order, executor: &Executor) -> u8 {
     let Some(task) = order.plan.tasks.get(order.index) else {
         return tell(&Error::spec(format!("the plan has no task {}", order.index)));
     };
-    fault::enter(&format!("{:?}", task.stage).to_lowercase());
+    fault::enter(task.stage.name());
     let done = std::panic::catch_unwind(AssertUnwindSafe(|| make(order, task, executor)));
     match done {
         Ok(Ok(code)) => code,
@@ -90,11 +90,7 @@ fn make(order: &Order, task: &Task, executor: &Executor) -> Result<u8> {
     let threads = i32::try_from(task.threads.max(1)).context("counting threads")?;
     tch::set_num_threads(threads);
     let context = StageContext {
-        inputs: task
-            .inputs
-            .iter()
-            .map(|(role, key)| (role.clone(), store.payload(key)))
-            .collect(),
+        inputs: task.inputs.iter().map(|(role, key)| (role.clone(), store.payload(key))).collect(),
         out: draft.out(),
         work: draft.work(),
         device: order.device,
@@ -105,6 +101,7 @@ fn make(order: &Order, task: &Task, executor: &Executor) -> Result<u8> {
     (executor.stage)(task.stage)(task, &context)?;
     let record = draft.commit(Record {
         stage: task.stage,
+        version: task.stage.version(),
         key: String::new(),
         checksum: String::new(),
         files: 0,

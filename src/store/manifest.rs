@@ -74,6 +74,8 @@ pub struct Input {
 pub struct Record {
     /// Which stage made it.
     pub stage: Stage,
+    /// The stage's version: what its settings meant.
+    pub version: u32,
     /// Its folder name in the store.
     pub key: String,
     /// BLAKE3 of `payload.b3`: the same for the same bytes, whoever made them.

@@ -65,9 +65,14 @@ impl Store {
         &self.root
     }
 
+    /// The folder that holds a folder an artifact.
+    pub fn artifacts(&self) -> PathBuf {
+        self.root.join("store")
+    }
+
     /// Where an artifact lies once it exists.
     pub fn folder(&self, key: &str) -> PathBuf {
-        self.root.join("store").join(key)
+        self.artifacts().join(key)
     }
 
     /// Where an artifact's own files lie.
@@ -142,7 +147,7 @@ impl Store {
     ///
     /// If the folders cannot be made.
     pub fn begin(&self, lock: Lock, key: &str, inputs: BTreeMap<String, Input>) -> Result<Draft> {
-        let folder = self.root.join("store").join(format!("new-{key}"));
+        let folder = self.artifacts().join(format!("new-{key}"));
         disk::remove_dir(&folder)?;
         disk::create_dirs(&folder.join("payload"))?;
         let kept = self.root.join("work").join(key);
@@ -176,7 +181,7 @@ impl Store {
     /// Renames an artifact out of the way; its lock must be held.
     fn set_aside(&self, key: &str, kind: &str) -> Result<PathBuf> {
         let free = (0..)
-            .map(|n| self.root.join("store").join(format!("{kind}-{key}-{n}")))
+            .map(|n| self.artifacts().join(format!("{kind}-{key}-{n}")))
             .find(|path| !path.exists())
             .expect("some number is free");
         disk::rename(&self.folder(key), &free)?;

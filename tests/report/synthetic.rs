@@ -174,8 +174,7 @@ fn write_steps(payload: &Path, job: &Invented, steps: u64) {
 }
 
 fn write_scores(payload: &Path, job: &Invented, questions: usize) {
-    let mut scores =
-        String::from("benchmark,task,prompt,split,metric,value,low,high,n\n");
+    let mut scores = String::from("benchmark,task,prompt,split,metric,value,low,high,n\n");
     let mut verdicts = String::from("benchmark,question,task,image,prompt,score\n");
     for (k, (prompt, accuracy)) in
         [("direct", job.accuracy.0), ("cot", job.accuracy.1)].into_iter().enumerate()

@@ -12,7 +12,7 @@ use crate::report::runs::{Row, Runs};
 use crate::report::scene::{
     Anchor, Color, GRID_LINE, INK, PALETTE, SOFT, Scene, faded, fitted, text_width,
 };
-use crate::report::select::{Band, Column, Estimate, Selection, estimate};
+use crate::report::select::{Band, Column, Estimate, Selection, estimate, filter_note};
 use std::path::Path;
 
 const WIDTH: f64 = 960.0;
@@ -31,7 +31,8 @@ struct Content {
     metric: Metric,
     groups: Vec<String>,
     lines: Vec<Line>,
-    base: Vec<Option<f64>>,
+    /// Reference lines, each with the group that it belongs to.
+    base: Vec<(Option<usize>, f64)>,
 }
 
 /// Draws it; `None` where nothing was measured yet.
@@ -61,13 +62,16 @@ pub fn picture(series: &Series, runs: &Runs, results_dir: &Path) -> Result<Optio
     let rows = || selection.rows.iter().copied();
     let mut notes: Vec<String> = frame::questions(rows()).into_iter().collect();
     notes.extend(frame::seeds(runs, rows()));
-    notes.push(match band {
-        Band::Questions => "whiskers: 95 % over questions".into(),
-        Band::Over(column) => format!("whiskers: 95 % over {}s (Student’s t)", column.name(runs)),
-    });
-    let title = series.title.clone().unwrap_or_else(|| {
-        format!("{} by {}", content.metric.axis().replace(" (%)", ""), series.x)
-    });
+    notes.push(band.note(runs));
+    let mut bars = content.lines.iter().flat_map(|line| &line.bars).flatten();
+    if band != Band::Questions && bars.any(|bar| bar.single.len() == 1 && bar.low.is_some()) {
+        notes.push("over questions where there is a single run".into());
+    }
+    notes.extend(filter_note(&series.rows));
+    let title = series
+        .title
+        .clone()
+        .unwrap_or_else(|| format!("{} by {}", content.metric.heading(&series.y), series.x));
     let heading = Heading::fitted(title.clone(), &notes, WIDTH);
     let scene = draw(&content, &heading, &paper);
     Ok(Some(Picture { title, scene, marks: marks(&content) }))
@@ -122,12 +126,18 @@ fn content(
                 label,
             }
         })
+        .filter(|line: &Line| line.bars.iter().any(Option::is_some))
         .collect();
     let of_base: Vec<&Row> =
         selection.rows.iter().filter(|row| runs.jobs[row.job].is_base).copied().collect();
-    let base = groups.iter().map(|name| bar(&of_base, name).map(|e| e.value)).collect();
-    // A line for each task has a base of its own: one reference line would mislead.
-    let base = if x == Column::Task { vec![None; groups.len()] } else { base };
+    let reference = |(name, rows): (String, Vec<&Row>)| {
+        let group = groups.iter().position(|known| *known == name);
+        (group, estimate(runs, &rows, band).value)
+    };
+    // Where each task has a base of its own, one reference line would mislead.
+    let by_task = labels.contains(&Column::Task) || group == Some(Column::Task);
+    let base = if by_task { vec![] } else { frame::group_by(&of_base, group_of) };
+    let base = base.into_iter().map(reference).collect();
     Content { metric: selection.metric.clone(), groups, lines, base }
 }
 
@@ -172,7 +182,7 @@ fn draw(content: &Content, heading: &Heading, paper: &[Published]) -> Scene {
     if content.lines.iter().flat_map(|l| &l.bars).flatten().any(|bar| bar.single.len() > 1) {
         entries.push((Sign::Dot, "one seed".into()));
     }
-    if content.base.iter().any(Option::is_some) {
+    if !content.base.is_empty() {
         entries.push((Sign::Line(SOFT, &[5.0, 4.0]), "base model".into()));
     }
     if content.lines.iter().any(|line| line.paper.iter().any(Option::is_some)) {
@@ -229,11 +239,9 @@ fn draw(content: &Content, heading: &Heading, paper: &[Published]) -> Scene {
             }
         }
     }
-    for (k, base) in content.base.iter().enumerate() {
-        if let Some(value) = base {
-            let line = [(at(*value), top), (at(*value), bottom)];
-            scene.dashed(&line, 1.4, faded(color(k), 0.9), &[5.0, 4.0]);
-        }
+    for (group, value) in &content.base {
+        let color = group.map_or(SOFT, |k| faded(color(k), 0.9));
+        scene.dashed(&[(at(*value), top), (at(*value), bottom)], 1.4, color, &[5.0, 4.0]);
     }
     scene.line(&[(at(0.0), top), (at(0.0), bottom)], 1.2, SOFT);
     scene
@@ -271,6 +279,7 @@ fn scale(content: &Content) -> Scale {
         }
         values.extend(line.paper.iter().flatten().map(|paper| paper.interval.1));
     }
+    values.extend(content.base.iter().map(|(_, value)| *value));
     if content.metric.unit == Unit::Share {
         values.iter_mut().for_each(|value| *value = value.clamp(-1.0, 1.0));
     }

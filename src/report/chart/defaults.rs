@@ -40,8 +40,6 @@ pub fn draw(runs: &Runs, results_dir: &Path) -> Result<Vec<(String, Picture)>> {
     if let Some(measured) = main_measure(&names) {
         let x = if runs.swept.len() == 1 && one_variant(runs) { &runs.swept[0] } else { "variant" };
         let series = Series { x: x.into(), y: measured.clone(), ..Series::default() };
-        let series =
-            Series { title: Some(format!("Which scores best? {measured} by {x}")), ..series };
         keep("scores", bars::picture(&series, runs, results_dir)?);
         if let [x, y] = &runs.swept[..] {
             let (x, y) = (x.clone(), y.clone());

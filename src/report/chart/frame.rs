@@ -167,6 +167,7 @@ fn join(runs: &Runs, columns: &[Column], value: impl Fn(Column) -> String) -> St
                 let key = &runs.swept[at];
                 Some(format!("{} {value}", key.rsplit('.').next().unwrap_or(key)))
             }
+            Column::Task if columns.len() > 1 => Some(format!("task {value}")),
             _ => Some(spoken(&value)),
         }
     });

@@ -7,7 +7,7 @@ use crate::Result;
 use crate::report::metric::{Better, Metric, spoken};
 use crate::report::runs::{Row, Runs};
 use crate::report::scene::{Anchor, Color, GRID_LINE, INK, SOFT, Scene, fitted, rgb, text_width};
-use crate::report::select::{Band, Column, Estimate, Selection, estimate};
+use crate::report::select::{Band, Column, Estimate, Selection, estimate, filter_note};
 
 const CELL: (f64, f64) = (92.0, 46.0);
 /// Light to dark blue: readable in grey and under every colour blindness.
@@ -29,10 +29,11 @@ pub fn picture(heat: &Heat, runs: &Runs) -> Result<Option<Picture>> {
     let by_task = [x, y].contains(&Column::Task);
     let mut selection = Selection::of(runs, &heat.value, &heat.rows, by_task)?;
     // The base has no place on swept axes; it stands in the notes.
-    let (base, rows): (Vec<&Row>, Vec<&Row>) = selection
+    let (mut base, rows): (Vec<&Row>, Vec<&Row>) = selection
         .rows
         .iter()
         .partition(|row| x.of(runs, row).is_empty() || y.of(runs, row).is_empty());
+    base.retain(|row| runs.jobs[row.job].is_base);
     selection.rows = rows;
     if selection.rows.is_empty() {
         return Ok(None);
@@ -58,15 +59,15 @@ pub fn picture(heat: &Heat, runs: &Runs) -> Result<Option<Picture>> {
             })
             .collect();
     let metric = selection.metric.clone();
-    let title = heat.title.clone().unwrap_or_else(|| {
-        let bare = metric.axis();
-        let bare = bare.split(" (").next().unwrap_or(&bare).to_owned();
-        format!("{bare} by {} and {}", heat.x, heat.y)
-    });
+    let title = heat
+        .title
+        .clone()
+        .unwrap_or_else(|| format!("{} by {} and {}", metric.heading(&heat.value), heat.x, heat.y));
     let mut notes: Vec<String> =
         frame::questions(selection.rows.iter().copied()).into_iter().collect();
     notes.extend(frame::seeds(runs, selection.rows.iter().copied()));
     notes.extend(base_notes(&base, runs, &metric));
+    notes.extend(filter_note(&heat.rows));
     let axes = [(frame::axis_title(runs, x), xs), (frame::axis_title(runs, y), ys)];
     let scene = draw(&panels, &metric, &axes, &title, &notes);
     Ok(Some(Picture { title, scene, marks: marks(&panels, &axes) }))
@@ -123,7 +124,7 @@ fn draw(
     let labels = ys.iter().map(|y| text_width(y, LABEL, false));
     let left = labels.fold(24.0, f64::max).min(160.0) + 12.0;
     let grid = (xs.len() as f64 * CELL.0, ys.len() as f64 * CELL.1);
-    let panel = (left + grid.0 + 26.0, grid.1 + 92.0);
+    let panel = (left + grid.0 + 26.0, grid.1 + 78.0);
     // As many panels side by side as fit on a sheet of common width.
     let across = ((1100.0 - 2.0 * MARGIN) / panel.0).floor().clamp(1.0, panels.len() as f64);
     let wanted = 2.0 * MARGIN + across * panel.0 + 74.0;
@@ -138,11 +139,9 @@ fn draw(
     for (i, content) in panels.iter().enumerate() {
         let (column, line) = (i as f64 % across, (i as f64 / across).floor());
         let corner = (MARGIN + column * panel.0, top + line * panel.1);
-        let subtitle = match content.title.as_str() {
-            "" => y_title.clone(),
-            panel => format!("{panel}: {y_title}"),
-        };
-        scene.text((corner.0, corner.1 + 12.0), &subtitle, LABEL, Anchor::Start, INK);
+        let place = (corner.0 + left + grid.0 / 2.0, corner.1 + 14.0);
+        scene.bold(place, &content.title, LABEL, Anchor::Middle, INK);
+        scene.text((corner.0, corner.1 + 14.0), y_title, LABEL, Anchor::Start, INK);
         draw_panel(&mut scene, content, metric, axes, (corner.0 + left, corner.1 + 24.0), range);
     }
     key(&mut scene, metric, (MARGIN + across * panel.0 + 4.0, top + 24.0, grid.1), range);

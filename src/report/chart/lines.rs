@@ -7,7 +7,7 @@ use crate::report::metric::{Metric, capital, spoken};
 use crate::report::number::Scale;
 use crate::report::runs::{Row, Runs};
 use crate::report::scene::{Anchor, GRID_LINE, INK, SOFT, Scene, faded, fitted, text_width};
-use crate::report::select::{Band, Column, Estimate, Selection, estimate};
+use crate::report::select::{Band, Column, Estimate, Selection, estimate, filter_note};
 use crate::{Error, Result};
 
 const WIDTH: f64 = 960.0;
@@ -41,8 +41,8 @@ pub fn picture(all: &[&Series], runs: &Runs) -> Result<Option<Picture>> {
         return Ok(None);
     }
     let title = all.first().and_then(|series| series.title.clone()).unwrap_or_else(|| {
-        let what: Vec<String> = all.iter().map(|s| Metric::named(&s.y).title).collect();
-        format!("{} by {}", capital(&what.join(", ")), frame::axis_title(runs, x).to_lowercase())
+        let what: Vec<String> = all.iter().map(|s| Metric::named(&s.y).heading(&s.y)).collect();
+        format!("{} by {}", what.join(", "), frame::axis_title(runs, x).to_lowercase())
     });
     notes.dedup();
     let heading = Heading::fitted(title.clone(), &notes, WIDTH);
@@ -58,7 +58,8 @@ fn add_panels(
     groups: &mut Vec<String>,
     notes: &mut Vec<String>,
 ) -> Result<()> {
-    let selection = Selection::of(runs, &series.y, &series.rows, false)?;
+    let by_task = x == Column::Task || series.group.as_deref() == Some("task");
+    let selection = Selection::of(runs, &series.y, &series.rows, by_task)?;
     let stepwise = x == Column::Step;
     let band = match series.band.as_deref() {
         None if stepwise => Band::Over(Column::Seed),
@@ -81,15 +82,15 @@ fn add_panels(
         notes.extend(frame::seeds(runs, rows()));
         notes.push(match band {
             Band::Over(_) if stepwise => "band: lowest to highest".into(),
-            Band::Over(over) => format!("whiskers: 95 % over {}s (Student’s t)", over.name(runs)),
-            Band::Questions => "whiskers: 95 % over questions".into(),
+            _ => band.note(runs),
         });
+        notes.extend(filter_note(&series.rows));
     }
     for prompt in prompts {
         let here = |row: &&&Row| !apart || row.prompt == prompt;
         let rows: Vec<&Row> = selection.rows.iter().filter(here).copied().collect();
         let (base, rows): (Vec<&Row>, Vec<&Row>) =
-            rows.into_iter().partition(|row| runs.jobs[row.job].is_base && !stepwise);
+            rows.into_iter().partition(|row| x.of(runs, row).is_empty());
         let mut curves = Vec::new();
         for (name, rows) in frame::group_by(&rows, |row| frame::label(runs, row, &labels)) {
             let k = groups.iter().position(|known| *known == name).unwrap_or_else(|| {
@@ -106,10 +107,16 @@ fn add_panels(
             title,
             metric: selection.metric.clone(),
             curves,
-            base: (!base.is_empty()).then(|| estimate(runs, &base, Band::Questions).value),
+            base: reference(&base, runs),
         });
     }
     Ok(())
+}
+
+/// The base, where it has no place on x; trained jobs without one are not drawn.
+fn reference(rows: &[&Row], runs: &Runs) -> Option<f64> {
+    let base: Vec<&Row> = rows.iter().filter(|row| runs.jobs[row.job].is_base).copied().collect();
+    (!base.is_empty()).then(|| estimate(runs, &base, Band::Questions).value)
 }
 
 fn curve(rows: &[&Row], x: Column, band: Band, runs: &Runs) -> Result<Vec<Point>> {
@@ -251,8 +258,15 @@ fn draw_panel(
             }
         }
     }
-    for (k, points) in &panel.curves {
+    for (i, (k, points)) in panel.curves.iter().enumerate() {
         let (color, dash) = frame::series_style(*k);
+        // Whiskers of several curves at one x stand side by side.
+        let middle = (panel.curves.len() as f64 - 1.0) / 2.0;
+        let aside = if stepwise { 0.0 } else { (i as f64 - middle) * 5.0 };
+        let place = |px: f64, py: f64| {
+            let (x, y) = place(px, py);
+            (x + aside, y)
+        };
         let path: Vec<_> = points.iter().map(|(x, _, e)| place(*x, e.value)).collect();
         scene.dashed(&path, 1.8, color, dash);
         // Few points are measurements to be seen one by one.

@@ -1,0 +1,68 @@
+//! `prefab report`: tables, charts and the page from stored results. Computes nothing else, so a
+//! changed chart costs a second.
+
+use crate::error::{Context, Kind};
+use crate::plan::Plan;
+use crate::{Error, Result, report};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What to report on.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Specs, or results folders
+    #[arg(required = true, value_name = "SPEC")]
+    targets: Vec<PathBuf>,
+    /// Name of the results folder [default: the spec's file stem]
+    #[arg(long)]
+    name: Option<String>,
+    /// Where tables and charts are
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    results: PathBuf,
+    /// Where artifacts are kept
+    #[arg(long, value_name = "DIR", default_value = ".prefab")]
+    store: PathBuf,
+}
+
+/// Reports on every target; prints the paths of the files.
+///
+/// # Errors
+///
+/// If an experiment has not been run, or a chart asks for what there is not.
+pub fn run(args: &Args) -> Result<()> {
+    if args.name.is_some() && args.targets.len() > 1 {
+        return Err(Error::spec("`--name` names one experiment, and several are given")
+            .hint("leave `--name` out: each is named for its file"));
+    }
+    for target in &args.targets {
+        for file in one(args, target)? {
+            println!("{}", file.display());
+        }
+    }
+    Ok(())
+}
+
+fn one(args: &Args, target: &Path) -> Result<Vec<PathBuf>> {
+    let (folder, spec) = if target.is_dir() {
+        (target.to_owned(), target.join("experiment.toml"))
+    } else {
+        let stem = target.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        (args.results.join(args.name.as_ref().unwrap_or(&stem)), target.to_owned())
+    };
+    let text = fs::read_to_string(&spec)
+        .with_context(|| format!("reading `{}`", spec.display()))
+        .map_err(|error| {
+        error.kind(Kind::Spec).hint("give a spec, or a folder below results/")
+    })?;
+    let frozen = folder.join("plan.json");
+    let plan = fs::read(&frozen)
+        .with_context(|| format!("reading `{}`", frozen.display()))
+        .map_err(|error| {
+            let hint = format!("`prefab run {}` makes it", spec.display());
+            error.kind(Kind::Spec).hint(hint)
+        })?;
+    let plan: Plan = serde_json::from_slice(&plan)
+        .with_context(|| format!("reading `{}`", frozen.display()))
+        .map_err(|error| error.hint("another version of Prefab wrote it; run the spec again"))?;
+    report::run(&folder, &args.store.join("store"), &plan, &report::charts(&text)?)
+}

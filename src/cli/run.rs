@@ -1,0 +1,153 @@
+//! `prefab run SPEC…`: does what has no result yet, then reports.
+
+use super::plan::stage;
+use crate::error::{Error, Kind, Result};
+use crate::plan::{self, Stage};
+use crate::run::device::{Choice, Devices};
+use crate::run::progress::{duration, say};
+use crate::run::{self, Options, Outcome, Work, dispatch, fake, machine, worker};
+use crate::spec;
+use crate::store::{Store, fault};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// What to run, and how; `--set` alone changes a number.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Spec files, or frozen plans (plan.json)
+    #[arg(required = true, value_name = "SPEC")]
+    specs: Vec<PathBuf>,
+    /// Workers at a time [default: one a core, or one a card]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    jobs: Option<u32>,
+    /// Go on with the other jobs after one has failed
+    #[arg(short, long)]
+    keep_going: bool,
+    /// cpu, cuda or cuda:N [default: cuda where there is one]
+    #[arg(short, long, value_name = "NAME")]
+    device: Option<Choice>,
+    /// Stop after this stage
+    #[arg(long, value_name = "STAGE", value_parser = stage)]
+    until: Option<Stage>,
+    /// Set a value over the spec's own: table.key=value
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// Name of the results folder [default: the spec's file stem]
+    #[arg(long)]
+    name: Option<String>,
+    /// Where tables and charts go
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    results: PathBuf,
+    /// Where artifacts are kept
+    #[arg(long, value_name = "DIR", default_value = ".prefab")]
+    store: PathBuf,
+    /// Pretend: bytes computed from keys
+    #[arg(long, hide = true)]
+    fake: bool,
+}
+
+/// Loads every spec before any work begins, then works them off in order.
+///
+/// # Errors
+///
+/// If a spec is wrong, store or results cannot be written, or a job failed.
+pub fn run(args: &Args) -> Result<()> {
+    fault::enter("run");
+    if args.name.is_some() && args.specs.len() > 1 {
+        return Err(Error::spec("`--name` names one experiment, and several are given")
+            .hint("leave `--name` out: each is named for its file"));
+    }
+    let devices = Devices::resolve(args.device)?;
+    let all: Vec<Work> =
+        args.specs.iter().map(|path| load(path, args, &devices)).collect::<Result<_>>()?;
+    let store = Store::open(&args.store)?;
+    let executor = if args.fake { fake::FAKE } else { dispatch::REAL };
+    let default = match devices.list.as_slice() {
+        [tch::Device::Cuda(_), ..] => devices.list.len(),
+        _ => machine::cores(),
+    };
+    let mut failed = Ok(());
+    for work in &all {
+        let options = Options {
+            workers: args.jobs.map_or(default, |n| n as usize),
+            keep_going: args.keep_going,
+            devices: devices.clone(),
+            until: args.until,
+            results: args.results.join(&work.plan.name),
+            fake: args.fake,
+        };
+        let start = Instant::now();
+        let outcome = run::execute(work, &store, &executor, &options)?;
+        let ended = tell(&work.plan.name, &outcome, &store, &options, start);
+        let stop = outcome.interrupted || !args.keep_going;
+        failed = failed.and(ended);
+        if failed.is_err() && stop {
+            break;
+        }
+    }
+    failed
+}
+
+/// A plan, the text of the spec that it comes from, and what to draw.
+fn load(path: &Path, args: &Args, devices: &Devices) -> Result<Work> {
+    let is_plan = path.extension().is_some_and(|ending| ending == "json");
+    let mut work = if is_plan {
+        Work { plan: worker::read_plan(path)?, spec: None, charts: Vec::new() }
+    } else {
+        let experiment = spec::load(path, &args.overrides)?;
+        // Frozen whole: `--until` only says where to stop.
+        let plan = plan::plan(&experiment, &devices.machine(), None);
+        let mut text = experiment.text.clone();
+        for set in &experiment.overrides {
+            text += &format!("\n# run with --set {set}\n");
+        }
+        Work { plan, spec: Some(text), charts: experiment.charts }
+    };
+    if let Some(name) = &args.name {
+        work.plan.name.clone_from(name);
+    } else if !is_plan && devices.label != "cpu" {
+        work.plan.name = on_device(&work.plan.name, &devices.label);
+    }
+    Ok(work)
+}
+
+/// Another device writes to a results folder of its own: `NAME@<8 hex>`.
+fn on_device(name: &str, label: &str) -> String {
+    let hash = blake3::hash(format!("{name}\0{label}").as_bytes()).to_hex();
+    format!("{}@{}", name.split('@').next().unwrap_or(name), &hash[..8])
+}
+
+/// The last words: what was done, what was not and why, where the charts are.
+fn tell(
+    name: &str,
+    outcome: &Outcome,
+    store: &Store,
+    options: &Options,
+    start: Instant,
+) -> Result<()> {
+    let Outcome { done, cached, failed, left, interrupted, charts } = outcome;
+    for (key, why, hint) in failed {
+        eprintln!("error: {key}: {why}\n  log: {}", store.log(key).display());
+        if let Some(hint) = hint {
+            eprintln!("  hint: {hint}");
+        }
+    }
+    let took = duration(start.elapsed().as_secs_f64());
+    say(&match (done, failed.len() + left) {
+        (0, 0) => format!("{name}: nothing to do, all {cached} stages are there"),
+        _ => format!("{name}: {done} stages done in {took}, {cached} were there, {left} left"),
+    });
+    if *interrupted {
+        return Err(Error::new(format!("{name}: interrupted"))
+            .kind(Kind::Interrupted)
+            .hint("run again to go on from the last checkpoints"));
+    }
+    if options.until.is_none() && !charts.is_empty() {
+        super::say(&format!("{}\n", options.results.display()));
+    }
+    match failed.len() {
+        0 => Ok(()),
+        n => Err(Error::new(format!("{name}: {n} of {} stages failed", n + done + cached + left))
+            .hint("mend the cause and run again: what is done stays done")),
+    }
+}
