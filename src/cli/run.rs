@@ -6,7 +6,7 @@ use crate::plan::{self, Stage};
 use crate::run::device::{Choice, Devices};
 use crate::run::progress::{duration, say};
 use crate::run::{self, Options, Outcome, Work, dispatch, fake, machine, worker};
-use crate::spec;
+use crate::{report, spec};
 use crate::store::{Store, fault};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -101,7 +101,7 @@ fn load(path: &Path, args: &Args, devices: &Devices) -> Result<Work> {
         for set in &experiment.overrides {
             text += &format!("\n# run with --set {set}\n");
         }
-        Work { plan, spec: Some(text), charts: experiment.charts }
+        Work { plan, charts: report::charts(&text)?, spec: Some(text) }
     };
     if let Some(name) = &args.name {
         work.plan.name.clone_from(name);

@@ -5,9 +5,9 @@
 //! nothing that is outside its key can change its bytes.
 
 use super::stage::StageContext;
-use crate::error::Result;
+use crate::Result;
 use crate::plan::{Plan, Stage, Task};
-use crate::spec::chart::Chart;
+use crate::report::chart::Chart;
 use crate::store::Store;
 use crate::{eval, model, pairs, report, sample, tasks, train};
 use std::path::{Path, PathBuf};
@@ -39,9 +39,9 @@ fn real(stage: Stage) -> StageFunction {
     match stage {
         Stage::Corpus => |t, c| tasks::corpus::run(&t.table("corpus")?, c),
         Stage::Base => |t, c| train::base::run(&t.table("base")?, &t.table("model")?, c),
-        Stage::Pairs => |t, c| pairs::run(&t.table("pairs")?, c),
         Stage::Features => |t, c| model::features::run(&t.table("model")?, c),
         Stage::Candidates => |t, c| sample::candidates::run(&t.table("candidates")?, c),
+        Stage::Pairs => |t, c| pairs::run(&t.table("pairs")?, c),
         Stage::Reference => |t, c| train::reference::run(&t.table("model")?, &t.table("train")?, c),
         Stage::Policy => |t, c| {
             let (loss, train) = (t.table("loss")?, t.table("train")?);

@@ -8,7 +8,7 @@ use super::dispatch::Executor;
 use super::stage::StageContext;
 use crate::error::{Context, Error, Result};
 use crate::plan::{Plan, Task};
-use crate::spec::chart::Chart;
+use crate::report::chart::Chart;
 use crate::store::{Manifest, Store, disk};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};

@@ -19,7 +19,7 @@ pub mod worker;
 
 use crate::Result;
 use crate::plan::{Plan, Stage};
-use crate::spec::chart::Chart;
+use crate::report::chart::Chart;
 use crate::store::{Store, disk};
 use device::Devices;
 use dispatch::Executor;
