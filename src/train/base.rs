@@ -6,10 +6,10 @@
 //! with systematic slips, so that the base reasons worse than it answers, as the
 //! paper's does, and has something to unlearn.
 
+use super::companions::{copy_files, is_companion, is_weights};
 use super::lesson::{self, Lesson, Taught};
 use super::order::{Order, draw, share_of};
 use super::pictures::Pictures;
-use super::policy::copy_companions;
 use super::vision::{self, Labels};
 use crate::data::questions::read_questions;
 use crate::data::record::Question;
@@ -58,7 +58,7 @@ pub fn run(base: &Base, model: &Model, ctx: &StageContext) -> Result<()> {
     let labels = Labels::of(&questions, vlm.config.image_tokens)?;
     let mut rows = String::new();
     let pictures = if let Some(labels) = labels.filter(|_| base.vision_steps > 0) {
-        let pictures = Pictures::open(ctx, "base", true, wanted.iter().copied())?;
+        let pictures = Pictures::open(ctx, Split::Base, true, wanted.iter().copied())?;
         rows += &vision::teach(base, &vlm, &questions, &labels, &pictures, ctx)?;
         vlm.set_trainable(&[Module::Projector, Module::Language]);
         encode(&vlm, &wanted, ctx)?
@@ -68,7 +68,7 @@ pub fn run(base: &Base, model: &Model, ctx: &StageContext) -> Result<()> {
              with everything else"
         );
         vlm.set_trainable(&[Module::Vision, Module::Projector, Module::Language]);
-        Pictures::open(ctx, "base", true, wanted.iter().copied())?
+        Pictures::open(ctx, Split::Base, true, wanted.iter().copied())?
     };
     rows += &teach_language(base, &vlm, &questions, &texts, &pictures, ctx)?;
 
@@ -77,13 +77,13 @@ pub fn run(base: &Base, model: &Model, ctx: &StageContext) -> Result<()> {
     tokenizer.save(&ctx.out)
 }
 
-/// A checkpoint's folder, read as a check and written as an artifact.
+/// A checkpoint's folder: loaded once as a check, then copied as it is, so that
+/// bf16 weights stay as large as they are.
 fn import(checkpoint: &Path, ctx: &StageContext) -> Result<()> {
-    let doing = |error: Error| error.context(format!("importing `{}`", checkpoint.display()));
-    let vlm = Vlm::load(checkpoint, ctx.device).map_err(doing)?;
-    Tokenizer::load(checkpoint).map_err(doing)?;
-    vlm.save(&ctx.out)?;
-    copy_companions(checkpoint, &ctx.out)?;
+    let named = |error: Error| error.context(format!("importing `{}`", checkpoint.display()));
+    Vlm::load(checkpoint, ctx.device).map_err(named)?;
+    Tokenizer::load(checkpoint).map_err(named)?;
+    copy_files(checkpoint, &ctx.out, |name| is_weights(name) || is_companion(name))?;
     lesson::write(&ctx.out.join("base_steps.csv"), "")
 }
 
@@ -183,7 +183,7 @@ fn encode(vlm: &Vlm, paths: &[&str], ctx: &StageContext) -> Result<Pictures> {
     let mut unique: Vec<String> = paths.iter().map(ToString::to_string).collect();
     unique.sort();
     unique.dedup();
-    let files = Pictures::open(ctx, "base", false, unique.iter().map(String::as_str))?;
+    let files = Pictures::open(ctx, Split::Base, false, unique.iter().map(String::as_str))?;
     let mut features = Vec::new();
     for (index, chunk) in unique.chunks(ENCODED).enumerate() {
         let paths: Vec<&str> = chunk.iter().map(String::as_str).collect();

@@ -3,6 +3,7 @@
 
 use super::batch::{self, PairRow, ReferenceTable};
 use super::checkpoint::Checkpoints;
+use super::companions::{copy_files, is_companion};
 use super::guards;
 use super::moving::MovingReference;
 use super::optimizer::{AdamW, Settings};
@@ -17,12 +18,11 @@ use crate::error::Context;
 use crate::loss::Mix;
 use crate::model::Vlm;
 use crate::run::stage::StageContext;
-use crate::spec::eval::Eval;
+use crate::spec::eval::{Eval, Split};
 use crate::spec::loss::Loss;
 use crate::spec::model::{Model, Module};
 use crate::spec::train::Train;
 use crate::{Error, Result};
-use std::path::Path;
 
 /// Trains a policy: reads `model`, `corpus`, `pairs`, `reference` and `features`,
 /// writes a Hub-style directory and steps.csv.
@@ -50,7 +50,7 @@ pub fn run(
     guards::rows(&rows, policy.config.language.vocabulary as i64)?;
     let table = ReferenceTable::read(&ctx.input("reference").join("reference.csv"), &rows)?;
     let trains_vision = model.train.contains(&Module::Vision);
-    let pictures = Pictures::open(ctx, "train", trains_vision, wanted(&rows))?;
+    let pictures = Pictures::open(ctx, Split::Train, trains_vision, wanted(&rows))?;
     let validation = Validation::open(eval, trains_vision, &policy, &tokenizer, ctx)?;
     step::check_keep(train, validation.is_some())?;
 
@@ -94,7 +94,7 @@ pub fn run(
 
     record.write(&ctx.out.join("steps.csv"))?;
     policy.save(&ctx.out)?;
-    copy_companions(start, &ctx.out)
+    copy_files(start, &ctx.out, is_companion)
 }
 
 fn wanted(rows: &[PairRow]) -> impl Iterator<Item = &str> {
@@ -107,32 +107,4 @@ fn starts_at_reference(ctx: &StageContext) -> Result<bool> {
     let recorded =
         std::fs::read_to_string(&path).with_context(|| format!("reading `{}`", path.display()))?;
     Ok(recorded.trim() == fingerprint(ctx.input("model"))?)
-}
-
-/// Copies what belongs to a model beside its weights and config: tokenizer,
-/// templates, licence.
-///
-/// # Errors
-///
-/// If the disk refuses.
-pub(super) fn copy_companions(from: &Path, to: &Path) -> Result<()> {
-    let doing = || format!("copying tokenizer files of `{}`", from.display());
-    let mut files: Vec<_> = std::fs::read_dir(from)
-        .with_context(doing)?
-        .collect::<Result<_, _>>()
-        .with_context(doing)?;
-    files.sort_by_key(std::fs::DirEntry::file_name);
-    for file in files {
-        let name = file.file_name();
-        let Some(name) = name.to_str() else { continue };
-        let is_companion = ["json", "txt", "model", "jinja", "md"]
-            .iter()
-            .any(|end| name.ends_with(&format!(".{end}")))
-            || name.starts_with("LICENSE");
-        let is_own = name == "config.json" || name.ends_with(".index.json");
-        if is_companion && !is_own && file.path().is_file() {
-            std::fs::copy(file.path(), to.join(name)).with_context(doing)?;
-        }
-    }
-    Ok(())
 }

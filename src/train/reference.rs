@@ -10,6 +10,7 @@ use crate::data::tokenizer::Tokenizer;
 use crate::error::Context;
 use crate::model::Vlm;
 use crate::run::stage::StageContext;
+use crate::spec::eval::Split;
 use crate::spec::model::Model;
 use crate::spec::train::Train;
 use crate::{Error, Result};
@@ -44,7 +45,7 @@ pub fn run(_: &Model, train: &Train, ctx: &StageContext) -> Result<()> {
     let rows = batch::read(&ctx.input("pairs").join("pairs.jsonl"), &prompter)?;
     guards::rows(&rows, model.config.language.vocabulary as i64)?;
     let wanted = rows.iter().flat_map(|row| row.images.iter().map(String::as_str));
-    let pictures = Pictures::open(ctx, "train", false, wanted)?;
+    let pictures = Pictures::open(ctx, Split::Train, false, wanted)?;
 
     fs::create_dir_all(&ctx.work).context("making the work folder")?;
     let mut text = format!("{REFERENCE_COLUMNS}\n");

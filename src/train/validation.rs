@@ -9,7 +9,7 @@ use crate::data::tokenizer::Tokenizer;
 use crate::model::Vlm;
 use crate::run::stage::StageContext;
 use crate::spec::candidates::Prompt;
-use crate::spec::eval::Eval;
+use crate::spec::eval::{Eval, Split};
 use crate::{Result, sample};
 
 /// Greedy accuracy on a slice of the validation split.
@@ -34,7 +34,6 @@ impl Scores {
 }
 
 /// The slice, ready to be asked.
-#[derive(Debug)]
 pub struct Validation {
     every: usize,
     prompts: Vec<Prompt>,
@@ -94,7 +93,7 @@ impl Validation {
         Ok(Some(Self {
             every: eval.every,
             prompts: eval.prompts.clone(),
-            pictures: Pictures::open(ctx, "validation", trains_vision, wanted)?,
+            pictures: Pictures::open(ctx, Split::Validation, trains_vision, wanted)?,
             questions,
             requests,
             images,
