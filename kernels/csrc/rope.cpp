@@ -3,7 +3,7 @@
 //   out[t, h, i]        = x[t, h, i] · cos − x[t, h, half + i] · sin
 //   out[t, h, half + i] = x[t, h, half + i] · cos + x[t, h, i] · sin
 //
-// Shapes: x [tokens, heads, dim]; cosine, sine [positions, dim / 2] f32; positions [tokens] i64.
+// Shapes: x [tokens, heads, dim]; cosine, sine [tokens, dim / 2] f32.
 #include "shim.h"
 
 #include "rows/rows.h"
@@ -19,7 +19,7 @@ using torch::autograd::Variable;
 using torch::autograd::variable_list;
 
 at::Tensor turn(const at::Tensor &x, const at::Tensor &cosine, const at::Tensor &sine,
-                const at::Tensor &positions, float direction) {
+                float direction) {
   const auto heads = x.size(1), dim = x.size(2);
   const auto packed = x.stride(2) == 1 && x.stride(1) == dim ? x : x.contiguous();
   auto out = at::empty({x.size(0), heads, dim}, x.options());
@@ -27,7 +27,6 @@ at::Tensor turn(const at::Tensor &x, const at::Tensor &cosine, const at::Tensor 
                      dim,
                      cosine.const_data_ptr<float>(),
                      sine.const_data_ptr<float>(),
-                     positions.const_data_ptr<int64_t>(),
                      direction,
                      is_bf16(x, "x")};
   const void *from = packed.const_data_ptr();
@@ -39,18 +38,17 @@ at::Tensor turn(const at::Tensor &x, const at::Tensor &cosine, const at::Tensor 
 }
 
 struct RopeFn : torch::autograd::Function<RopeFn> {
-  static Variable forward(AutogradContext *ctx, Variable x, Variable cosine, Variable sine,
-                          Variable positions) {
-    TORCH_CHECK(x.dim() == 3 && x.size(2) % 2 == 0 && positions.numel() == x.size(0) &&
+  static Variable forward(AutogradContext *ctx, Variable x, Variable cosine, Variable sine) {
+    TORCH_CHECK(x.dim() == 3 && x.size(2) % 2 == 0 && cosine.size(0) == x.size(0) &&
                     cosine.size(1) * 2 == x.size(2) && cosine.sizes() == sine.sizes(),
-                "rope of ", x.sizes(), " with tables ", cosine.sizes(), " at ", positions.sizes());
-    ctx->save_for_backward({cosine, sine, positions});
-    return turn(x, cosine, sine, positions, 1.0f);
+                "rope of ", x.sizes(), " with angles ", cosine.sizes());
+    ctx->save_for_backward({cosine, sine});
+    return turn(x, cosine, sine, 1.0f);
   }
 
   static variable_list backward(AutogradContext *ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
-    return {turn(grads[0], saved[0], saved[1], saved[2], -1.0f), {}, {}, {}};
+    return {turn(grads[0], saved[0], saved[1], -1.0f), {}, {}};
   }
 };
 
@@ -58,8 +56,7 @@ struct RopeFn : torch::autograd::Function<RopeFn> {
 } // namespace prefab
 
 PREFAB_API int prefab_rope(at::Tensor **out, const at::Tensor *x, const at::Tensor *cosine,
-                           const at::Tensor *sine, const at::Tensor *positions) {
-  return prefab::guarded([&] {
-    *out = prefab::give(prefab::RopeFn::apply(*x, *cosine, *sine, *positions));
-  });
+                           const at::Tensor *sine) {
+  return prefab::guarded(
+      [&] { *out = prefab::give(prefab::RopeFn::apply(*x, *cosine, *sine)); });
 }

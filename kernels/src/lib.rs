@@ -35,9 +35,20 @@ unsafe extern "C" {
         centered: c_int,
         out_bf16: c_int,
     ) -> c_int;
-    pub fn prefab_swiglu(out: Out, gate: In, up: In) -> c_int;
+    pub fn prefab_swiglu(out: Out, gate_up: In) -> c_int;
     pub fn prefab_gelu(out: Out, x: In) -> c_int;
-    pub fn prefab_rope(out: Out, x: In, cosine: In, sine: In, positions: In) -> c_int;
+    pub fn prefab_rope(out: Out, x: In, cosine: In, sine: In) -> c_int;
+    /// `table` is described at `Layout` in `csrc/attention.cpp`.
+    pub fn prefab_attention(
+        out: Out,
+        qkv: In,
+        cosine: In,
+        sine: In,
+        kv_heads: i64,
+        scale: f64,
+        table: *const i64,
+        length: i64,
+    ) -> c_int;
     pub fn prefab_linear_logp(out: Out, hidden: In, weight: In, targets: In) -> c_int;
     pub fn prefab_gradient_norm(out: *mut f64, gradients: *const In, count: i64) -> c_int;
     pub fn prefab_adamw(

@@ -36,6 +36,8 @@ verbs! {
     Run => run::Args,
     /// Show what a spec can say, and what one says
     Show => show::Args,
+    /// Rebuild tables and charts from stored results; trains nothing
+    Report => report::Args,
     /// Compare two jobs or experiments: settings, scores, flipped questions
     Diff => diff::Arguments,
     /// Recompute what a reference implementation recorded

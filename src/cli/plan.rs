@@ -89,7 +89,12 @@ pub fn describe(
                 left.push(task.stage.name());
             }
         }
-        let left = if left.is_empty() { "nothing".to_owned() } else { left.join(" ") };
+        let nothing_cached = job.tasks.iter().all(|&index| !cached(&plan.tasks[index].key));
+        let left = match left.as_slice() {
+            [] => "nothing".to_owned(),
+            _ if nothing_cached => "everything".to_owned(),
+            some => some.join(" "),
+        };
         rows.push(vec![job.id.clone(), loss(job), left]);
         rows.extend(job.also.iter().map(|id| vec![format!("  = {id}")]));
     }

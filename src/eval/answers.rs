@@ -44,7 +44,7 @@ pub fn run(eval: &Eval, ctx: &StageContext) -> Result<()> {
     let total = items.len() + likely.len();
     let mut chunks = Chunks { ctx, done: 0, total, size: BATCHES * eval.batch.max(1) };
     let answered: Vec<Row> = chunks.work("answers", &items, |items, progress| {
-        let seen = pictures.of(&model, &items.iter().map(|item| item.question).collect::<Vec<_>>())?;
+        let seen = pictures.of(&model, items.iter().map(|item| item.question))?;
         asker.ask(items, &seen, progress)
     })?;
     rows::write(&ctx.out.join("answers.jsonl"), &answered)?;
@@ -57,7 +57,7 @@ pub fn run(eval: &Eval, ctx: &StageContext) -> Result<()> {
         .map(|row| (row.answer.question.as_str(), row.answer.text.as_str()))
         .collect();
     let measured: Vec<Likelihood> = chunks.work("likelihood", &likely, |items, _| {
-        let seen = pictures.of(&model, &items.iter().map(|item| item.question).collect::<Vec<_>>())?;
+        let seen = pictures.of(&model, items.iter().map(|item| item.question))?;
         asker.likelihoods(items, &seen, &own)
     })?;
     rows::write(&ctx.out.join("likelihood.jsonl"), &measured)
@@ -85,7 +85,10 @@ fn plan<'a>(eval: &Eval, questions: &'a [Question]) -> Result<(Vec<Item<'a>>, Ve
             return Err(Error::spec(format!(
                 "benchmark `{name}` finds no question in the {split} split"
             ))
-            .hint(format!("it needs {}; or leave it out of `eval.benchmarks`", benchmark.needs())));
+            .hint(format!(
+                "it needs {}; or leave it out of `eval.benchmarks`",
+                benchmark.needs()
+            )));
         }
     }
     let wanted = |item: &Item<'_>, benchmark: &&&dyn Benchmark| {
@@ -204,8 +207,7 @@ impl<'a> Asker<'a> {
                 },
             });
         }
-        let generated =
-            generate(self.model, &requests, &seen.features, &self.settings, progress)?;
+        let generated = generate(self.model, &requests, &seen.features, &self.settings, progress)?;
         let answer = |(item, (request, generated)): (&Item<'_>, (&Request, _))| {
             let generated: &crate::sample::Generated = generated;
             let tokens = [request.prefix.as_slice(), &generated.tokens].concat();
@@ -240,9 +242,10 @@ impl<'a> Asker<'a> {
     /// The first `percent` of a question's true rationale, and what is left of it before
     /// its final answer is introduced, as tokens.
     fn beginning(&self, question: &Question, percent: u8) -> (Vec<i64>, Vec<i64>) {
-        let rationale = question.generated.as_ref().map_or("", |Generated { rationale, .. }| {
-            extract::reasoned(rationale).map_or(rationale.as_str(), |parts| parts.rationale)
-        });
+        let rationale =
+            question.generated.as_ref().map_or("", |Generated { rationale, .. }| {
+                extract::reasoned(rationale).map_or(rationale.as_str(), |parts| parts.rationale)
+            });
         let mut tokens = self.tokenizer.encode(rationale);
         let left = tokens.split_off(tokens.len() * usize::from(percent) / 100);
         (tokens, left)

@@ -14,6 +14,7 @@
 //!
 //! | kernel | does |
 //! |---|---|
+//! | [`attention`] | attention of ragged groups that share prompts |
 //! | [`adamw`] | AdamW over all parameters, with state that can be saved |
 //! | [`clip`] | the norm of all gradients |
 //! | [`linear_logp`] | head → log-probability of a target, without all logits |
@@ -25,6 +26,7 @@
 mod call;
 
 pub mod adamw;
+pub mod attention;
 pub mod clip;
 pub mod gelu;
 pub mod linear_logp;

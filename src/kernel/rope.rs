@@ -14,31 +14,23 @@ use tch::{Kind, Tensor};
 ///
 /// # Shapes
 /// `x` and the result `[tokens, heads, head]`, f32 or bf16; `cosine` and `sine`
-/// `[positions, head / 2]` f32; `positions` `[tokens]` i64, below the table's rows.
-pub fn rope(x: &Tensor, cosine: &Tensor, sine: &Tensor, positions: &Tensor) -> Tensor {
+/// `[tokens, head / 2]` f32, the angles of each token's position.
+pub fn rope(x: &Tensor, cosine: &Tensor, sine: &Tensor) -> Tensor {
     if !supported(&[x, cosine]) || cosine.kind() != Kind::Float {
-        return plain(x, cosine, sine, positions);
+        return plain(x, cosine, sine);
     }
-    let (cosine, sine, positions) =
-        (cosine.contiguous(), sine.contiguous(), positions.contiguous());
+    let (cosine, sine) = (cosine.contiguous(), sine.contiguous());
     let [out] = call::outputs(|[out]| unsafe {
         // SAFETY: borrowed tensors outlive the call; `out` is written on success.
-        ffi::prefab_rope(
-            out,
-            call::borrow(x),
-            call::borrow(&cosine),
-            call::borrow(&sine),
-            call::borrow(&positions),
-        )
+        ffi::prefab_rope(out, call::borrow(x), call::borrow(&cosine), call::borrow(&sine))
     });
     out
 }
 
 /// [`rope`] as plain tch code.
-pub fn plain(x: &Tensor, cosine: &Tensor, sine: &Tensor, positions: &Tensor) -> Tensor {
+pub fn plain(x: &Tensor, cosine: &Tensor, sine: &Tensor) -> Tensor {
     let half = x.size()[2] / 2;
-    let cosine = cosine.index_select(0, positions).unsqueeze(1); // [tokens, 1, head / 2]
-    let sine = sine.index_select(0, positions).unsqueeze(1);
+    let (cosine, sine) = (cosine.unsqueeze(1), sine.unsqueeze(1)); // [tokens, 1, head / 2]
     let kind = x.kind();
     let x = x.to_kind(Kind::Float);
     let (a, b) = (x.narrow(2, 0, half), x.narrow(2, half, half));
@@ -48,37 +40,32 @@ pub fn plain(x: &Tensor, cosine: &Tensor, sine: &Tensor, positions: &Tensor) -> 
 #[cfg(test)]
 mod tests {
     use super::super::check::{agree, random};
-    use tch::{Kind, Tensor};
+    use tch::Kind;
 
     #[test]
     fn rope_equals_plain() {
-        let positions = Tensor::from_slice(&(0..140).map(|t| t % 9).collect::<Vec<i64>>());
-        let (cosine, sine) = (random(&[9, 6], 2), random(&[9, 6], 3));
+        let (c, s) = (random(&[140, 6], 2), random(&[140, 6], 3));
         for (kind, tolerance) in [(Kind::Float, 2e-6), (Kind::BFloat16, 1e-2)] {
-            let inputs = [random(&[140, 3, 24], 1).to_kind(kind)];
-            // A column range of a wider tensor, as a fused projection gives it.
-            let part = |i: &[Tensor]| i[0].narrow(2, 0, 12).contiguous();
-            let (c, s, p) = (&cosine, &sine, &positions);
+            let inputs = [random(&[140, 3, 12], 1).to_kind(kind)];
             agree(
                 &inputs,
                 tolerance,
-                |i| vec![super::rope(&part(i), c, s, p)],
-                |i| vec![super::plain(&part(i), c, s, p)],
+                |i| vec![super::rope(&i[0], &c, &s)],
+                |i| vec![super::plain(&i[0], &c, &s)],
             );
         }
     }
 
     #[test]
     fn rows_may_have_a_stride() {
-        let positions = Tensor::from_slice(&(0..20).collect::<Vec<i64>>());
-        let (cosine, sine) = (random(&[20, 4], 2), random(&[20, 4], 3));
-        let inputs = [random(&[20, 48], 1)];
-        let query = |i: &[Tensor]| i[0].narrow(1, 16, 16).view_(&[20, 2, 8]);
+        // Some columns of a wider tensor, as a fused projection gives them.
+        let (c, s) = (random(&[20, 4], 2), random(&[20, 4], 3));
+        let inputs = [random(&[20, 6, 8], 1)];
         agree(
             &inputs,
             2e-6,
-            |i| vec![super::rope(&query(i), &cosine, &sine, &positions)],
-            |i| vec![super::plain(&query(i), &cosine, &sine, &positions)],
+            |i| vec![super::rope(&i[0].narrow(1, 2, 2), &c, &s)],
+            |i| vec![super::plain(&i[0].narrow(1, 2, 2), &c, &s)],
         );
     }
 }

@@ -6,6 +6,7 @@
 use super::json::Table;
 use super::sizes;
 use crate::error::Context;
+use crate::kernel::attention::Heads;
 use crate::{Error, Result, spec};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -329,6 +330,12 @@ impl VisionConfig {
 }
 
 impl LanguageConfig {
+    /// How the columns of its fused projection are heads.
+    pub fn attention_heads(&self) -> Heads {
+        let grouped = self.architecture == Architecture::InternLm2;
+        Heads { queries: self.heads, keys: self.kv_heads, grouped }
+    }
+
     fn parse(table: &Table, root: &Table, layout: Layout) -> Result<Self> {
         let named = match table.json.get("architectures").and_then(|list| list.get(0)) {
             Some(name) => name.as_str().unwrap_or_default(),

@@ -36,7 +36,7 @@ pub struct Layer {
     down: Tensor,
 }
 
-/// Rotary angles of some positions: cos and signed sin, `[tokens, 1, head]`.
+/// Rotary angles of some positions: cos and sin, `[tokens, head/2]`.
 #[derive(Debug)]
 pub struct Angles {
     cos: Tensor,
@@ -111,20 +111,55 @@ impl Decoder {
         kind: Kind,
         keep: &mut dyn FnMut(&Tensor, Tensor, Tensor),
     ) -> Tensor {
+        self.run(embedded, packing, kind, Some(keep))
+    }
+
+    /// [`Self::forward`] where nobody wants what is between: rotated queries and keys
+    /// are then never written down.
+    pub fn predict(&self, embedded: Tensor, packing: &Packing, kind: Kind) -> Tensor {
+        self.run(embedded, packing, kind, None)
+    }
+
+    fn run(
+        &self,
+        embedded: Tensor,
+        packing: &Packing,
+        kind: Kind,
+        mut keep: Option<&mut dyn FnMut(&Tensor, Tensor, Tensor)>,
+    ) -> Tensor {
         let (positions, lengths) = packing.positions();
         let angles = self.angles(&positions, &lengths, embedded.device());
+        let heads = self.config.attention_heads();
         let mut x = embedded;
+        // Each sum into the residual stream is normalized in the same pass, with the
+        // gain of whatever comes next.
+        let gain = |index: usize| match self.layers.get(index) {
+            Some(layer) => ops::rms(&layer.attention_norm, self.config.eps),
+            None => ops::rms(&self.norm, self.config.eps),
+        };
+        let mut normed = ops::norm(&x, gain(0), kind);
         for (index, layer) in self.layers.iter().enumerate() {
-            let (q, k, v) = layer.qkv(&self.config, &x, &angles, kind);
-            let mut attended = packing.attend(&q, &k, &v);
-            keep(&x, k, v);
+            let qkv = layer.project(&self.config, &normed, kind);
+            let mut attended = match &mut keep {
+                None => packing.attend(&qkv, heads, Some(&angles)),
+                Some(keep) => {
+                    let (q, k, v) = heads.split(&qkv);
+                    let (q, k) = (angles.turn(&q), angles.turn(&k));
+                    let attended = packing.attend_turned(&q, &k, &v);
+                    keep(&x, k, v);
+                    attended
+                }
+            };
             if index + 1 == self.layers.len() {
                 // Nothing looks at the last layer's other rows.
                 (x, attended) = (packing.predicting(&x), packing.predicting(&attended));
             }
-            x = layer.finish(&self.config, x, &attended, kind);
+            let added = ops::linear(&attended, &layer.out, layer.out_bias.as_ref(), kind);
+            let next = ops::rms(&layer.mlp_norm, self.config.eps);
+            (x, normed) = next.add_forward(&x, &added, None, kind);
+            (x, normed) = gain(index + 1).add_forward(&x, &layer.mlp(&normed, kind), None, kind);
         }
-        self.final_norm(&x, kind)
+        normed
     }
 
     /// The norm before the head.
@@ -170,10 +205,7 @@ impl Decoder {
         let positions = Tensor::from_slice(&positions).unsqueeze(1).to_device(device);
         let angles = positions * frequencies.to_device(device); // [tokens, head/2]
         let (cos, sin) = (angles.cos(), angles.sin());
-        Angles {
-            cos: Tensor::cat(&[&cos, &cos], 1).unsqueeze(1),
-            sin: Tensor::cat(&[&sin.neg(), &sin], 1).unsqueeze(1),
-        }
+        Angles { cos, sin }
     }
 }
 
@@ -213,6 +245,18 @@ impl Layer {
         }
     }
 
+    /// The fused projection of normalized rows.
+    ///
+    /// # Shapes
+    ///
+    /// `[tokens, width]` → `[tokens, heads + 2·kv_heads, head]`.
+    fn project(&self, config: &LanguageConfig, normed: &Tensor, kind: Kind) -> Tensor {
+        let bias = (!self.qkv_bias.is_empty()).then(|| fused(&self.qkv_bias));
+        let qkv = ops::linear(normed, &fused(&self.qkv), bias.as_ref(), kind);
+        let columns = config.attention_heads().total() as i64;
+        qkv.view([-1, columns, config.head as i64])
+    }
+
     /// Norm, projections and rotation.
     ///
     /// # Shapes
@@ -226,22 +270,8 @@ impl Layer {
         kind: Kind,
     ) -> (Tensor, Tensor, Tensor) {
         let normed = ops::rms_norm(x, &self.attention_norm, config.eps, kind);
-        let bias = (!self.qkv_bias.is_empty()).then(|| fused(&self.qkv_bias));
-        let qkv = ops::linear(&normed, &fused(&self.qkv), bias.as_ref(), kind);
-        let (heads, kv_heads, head) =
-            (config.heads as i64, config.kv_heads as i64, config.head as i64);
-        let turn = |x: &Tensor| ops::rope(x, &angles.cos, &angles.sin);
-        if config.architecture == Architecture::InternLm2 {
-            // Rows are grouped by key-value head: its queries, then its key, then its value.
-            let each = heads / kv_heads;
-            let groups = qkv.view([-1, kv_heads, each + 2, head]);
-            let q = groups.narrow(2, 0, each).reshape([-1, heads, head]);
-            return (turn(&q), turn(&groups.select(2, each)), groups.select(2, each + 1));
-        }
-        let rows = qkv.view([-1, heads + 2 * kv_heads, head]);
-        let turned = turn(&rows.narrow(1, 0, heads + kv_heads));
-        let v = rows.narrow(1, heads + kv_heads, kv_heads);
-        (turned.narrow(1, 0, heads), turned.narrow(1, heads, kv_heads), v)
+        let (q, k, v) = config.attention_heads().split(&self.project(config, &normed, kind));
+        (angles.turn(&q), angles.turn(&k), v)
     }
 
     /// Output projection and MLP, each added to the residual stream, which is f32.
@@ -256,11 +286,28 @@ impl Layer {
         attended: &Tensor,
         kind: Kind,
     ) -> Tensor {
-        let x = x + ops::linear(attended, &self.out, self.out_bias.as_ref(), kind);
-        let normed = ops::rms_norm(&x, &self.mlp_norm, config.eps, kind);
-        let gate_up = ops::linear(&normed, &fused(&self.gate_up), None, kind);
-        let added = ops::linear(&ops::swiglu(&gate_up), &self.down, None, kind);
-        x + added
+        let added = ops::linear(attended, &self.out, self.out_bias.as_ref(), kind);
+        let norm = ops::rms(&self.mlp_norm, config.eps);
+        let (x, normed) = norm.add_forward(&x, &added, None, kind);
+        x + self.mlp(&normed, kind)
+    }
+
+    /// The gated MLP of normalized rows.
+    fn mlp(&self, normed: &Tensor, kind: Kind) -> Tensor {
+        let gate_up = ops::linear(normed, &fused(&self.gate_up), None, kind);
+        ops::linear(&ops::swiglu(&gate_up), &self.down, None, kind)
+    }
+}
+
+impl Angles {
+    /// Turns `[tokens, heads, head]`.
+    pub fn turn(&self, x: &Tensor) -> Tensor {
+        ops::rope(x, &self.cos, &self.sin)
+    }
+
+    /// cos and sin, `[tokens, head/2]` each.
+    pub fn pair(&self) -> (&Tensor, &Tensor) {
+        (&self.cos, &self.sin)
     }
 }
 

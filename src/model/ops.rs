@@ -1,8 +1,10 @@
-//! One function per operation, in plain tch: the places where a fused kernel goes in.
+//! One function per operation, each a kernel where there is one for the device and
+//! plain tch elsewhere.
 //!
 //! Matrix products run in the kind that their caller names (`Kind::Float` or
 //! `Kind::BFloat16`); norms, softmax and log-softmax are f32 whatever that is.
 
+use crate::kernel::{self, norm::Norm};
 use tch::{Kind, Tensor};
 
 /// `x · weightᵀ + bias` in `kind`; operands of another kind are cast.
@@ -13,6 +15,17 @@ use tch::{Kind, Tensor};
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, kind: Kind) -> Tensor {
     let bias = bias.map(|bias| bias.to_kind(kind));
     x.to_kind(kind).linear(&weight.to_kind(kind), bias.as_ref())
+}
+
+/// A norm over the last axis of `x`, in f32, given back in `kind`.
+///
+/// # Shapes
+///
+/// x `[…, width]` → `[…, width]` of `kind`.
+pub fn norm(x: &Tensor, norm: Norm, kind: Kind) -> Tensor {
+    let shape = x.size();
+    let width = *shape.last().expect("a norm has an axis to work on");
+    norm.forward(&x.reshape([-1, width]), kind).reshape(shape)
 }
 
 /// Root mean square norm in f32, given back in `kind`.
@@ -27,9 +40,12 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, kind: Kind) ->
 ///
 /// x `[…, width]`, weight `[width]` → `[…, width]` of `kind`.
 pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64, kind: Kind) -> Tensor {
-    let x = x.to_kind(Kind::Float);
-    let mean_square = (&x * &x).mean_dim([-1i64].as_slice(), true, Kind::Float);
-    ((mean_square + eps).rsqrt() * x * weight).to_kind(kind)
+    norm(x, rms(weight, eps), kind)
+}
+
+/// What [`rms_norm`] does, for [`Norm::add_forward`].
+pub fn rms(weight: &Tensor, eps: f64) -> Norm<'_> {
+    Norm { gain: weight, bias: None, centered: false, epsilon: eps }
 }
 
 /// Layer norm in f32, given back in `kind`.
@@ -38,13 +54,12 @@ pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64, kind: Kind) -> Tensor {
 ///
 /// x `[…, width]`, weight and bias `[width]` → `[…, width]` of `kind`.
 pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64, kind: Kind) -> Tensor {
-    let width = *x.size().last().expect("a norm has an axis to work on");
-    x.to_kind(Kind::Float).layer_norm([width], Some(weight), Some(bias), eps, true).to_kind(kind)
+    norm(x, Norm { gain: weight, bias: Some(bias), centered: true, epsilon: eps }, kind)
 }
 
 /// The exact (erf) GELU of InternViT and of the projector.
 pub fn gelu(x: &Tensor) -> Tensor {
-    x.gelu("none")
+    kernel::gelu::gelu(x)
 }
 
 /// `silu(gate) · up`.
@@ -53,26 +68,17 @@ pub fn gelu(x: &Tensor) -> Tensor {
 ///
 /// gate_up `[tokens, 2·mlp]`, gate first → `[tokens, mlp]`.
 pub fn swiglu(gate_up: &Tensor) -> Tensor {
-    let halves = gate_up.chunk(2, -1);
-    halves[0].silu() * &halves[1]
+    kernel::swiglu::swiglu(gate_up)
 }
 
 /// Turns each head by its position's angles (rotate-half form), in f32, given back
 /// in the kind of x.
 ///
-/// # Formula
-///
-/// ```text
-/// y = x · cos + roll(x, head/2) · sin      sin's first half is negated
-/// ```
-///
 /// # Shapes
 ///
-/// x `[tokens, heads, head]`, cos and sin `[tokens, 1, head]` → `[tokens, heads, head]`.
+/// x `[tokens, heads, head]`, cos and sin `[tokens, head/2]` → `[tokens, heads, head]`.
 pub fn rope(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Tensor {
-    let head = *x.size().last().expect("x has a head axis");
-    let rolled = x.roll([head / 2], [-1]);
-    (x * cos).addcmul(&rolled, sin).to_kind(x.kind())
+    kernel::rope::rope(x, cos, sin)
 }
 
 /// What a query may look at.
@@ -131,6 +137,5 @@ fn repeat_heads(x: &Tensor, times: i64) -> Tensor {
 /// hidden `[predictions, width]`, weight `[vocabulary, width]`, targets
 /// `[predictions]` (i64) → `[predictions]` f32.
 pub fn linear_logp(hidden: &Tensor, weight: &Tensor, targets: &Tensor, kind: Kind) -> Tensor {
-    let logits = linear(hidden, weight, None, kind);
-    logits.log_softmax(-1, Kind::Float).gather(1, &targets.unsqueeze(1), false).squeeze_dim(1)
+    kernel::linear_logp::linear_logp(&hidden.to_kind(kind), &weight.to_kind(kind), targets)
 }

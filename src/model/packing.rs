@@ -11,7 +11,9 @@
 //! (a *bucket*), so that little is wasted. Where each group has at most one answer,
 //! attention is causal; else a mask lets an answer see its prompt and its own past.
 
+use super::language::Angles;
 use super::ops::{self, Visible};
+use crate::kernel::attention::{self, Heads, Layout};
 use tch::{Device, Kind, Tensor};
 
 /// Lengths of one group.
@@ -108,13 +110,53 @@ impl Packing {
         (positions, lengths)
     }
 
-    /// Attention of the whole batch.
+    /// Attention of the whole batch, from the fused projection; rotated on the way in
+    /// if there are angles.
+    ///
+    /// # Shapes
+    ///
+    /// qkv `[tokens, heads + 2·kv_heads, head]` → `[tokens, heads·head]`.
+    pub fn attend(&self, qkv: &Tensor, heads: Heads, angles: Option<&Angles>) -> Tensor {
+        if qkv.device() == Device::Cpu {
+            let scale = 1.0 / (qkv.size()[2] as f64).sqrt();
+            let angles = angles.map(Angles::pair);
+            return attention::attention(qkv, heads, angles, &self.layout(), scale);
+        }
+        let (q, k, v) = heads.split(qkv);
+        match angles {
+            Some(angles) => self.attend_padded(&angles.turn(&q), &angles.turn(&k), &v),
+            None => self.attend_padded(&q, &k, &v),
+        }
+    }
+
+    /// Which rows look at which.
+    fn layout(&self) -> Layout {
+        let rows: Vec<Vec<usize>> = self
+            .groups
+            .iter()
+            .map(|group| group.answers.iter().map(|answer| answer - 1).collect())
+            .collect();
+        let groups = self.groups.iter().zip(&rows);
+        Layout::shared_prompt(groups.map(|(group, rows)| (group.prompt, rows.as_slice())))
+    }
+
+    /// The same from queries, keys and values that are already turned.
     ///
     /// # Shapes
     ///
     /// q `[tokens, heads, head]`, k and v `[tokens, kv_heads, head]` →
     /// `[tokens, heads·head]`.
-    pub fn attend(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Tensor {
+    pub fn attend_turned(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Tensor {
+        if q.device() != Device::Cpu {
+            return self.attend_padded(q, k, v);
+        }
+        let [queries, keys] = [q, k].map(|x| x.size()[1] as usize);
+        let heads = Heads { queries, keys, grouped: false };
+        self.attend(&Tensor::cat(&[q, k, v], 1), heads, None)
+    }
+
+    /// The same in padded buckets, where there is no kernel for ragged groups.
+    fn attend_padded(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Tensor {
         let mut done: Vec<Option<Tensor>> = self.groups.iter().map(|_| None).collect();
         let split = [q, k, v].map(|x| x.split_with_sizes(self.rows.as_slice(), 0));
         for bucket in &self.buckets {
@@ -236,4 +278,28 @@ fn mask(groups: &[Lengths], members: &[usize], seq: usize, kind: Kind, device: D
     }
     let (groups, seq) = (members.len() as i64, seq as i64);
     Tensor::from_slice(&values).view([groups, 1, seq, seq]).to_kind(kind).to_device(device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Kind;
+
+    #[test]
+    fn ragged_and_padded_attention_agree() {
+        let lengths =
+            |prompt: usize, answers: &[usize]| Lengths { prompt, answers: answers.into() };
+        let groups = vec![lengths(9, &[4, 12]), lengths(7, &[1, 3, 9]), lengths(30, &[])];
+        let packing = Packing::new(groups, Kind::Float, Device::Cpu);
+        let tokens = packing.rows.iter().sum::<i64>();
+        let qkv = Tensor::arange(tokens * 8 * 16, (Kind::Float, Device::Cpu)).sin();
+        let qkv = qkv.view([tokens, 8, 16]);
+        let heads = Heads { queries: 4, keys: 2, grouped: true };
+        let (q, k, v) = heads.split(&qkv);
+        let padded = packing.attend_padded(&q, &k, &v);
+        for ragged in [packing.attend(&qkv, heads, None), packing.attend_turned(&q, &k, &v)] {
+            let apart = (&padded - ragged).abs().max().double_value(&[]);
+            assert!(apart < 1e-5, "{apart}");
+        }
+    }
 }

@@ -6,7 +6,9 @@
 use super::config::{Config, VisionConfig};
 use super::language::Lookup;
 use super::ops::{self, Visible};
-use tch::{Kind, Tensor};
+use crate::kernel;
+use crate::kernel::attention::{self, Heads, Layout};
+use tch::{Device, Kind, Tensor};
 
 /// The tower's weights, ready to be used.
 #[derive(Debug)]
@@ -41,10 +43,12 @@ struct Norm {
 }
 
 impl Norm {
-    fn forward(&self, x: &Tensor, kind: Kind) -> Tensor {
-        match &self.bias {
-            Some(bias) => ops::layer_norm(x, &self.weight, bias, self.eps, kind),
-            None => ops::rms_norm(x, &self.weight, self.eps, kind),
+    fn describe(&self) -> kernel::norm::Norm<'_> {
+        kernel::norm::Norm {
+            gain: &self.weight,
+            bias: self.bias.as_ref(),
+            centered: self.bias.is_some(),
+            epsilon: self.eps,
         }
     }
 }
@@ -69,19 +73,23 @@ impl Tower {
     ///
     /// pixels `[tiles, 3, height, width]` → `[tiles, 1 + patches, vision_width]` f32.
     pub(crate) fn forward(&self, pixels: &Tensor, kind: Kind) -> Tensor {
-        let mut x = self.embed(pixels);
+        let x = self.embed(pixels);
+        let (tiles, shape) = (x.size()[0], x.size());
+        let mut x = x.flatten(0, 1);
         for layer in &self.layers {
-            x = layer.forward(&self.config, x, kind);
+            x = layer.forward(&self.config, x, tiles, kind);
         }
-        x
+        x.view(shape.as_slice())
     }
 
     /// The embeddings, then each layer's output.
     pub(crate) fn states(&self, pixels: &Tensor, kind: Kind) -> Vec<Tensor> {
         let mut states = vec![self.embed(pixels)];
         for layer in &self.layers {
-            let x = states.last().expect("the embeddings are there").shallow_clone();
-            states.push(layer.forward(&self.config, x, kind));
+            let x = states.last().expect("the embeddings are there");
+            let (tiles, shape) = (x.size()[0], x.size());
+            let y = layer.forward(&self.config, x.flatten(0, 1), tiles, kind);
+            states.push(y.view(shape.as_slice()));
         }
         states
     }
@@ -141,30 +149,52 @@ impl Layer {
         }
     }
 
-    fn forward(&self, config: &VisionConfig, x: Tensor, kind: Kind) -> Tensor {
-        let (tiles, seq, width) = x.size3().expect("hidden states have three axes");
-        let (heads, head) = (config.heads as i64, (config.width / config.heads) as i64);
-        let normed = self.norm1.forward(&x, kind);
-        let qkv = ops::linear(&normed, &self.qkv, self.qkv_bias.as_ref(), kind);
-        let mut qkv = qkv.chunk(3, -1); // [tiles, seq, vision_width] each
-        if let Some(weights) = &self.qk_norm {
+    /// Attention and MLP, each added to the residual stream, which is f32.
+    ///
+    /// # Shapes
+    ///
+    /// x `[tiles·seq, vision_width]` → the same.
+    fn forward(&self, config: &VisionConfig, x: Tensor, tiles: i64, kind: Kind) -> Tensor {
+        let (rows, width) = x.size2().expect("hidden states are rows");
+        let heads = Heads { queries: config.heads, keys: config.heads, grouped: false };
+        let head = (config.width / config.heads) as i64;
+        let normed = ops::norm(&x, self.norm1.describe(), kind);
+        let mut qkv = ops::linear(&normed, &self.qkv, self.qkv_bias.as_ref(), kind);
+        if let Some([q_norm, k_norm]) = &self.qk_norm {
             // Over the full width, before heads are split.
-            for (x, weight) in qkv.iter_mut().zip(weights) {
-                *x = ops::rms_norm(x, weight, config.qk_eps, kind);
-            }
+            let parts = qkv.chunk(3, -1); // [rows, vision_width] each
+            let q = ops::rms_norm(&parts[0], q_norm, config.qk_eps, kind);
+            let k = ops::rms_norm(&parts[1], k_norm, config.qk_eps, kind);
+            qkv = Tensor::cat(&[&q, &k, &parts[2]], 1);
         }
-        let [q, k, v] = [0, 1, 2]
-            .map(|which: usize| qkv[which].reshape([tiles, seq, heads, head]).transpose(1, 2));
-        let attended = ops::attention(&q, &k, &v, &Visible::All);
-        let attended = attended.transpose(1, 2).reshape([tiles, seq, width]);
+        let qkv = qkv.view([rows, heads.total() as i64, head]);
+        let attended = whole_images(&qkv, heads, tiles, width);
         let [weight, bias] = &self.out;
-        let x = x + ops::linear(&attended, weight, Some(bias), kind) * &self.scale1;
-        let normed = self.norm2.forward(&x, kind);
+        let added = ops::linear(&attended, weight, Some(bias), kind);
+        let (x, normed) = self.norm2.describe().add_forward(&x, &added, Some(&self.scale1), kind);
         let [weight, bias] = &self.first;
         let inner = ops::gelu(&ops::linear(&normed, weight, Some(bias), kind));
         let [weight, bias] = &self.second;
         x + ops::linear(&inner, weight, Some(bias), kind) * &self.scale2
     }
+}
+
+/// Attention in which each row of an image sees all of its others.
+///
+/// # Shapes
+///
+/// qkv `[tiles·seq, 3·heads, head]` → `[tiles·seq, vision_width]`.
+fn whole_images(qkv: &Tensor, heads: Heads, tiles: i64, width: i64) -> Tensor {
+    let (rows, _, head) = qkv.size3().expect("qkv has three axes");
+    if qkv.device() == Device::Cpu {
+        let layout = Layout::bidirectional(tiles as usize, (rows / tiles) as usize);
+        return attention::attention(qkv, heads, None, &layout, 1.0 / (head as f64).sqrt());
+    }
+    let (q, k, v) = heads.split(qkv);
+    let image =
+        |x: Tensor| x.reshape([tiles, rows / tiles, heads.queries as i64, head]).transpose(1, 2);
+    let attended = ops::attention(&image(q), &image(k), &image(v), &Visible::All);
+    attended.transpose(1, 2).reshape([rows, width])
 }
 
 /// Merges `shuffle`×`shuffle` patches into one image token.

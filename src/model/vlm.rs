@@ -225,6 +225,10 @@ impl Vlm {
         precision: Precision,
     ) -> Result<AnswerLogps> {
         let kind = kind_of(precision);
+        if groups.is_empty() {
+            let none = Tensor::zeros([0], (Kind::Float, self.device));
+            return Ok(AnswerLogps { sums: none.copy(), counts: vec![], tokens: Some(none) });
+        }
         let mut rows = Vec::with_capacity(groups.len());
         let mut lengths = Vec::with_capacity(groups.len());
         let (mut targets, mut counts) = (Vec::new(), Vec::new());
@@ -251,7 +255,7 @@ impl Vlm {
         }
         let embedded = self.embed(&rows, features, precision)?;
         let packing = Packing::new(lengths, kind, self.device);
-        let hidden = self.decoder.forward(embedded, &packing, kind, &mut |_, _, _| ());
+        let hidden = self.decoder.predict(embedded, &packing, kind);
         let targets = Tensor::from_slice(&targets).to_device(self.device);
         let tokens = ops::linear_logp(&hidden, &self.decoder.head, &targets, kind);
         let owner: Vec<i64> = counts

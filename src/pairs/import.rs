@@ -1,7 +1,7 @@
 //! Ready-made pairs: an MMPR meta.json and the JSONL files that it names.
 //!
-//! Every row is checked before anything is written. Pictures that the corpus
-//! does not have come along, below `images/NAME/` of this artifact.
+//! Every row is checked before anything is written. The pictures come along,
+//! below `images/NAME/` of this artifact.
 
 use super::stats::Stats;
 use super::{Built, Kind};
@@ -9,7 +9,7 @@ use crate::data::pairs::{annotation_path, read_meta};
 use crate::data::record::Pair;
 use crate::error::Context;
 use crate::{Error, Result};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Component, Path, PathBuf};
@@ -23,29 +23,22 @@ const MOST_LISTED: usize = 5;
 ///
 /// A meta.json that cannot be read, and bad rows: each with file, line and reason, at most five
 /// listed and all counted.
-pub fn pairs(
-    meta: &Path,
-    inputs: &BTreeMap<String, PathBuf>,
-    out: &Path,
-) -> Result<(Vec<Built>, Stats)> {
+pub fn pairs(meta: &Path, out: &Path) -> Result<(Vec<Built>, Stats)> {
     let sources = read_meta(meta).map_err(|error| error.context("`pairs.import`"))?;
-    let corpus = inputs.get("corpus").map(PathBuf::as_path);
     let mut checks = Checks::default();
     let mut built = Vec::new();
     let mut pictures = BTreeSet::new();
     for (name, source) in sources {
         let beside = meta.parent().unwrap_or_else(|| Path::new(".")).join(&source.root);
         let root = if beside.is_dir() { beside } else { PathBuf::from(&source.root) };
-        let rows = read(&annotation_path(meta, &source), &root, corpus, &mut checks)?;
+        let rows = read(&annotation_path(meta, &source), &root, &mut checks)?;
         let rows = repeated(rows, source.repeat_time.as_f64().unwrap_or(0.0))
             .map_err(|error| error.context(format!("{}: data set `{name}`", meta.display())))?;
         for mut pair in rows {
             for image in &mut pair.image.0 {
-                if !corpus.is_some_and(|corpus| corpus.join(&*image).is_file()) {
-                    let copy = format!("images/{name}/{image}");
-                    pictures.insert((root.join(&*image), copy.clone()));
-                    *image = copy;
-                }
+                let copy = format!("images/{name}/{image}");
+                pictures.insert((root.join(&*image), copy.clone()));
+                *image = copy;
             }
             built.push(Built {
                 pair,
@@ -91,12 +84,7 @@ impl Checks {
     }
 }
 
-fn read(
-    annotation: &Path,
-    root: &Path,
-    corpus: Option<&Path>,
-    checks: &mut Checks,
-) -> Result<Vec<Pair>> {
+fn read(annotation: &Path, root: &Path, checks: &mut Checks) -> Result<Vec<Pair>> {
     let doing = || format!("could not read {}", annotation.display());
     let file = fs::File::open(annotation).with_context(doing)?;
     let mut pairs = Vec::new();
@@ -107,7 +95,7 @@ fn read(
         }
         let checked = serde_json::from_slice::<Pair>(&line)
             .map_err(|error| error.to_string())
-            .and_then(|pair| check(pair, root, corpus, &mut checks.known_images));
+            .and_then(|pair| check(pair, root, &mut checks.known_images));
         match checked {
             Ok(pair) => pairs.push(pair),
             Err(reason) => {
@@ -119,12 +107,7 @@ fn read(
 }
 
 /// The pair as Prefab writes it, or what is wrong with it.
-fn check(
-    mut pair: Pair,
-    root: &Path,
-    corpus: Option<&Path>,
-    known: &mut BTreeSet<PathBuf>,
-) -> Result<Pair, String> {
+fn check(mut pair: Pair, root: &Path, known: &mut BTreeSet<PathBuf>) -> Result<Pair, String> {
     for (field, text) in
         [("question", &pair.question), ("chosen", &pair.chosen), ("rejected", &pair.rejected)]
     {
@@ -153,7 +136,7 @@ fn check(
         if known.contains(&file) {
             continue;
         }
-        if !file.is_file() && !corpus.is_some_and(|corpus| corpus.join(path).is_file()) {
+        if !file.is_file() {
             return Err(format!("image `{}` does not exist", file.display()));
         }
         known.insert(file);
@@ -175,13 +158,11 @@ fn repeated(pairs: Vec<Pair>, times: f64) -> Result<Vec<Pair>> {
     Ok(std::iter::repeat_n(pairs, times).flatten().collect())
 }
 
-/// Links a picture into the artifact, or copies it where file systems differ.
+/// Copies a picture into the artifact; a link would let a later edit reach into the store.
 fn bring(from: &Path, to: &Path) -> Result<()> {
     let doing = || format!("could not bring {} along", from.display());
     fs::create_dir_all(to.parent().expect("a picture lies in a folder")).with_context(doing)?;
-    if fs::hard_link(from, to).is_err() {
-        fs::copy(from, to).with_context(doing)?;
-    }
+    fs::copy(from, to).with_context(doing)?;
     Ok(())
 }
 
@@ -201,7 +182,7 @@ mod tests {
     }
 
     fn import(folder: &tempfile::TempDir) -> Result<(Vec<Built>, Stats)> {
-        pairs(&folder.path().join("meta.json"), &BTreeMap::new(), &folder.path().join("out"))
+        pairs(&folder.path().join("meta.json"), &folder.path().join("out"))
     }
 
     #[test]

@@ -79,7 +79,7 @@ pub struct Truth {
 /// Unreadable inputs, bad imported rows, and no pairs at all, which says why.
 pub fn run(settings: &Pairs, ctx: &StageContext) -> Result<()> {
     let (mut built, mut stats) = match &settings.import {
-        Some(meta) => import::pairs(Path::new(meta), &ctx.inputs, &ctx.out)?,
+        Some(meta) => import::pairs(Path::new(meta), &ctx.out)?,
         None => {
             let corpus = ctx.input("corpus");
             let questions = read_split(corpus, Split::Train)?;
@@ -105,7 +105,11 @@ pub fn run(settings: &Pairs, ctx: &StageContext) -> Result<()> {
     stats.add_pairs(&built);
     let pairs: Vec<Pair> = built.into_iter().map(|built| built.pair).collect();
     write_pairs(&ctx.out.join("pairs.jsonl"), &pairs)?;
-    write_meta(&ctx.out.join("meta.json"), &[("prefab_pairs".into(), data_set(ctx, pairs.len()))])?;
+    let root = image_root(settings, ctx);
+    write_meta(
+        &ctx.out.join("meta.json"),
+        &[("prefab_pairs".into(), data_set(&root, pairs.len()))],
+    )?;
     stats.write(&ctx.out.join("stats.csv"))?;
     ctx.progress.report(1, 1, format_args!("{} pairs", pairs.len()));
     Ok(())
@@ -135,16 +139,23 @@ fn template(ctx: &StageContext) -> Result<String> {
     }
 }
 
-/// MMPR's entry for these pairs, its pictures below the corpus artifact.
-fn data_set(ctx: &StageContext, length: usize) -> DataSet {
-    // A payload lies two folders below the store; imported pairs bring their own pictures.
-    let root = ctx.inputs.get("corpus").map(|corpus| {
-        let parts: Vec<_> =
-            corpus.iter().rev().take(2).map(|part| part.to_string_lossy()).collect();
-        format!("../../{}", parts.into_iter().rev().collect::<Vec<_>>().join("/"))
-    });
+/// Where pictures lie, seen from this artifact's payload: beside the pairs where they came along,
+/// else in the corpus' payload. Both payloads are two folders below the store.
+fn image_root(settings: &Pairs, ctx: &StageContext) -> String {
+    if settings.import.is_some() {
+        return ".".to_owned();
+    }
+    let corpus = ctx.input("corpus");
+    let mut parts: Vec<_> =
+        corpus.iter().rev().take(2).map(|part| part.to_string_lossy()).collect();
+    parts.reverse();
+    format!("../../{}", parts.join("/"))
+}
+
+/// MMPR's entry for these pairs.
+fn data_set(root: &str, length: usize) -> DataSet {
     DataSet {
-        root: root.unwrap_or_else(|| ".".to_owned()),
+        root: root.to_owned(),
         annotation: "pairs.jsonl".to_owned(),
         data_augment: false,
         max_dynamic_patch: None,

@@ -6,6 +6,7 @@
 
 pub mod chart;
 pub mod compare;
+mod geometry;
 pub mod metric;
 pub mod number;
 pub mod overlay;
@@ -86,11 +87,11 @@ pub fn charts(text: &str) -> Result<Vec<(String, Chart)>> {
 
 /// What a chart that cannot be read was probably meant to say.
 fn chart_hint(chart: &toml::Value) -> String {
-    const KINDS: [&str; 3] = ["bars", "lines", "heat"];
+    let known: Vec<&str> = Chart::KINDS.iter().map(|(kind, _)| *kind).collect();
     let kinds: Vec<&str> =
         chart.as_table().into_iter().flat_map(|t| t.keys()).map(|k| &**k).collect();
     match kinds[..] {
-        [kind] if !KINDS.contains(&kind) => select::nearest(kind, &KINDS),
+        [kind] if !known.contains(&kind) => select::nearest(kind, &known),
         _ => "such as `bars = { x = \"variant\", y = \"reasoning.accuracy\" }`".into(),
     }
 }

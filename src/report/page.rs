@@ -154,7 +154,10 @@ fn scores(runs: &Runs, measure: &str) -> Result<Scores> {
         });
         table.lines.push(Line { label: label.clone(), cells: cells.collect() });
     }
-    for (prompt, rows) in &prompts {
+    // Reasoned answers are what the experiments are about: their sentence comes first.
+    let mut first: Vec<_> = prompts.iter().collect();
+    first.sort_by_key(|(prompt, _)| prompt != "cot");
+    for (prompt, rows) in first {
         let ranked = ranked(runs, metric, rows);
         table.sentences.extend(sentence(metric, prompt, &ranked, &contenders));
     }

@@ -119,13 +119,12 @@ impl Runs {
             variant: match &job.variant {
                 Some(name) => name.clone(),
                 None if is_base => "base".into(),
-                // Without variants the algorithm is the name, unless a column shows it already.
-                None if self.swept.iter().any(|key| key == "loss.algorithm") => String::new(),
-                None => job
-                    .settings
-                    .loss
-                    .as_ref()
-                    .map_or_else(String::new, |loss| loss.algorithm.row().name.to_owned()),
+                // Where settings are swept they are the name; else the algorithm is.
+                None if !self.swept.is_empty() => String::new(),
+                None => match &job.settings.loss {
+                    Some(loss) => loss.algorithm.row().name.to_owned(),
+                    None => String::new(),
+                },
             },
             swept: self
                 .swept

@@ -19,6 +19,7 @@ use crate::spec::candidates::Candidates;
 use crate::spec::eval::Split;
 use crate::spec::train::Precision;
 use crate::{Error, Result};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -53,6 +54,7 @@ pub fn run(candidates: &Candidates, ctx: &StageContext) -> Result<()> {
         model: &model,
         total: questions.len() * candidates.per_question,
         started: Instant::now(),
+        sampled: Cell::new(0),
     };
     let size = (BATCHES * candidates.batch).div_ceil(candidates.per_question).max(1);
     let mut answers = Vec::with_capacity(sampler.total);
@@ -85,6 +87,8 @@ struct Sampler<'a> {
     model: &'a Vlm,
     total: usize,
     started: Instant,
+    /// Answers sampled since then, those of finished chunks not among them.
+    sampled: Cell<u64>,
 }
 
 impl Sampler<'_> {
@@ -125,11 +129,13 @@ impl Sampler<'_> {
             precision: Precision::Fp32,
         };
         let report = |done: u64, _| {
-            let rate = (done as f64 / self.started.elapsed().as_secs_f64()).round();
+            let sampled = self.sampled.get() + done;
+            let rate = (sampled as f64 / self.started.elapsed().as_secs_f64()).round();
             let note = format!("{rate} answers/s");
             self.ctx.progress.report(before as u64 + done, self.total as u64, note);
         };
         let generated = generate(self.model, &requests, &features, &settings, &report)?;
+        self.sampled.set(self.sampled.get() + generated.len() as u64);
         Ok(generated.into_iter().map(|one| self.answer(&questions[one.request], one)).collect())
     }
 

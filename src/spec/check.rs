@@ -215,6 +215,9 @@ fn candidates_and_pairs(settings: &Settings, find: &mut Finder) {
 /// What the loss itself refuses, and a moving reference that would never move.
 fn loss(settings: &Settings, find: &mut Finder) {
     let Some(loss) = &settings.loss else { return };
+    if !find.is_sound("loss.algorithm") {
+        return;
+    }
     match Mix::new(loss) {
         Ok(mix) => moving_reference(settings, &mix, find),
         Err(error) => {
@@ -225,7 +228,11 @@ fn loss(settings: &Settings, find: &mut Finder) {
             let key = match message.split('`').find(named) {
                 Some(key) if key.starts_with("loss.") => key.to_owned(),
                 Some(weight) => format!("loss.{}", &weight[..3]),
-                None => "loss.algorithm".to_owned(),
+                None => ["w_p", "w_q", "w_g"]
+                    .into_iter()
+                    .zip([loss.w_p, loss.w_q, loss.w_g])
+                    .find(|(_, weight)| weight.is_some())
+                    .map_or("loss.algorithm".to_owned(), |(name, _)| format!("loss.{name}")),
             };
             let hint = error.hint_text().unwrap_or("`prefab show losses` says what each takes");
             find.wrong(&key, message.clone(), hint);

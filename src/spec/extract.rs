@@ -2,14 +2,13 @@
 //! serde stops at the first one, so what is wrong is noted, removed, and the
 //! table is read again.
 
-use super::layer::{Layer, lookup};
+use super::layer::{Layer, insert, lookup};
 use super::lists::{TABLES, nearest};
 use super::mistake::{Mistake, Mistakes};
 use super::source::{Place, Source};
 use super::{Settings, schema};
 use figment::Figment;
 use figment::error::{Actual, Kind};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// More rounds than any file has mistakes in one table.
@@ -61,98 +60,100 @@ impl<'a> Stack<'a> {
     }
 
     /// One table (or root key), with lower layers' values where it has mistakes.
-    pub fn table<T: DeserializeOwned + Serialize>(
-        &mut self,
-        name: &str,
-        mistakes: &mut Mistakes,
-    ) -> Option<T> {
+    pub fn table<T: DeserializeOwned>(&mut self, name: &str, mistakes: &mut Mistakes) -> Option<T> {
         for _ in 0..MOST_REPAIRS {
-            let (path, error) = match self.figment.extract_inner::<T>(name) {
-                Ok(value) => match self.numbered(name, &value) {
-                    None => return Some(value),
-                    Some(path) => (path, None),
-                },
-                Err(error) => (path_of(&error, name), Some(error)),
+            let error = match self.figment.extract_inner::<T>(name) {
+                Ok(value) => return Some(value),
+                Err(error) => error,
             };
-            let layer = self.layer_of(&path, error.as_ref());
-            mistakes.push(self.explain(&path, error.as_ref(), layer));
-            if !self.repair(&path, error.as_ref(), layer) {
+            let path = path_of(&error, name);
+            if self.follows_from_a_repair(&path, &error) {
+                return None;
+            }
+            let layer = self.layer_of(&path, &error);
+            mistakes.push(self.explain(&path, &error, layer));
+            if !self.repair(&path, &error, layer) {
                 return None;
             }
         }
         None
     }
 
-    /// figment takes a number for a word's position in its list: `schedule = 0`. We do not.
-    fn numbered<T: Serialize>(&self, name: &str, value: &T) -> Option<Vec<String>> {
-        let given = self.figment.find_value(name).ok()?;
-        let read = figment::value::Value::serialize(value).ok()?;
-        let mut path = vec![name.to_owned()];
-        number_read_as_word(&given, &read, &mut path).then_some(path)
+    /// What was taken out is missing now where no lower layer has it: not a mistake of its own.
+    fn follows_from_a_repair(&self, path: &[String], error: &figment::Error) -> bool {
+        let mut path = path.to_vec();
+        if let Kind::MissingField(field) = &error.kind {
+            path.push(field.to_string());
+        }
+        self.removed.iter().any(|gone| gone.starts_with(&path))
     }
 
-    fn layer_of(&self, path: &[String], error: Option<&figment::Error>) -> usize {
+    fn layer_of(&self, path: &[String], error: &figment::Error) -> usize {
         let by_name = error
-            .and_then(|error| error.metadata.as_ref())
+            .metadata
+            .as_ref()
             .and_then(|metadata| self.layers.iter().position(|l| l.name == metadata.name));
         // The topmost layer that has the path, or the longest part of it.
         let by_path = (1..=path.len()).rev().find_map(|length| {
             self.layers.iter().rposition(|layer| lookup(&layer.table, &path[..length]).is_some())
         });
-        let missing = error.is_some_and(|error| matches!(error.kind, Kind::MissingField(_)));
+        let missing = matches!(error.kind, Kind::MissingField(_));
         if missing { by_path.or(by_name) } else { by_name.or(by_path) }.unwrap_or(0)
     }
 
-    fn repair(&mut self, path: &[String], error: Option<&figment::Error>, layer: usize) -> bool {
-        let missing = error.is_some_and(|error| matches!(error.kind, Kind::MissingField(_)));
+    fn repair(&mut self, path: &[String], error: &figment::Error, layer: usize) -> bool {
+        let missing = matches!(error.kind, Kind::MissingField(_));
         if missing && path.len() < 2 {
             return false;
         }
         let removed = self.layers[layer].remove(path);
+        if path.join(".") == "loss.algorithm" {
+            // It has no default; any will do to find what else is wrong.
+            insert(&mut self.layers[0].table, path, "mpo".into());
+        }
         self.figment = merged(&self.layers);
         self.removed.push(path.to_vec());
         removed
     }
 
-    fn explain(&self, path: &[String], error: Option<&figment::Error>, layer: usize) -> Mistake {
+    fn explain(&self, path: &[String], error: &figment::Error, layer: usize) -> Mistake {
         let layer = &self.layers[layer];
         let dotted = path.join(".");
         let default = self.default_hint(path);
-        let (message, hint, place) = match error.map(|error| &error.kind) {
-            Some(Kind::UnknownField(field, expected)) => {
+        let (message, hint, place) = match &error.kind {
+            Kind::UnknownField(field, expected) => {
                 let parent = path[..path.len() - 1].join(".");
                 let message = format!("`{parent}` has no key `{field}`");
                 (message, unknown_key_hint(field, &parent, expected), Place::Key)
             }
-            Some(Kind::UnknownVariant(word, expected)) => {
+            Kind::UnknownVariant(word, expected) => {
                 let message = format!("`{dotted}` cannot be `{word}`");
+                let plain = word.trim_end_matches('+');
                 let hint = match nearest(word, expected.iter().copied()) {
+                    _ if plain != word && expected.contains(&plain) => {
+                        format!("\"+\" is a weight: `algorithm = \"{plain}\"` and `w_g = 1.0`")
+                    }
                     Some(name) => format!("did you mean `{name}`?"),
                     None => format!("it is one of {}", quoted(expected)),
                 };
                 (message, hint, Place::Value)
             }
-            Some(Kind::MissingField(field)) if dotted == "loss" && field == "algorithm" => (
+            Kind::MissingField(field) if dotted == "loss" && field == "algorithm" => (
                 format!("{} sets no `loss.algorithm`", self.point),
                 "add `algorithm = \"mpo\"`; `prefab show losses` lists them all".to_owned(),
                 Place::Key,
             ),
-            Some(Kind::MissingField(field)) => (
+            Kind::MissingField(field) => (
                 format!("`{dotted}` lacks `{field}`"),
                 format!("add `{field} = …` to it; `prefab show schema` says what it takes"),
                 Place::Key,
             ),
-            Some(Kind::InvalidType(actual, expected) | Kind::InvalidValue(actual, expected)) => {
+            Kind::InvalidType(actual, expected) | Kind::InvalidValue(actual, expected) => {
                 let wanted = wanted(expected);
                 (format!("`{dotted}` must be {wanted}, got {}", got(actual)), default, Place::Value)
             }
-            Some(Kind::Message(text)) => (format!("`{dotted}` {text}"), default, Place::Value),
-            Some(other) => (format!("`{dotted}`: {other}"), default, Place::Value),
-            None => (
-                format!("`{dotted}` must be a word in quotes, got a number"),
-                default,
-                Place::Value,
-            ),
+            Kind::Message(text) => (format!("`{dotted}` {text}"), default, Place::Value),
+            other => (format!("`{dotted}`: {other}"), default, Place::Value),
         };
         Mistake { message, hint, source: layer.source, span: layer.span(self.sources, path, place) }
     }
@@ -160,7 +161,9 @@ impl<'a> Stack<'a> {
     /// What stands there by default is an example of what is right.
     fn default_hint(&self, path: &[String]) -> String {
         let defaults = &self.layers[0].table;
+        let embedded = self.layers[0].name == "defaults.toml";
         match lookup(defaults, path).or_else(|| lookup(defaults, &path[..path.len() - 1])) {
+            _ if !embedded => "`prefab show charts` lists the kinds with their keys".to_owned(),
             Some(value) if !value.is_table() => {
                 let key =
                     if lookup(defaults, path).is_some() { path } else { &path[..path.len() - 1] };
@@ -186,36 +189,6 @@ fn path_of(error: &figment::Error, table: &str) -> Vec<String> {
     }
     path.insert(0, table.to_owned());
     path
-}
-
-fn number_read_as_word(
-    given: &figment::value::Value,
-    read: &figment::value::Value,
-    path: &mut Vec<String>,
-) -> bool {
-    use figment::value::Value;
-    match (given, read) {
-        (Value::Num(..), Value::String(..)) => true,
-        (Value::Dict(_, given), Value::Dict(_, read)) => given.iter().any(|(key, value)| {
-            path.push(key.clone());
-            let found = read.get(key).is_some_and(|read| number_read_as_word(value, read, path));
-            if !found {
-                path.pop();
-            }
-            found
-        }),
-        (Value::Array(_, given), Value::Array(_, read)) => {
-            given.iter().zip(read).enumerate().any(|(index, (given, read))| {
-                path.push(index.to_string());
-                let found = number_read_as_word(given, read, path);
-                if !found {
-                    path.pop();
-                }
-                found
-            })
-        }
-        _ => false,
-    }
 }
 
 /// The way out of an unknown key: the nearest here, the same name elsewhere, or all there are.

@@ -55,7 +55,8 @@ pub fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> O
         .map(|name| (strsim::damerau_levenshtein(&lower, name), name))
         .filter(|(distance, name)| {
             let longest = lower.chars().count().max(name.chars().count());
-            *distance <= (longest / 3).max(1) || strsim::jaro_winkler(&lower, name) > 0.9
+            let close = *distance <= (longest / 3).max(1) && *distance < lower.chars().count();
+            close || strsim::jaro_winkler(&lower, name) > 0.9
         })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)

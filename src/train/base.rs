@@ -29,6 +29,9 @@ use tch::{Kind, Tensor};
 /// The chat template of the embedded sizes.
 const TEMPLATE: &str = "plain";
 
+/// Arithmetic of the language lesson; weights stay fp32.
+const PRECISION: Precision = Precision::Bf16;
+
 /// Pictures encoded together.
 const ENCODED: usize = 128;
 
@@ -223,8 +226,63 @@ fn teach_language(
             groups.push(Group { prompt, tiles: first..paths.len(), answers: vec![&text.answer] });
         }
         let features = pictures.features(vlm, &paths)?; // [shown tiles, tokens, 4·vision_width]
-        let logps = vlm.answer_logps(&groups, &features, Precision::Fp32)?;
-        let tokens = logps.counts.iter().sum::<usize>() as f64;
-        Ok(Taught { loss: -logps.sums.sum(Kind::Float) / tokens, accuracy: Vec::new() })
+        let logps = vlm.answer_logps(&groups, &features, PRECISION)?;
+        let loss = square_averaged(&logps.sums, &logps.counts);
+        Ok(Taught { loss, accuracy: Vec::new() })
     })
+}
+
+/// Negative log-likelihood of answers of very different lengths: `[]`, nats.
+///
+/// # Formula
+///
+/// ```text
+/// L = −Σᵢ wᵢ · log p(yᵢ) / Σᵢ wᵢ|yᵢ|,   wᵢ = 1 / √|yᵢ|
+/// ```
+///
+/// By plain token mean the one or two tokens of a direct answer weigh next to
+/// nothing beside a rationale's thirty; by answer mean the rationales do.
+///
+/// # Source
+///
+/// "Square averaging" of Chen et al. 2024 (InternVL 2.5), arXiv:2412.05271, section 3.2.
+fn square_averaged(sums: &Tensor, counts: &[usize]) -> Tensor {
+    let weights: Vec<f32> = counts.iter().map(|&count| 1.0 / (count as f32).sqrt()).collect();
+    let scale: f64 = counts.iter().map(|&count| (count as f64).sqrt()).sum();
+    let weights = Tensor::from_slice(&weights).to_device(sums.device());
+    -(sums * weights).sum(Kind::Float) / scale
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn square_averaging_lies_between_token_and_answer_mean() {
+        // One token at 1 nat, four at 2 nats each: (1·1 + ½·8) / (1 + 2) = 5 / 3.
+        let loss = square_averaged(&Tensor::from_slice(&[-1.0f32, -8.0]), &[1, 4]);
+        assert!((loss.double_value(&[]) - 5.0 / 3.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_question_keeps_its_teacher() {
+        let base: Base = toml::from_str(
+            "seed = 0\nvision_steps = 1\nvision_batch = 1\nvision_learning_rate = 1e-3\nsteps = 1\n\
+             batch = 1\nlearning_rate = 1e-3\nreasoned = 0.5\nsloppy = 0.65\nimage_dropout = 0.0",
+        )
+        .unwrap();
+        let question = |id: usize| Question {
+            id: format!("base-count-{id}"),
+            generated: Some(crate::data::record::Generated {
+                rationale: "careful".into(),
+                sloppy: Some("sloppy".into()),
+                ..Default::default()
+            }),
+            ..Question::default()
+        };
+        let slips = (0..2000).filter(|&id| rationale(&base, &question(id)) == Some("sloppy"));
+        let share = slips.count() as f64 / 2000.0;
+        assert!((share - 0.65).abs() < 0.05, "{share}");
+        assert!(rationale(&base, &Question::default()).is_none());
+    }
 }

@@ -51,6 +51,11 @@ impl<S> Restored<S> {
         Ok(tensor.shallow_clone())
     }
 
+    /// The tensor of that name, whatever its shape.
+    pub fn find(&self, name: &str) -> Option<Tensor> {
+        self.tensors.get(name).map(Tensor::shallow_clone)
+    }
+
     /// Whether there is such a tensor.
     pub fn has(&self, name: &str) -> bool {
         self.tensors.contains_key(name)

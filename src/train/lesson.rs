@@ -40,7 +40,6 @@ pub(super) struct Taught {
 #[derive(Debug, Default, Deserialize, Serialize)]
 struct State {
     step: usize,
-    adam_steps: i64,
     rows: String,
 }
 
@@ -84,7 +83,7 @@ impl Lesson<'_> {
             let note = format!("{}: loss {loss:.3}  {speed:.1} steps/s", self.name);
             self.ctx.progress.report(state.step as u64, self.steps as u64, note);
             if state.step.is_multiple_of(CHECKPOINT_EVERY) || state.step == self.steps {
-                self.save(&checkpoints, &mut state, &optimizer)?;
+                self.save(&checkpoints, &state, &optimizer)?;
             }
         }
         Ok(state.rows)
@@ -94,8 +93,7 @@ impl Lesson<'_> {
         self.parameters.iter().copied().filter(|(_, parameter)| parameter.requires_grad())
     }
 
-    fn save(&self, checkpoints: &Checkpoints, state: &mut State, optimizer: &AdamW) -> Result<()> {
-        state.adam_steps = optimizer.steps();
+    fn save(&self, checkpoints: &Checkpoints, state: &State, optimizer: &AdamW) -> Result<()> {
         let mut tensors: Vec<(String, Tensor)> = self
             .trained()
             .map(|(name, tensor)| (format!("model.{name}"), tensor.shallow_clone()))
@@ -114,8 +112,7 @@ impl Lesson<'_> {
             let saved = checkpoint.tensor(&format!("model.{name}"), &parameter.size())?;
             parameter.shallow_clone().copy_(&saved);
         }
-        optimizer
-            .restore(checkpoint.scalars.adam_steps, |name, shape| checkpoint.tensor(name, shape))?;
+        optimizer.restore(|name| checkpoint.find(name))?;
         Ok(checkpoint.scalars)
     }
 }

@@ -1,7 +1,9 @@
 //! AdamW with decoupled weight decay and a state that can be saved.
 
+use crate::Result;
+use crate::kernel::{adamw, clip};
 use crate::spec::train::Train;
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 /// The numbers of AdamW.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,25 +37,27 @@ impl Settings {
         Self { beta1: 0.9, beta2: 0.98, epsilon: 1e-8, weight_decay: 0.01, max_grad_norm: 1.0 };
 }
 
-/// A trained tensor, fp32, with its two moments.
+/// Tensors of one weight decay, and their moments.
 #[derive(Debug)]
-struct Slot {
-    name: String,
-    parameter: Tensor,
-    mean: Tensor,
-    square: Tensor,
-    decays: bool,
+struct Group {
+    names: Vec<String>,
+    parameters: Vec<Tensor>,
+    moments: adamw::AdamW,
+    weight_decay: f64,
 }
 
-/// AdamW over a fixed list of fp32 leaf tensors.
-///
-/// # Formula
-///
-/// ```text
-/// g ← g · min(1, max_norm / ‖g‖)
-/// m ← β₁m + (1 − β₁)g       v ← β₂v + (1 − β₂)g²
-/// θ ← θ(1 − ηλ) − η · (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)
-/// ```
+impl Group {
+    fn gradients(&self) -> Vec<Tensor> {
+        self.parameters.iter().map(Tensor::grad).collect()
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.names.iter().map(String::as_str).collect()
+    }
+}
+
+/// AdamW over a fixed list of fp32 leaf tensors: the fused kernel of
+/// [`crate::kernel::adamw`], with clipping, and with decay for matrices only.
 ///
 /// # Source
 ///
@@ -61,102 +65,63 @@ struct Slot {
 /// everybody makes: vectors (norms, biases, layer scales) do not decay.
 #[derive(Debug)]
 pub struct AdamW {
-    slots: Vec<Slot>,
+    groups: [Group; 2],
     settings: Settings,
-    steps: i64,
 }
 
 impl AdamW {
     /// An optimizer of the tensors that require a gradient.
     pub fn new(parameters: &[(&str, &Tensor)], settings: Settings) -> Self {
-        let slots = parameters
-            .iter()
-            .filter(|(_, parameter)| parameter.requires_grad())
-            .map(|(name, parameter)| Slot {
-                name: (*name).to_owned(),
-                parameter: parameter.shallow_clone(),
-                mean: parameter.zeros_like().set_requires_grad(false),
-                square: parameter.zeros_like().set_requires_grad(false),
-                decays: parameter.dim() > 1,
-            })
-            .collect();
-        Self { slots, settings, steps: 0 }
-    }
-
-    /// Names of the trained tensors, in file order.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.slots.iter().map(|slot| slot.name.as_str())
+        let group = |decays: bool, weight_decay: f64| {
+            let (names, parameters): (Vec<String>, Vec<Tensor>) = parameters
+                .iter()
+                .filter(|(_, tensor)| tensor.requires_grad() && (tensor.dim() > 1) == decays)
+                .map(|(name, tensor)| ((*name).to_owned(), tensor.shallow_clone()))
+                .unzip();
+            Group { moments: adamw::AdamW::new(&parameters), names, parameters, weight_decay }
+        };
+        Self { groups: [group(true, settings.weight_decay), group(false, 0.0)], settings }
     }
 
     /// Forgets all gradients.
     pub fn zero_grad(&mut self) {
-        for slot in &mut self.slots {
-            slot.parameter.zero_grad();
+        for parameter in self.groups.iter_mut().flat_map(|group| &mut group.parameters) {
+            parameter.zero_grad();
         }
     }
 
     /// The norm of the whole gradient, before clipping: `NaN` or infinite where any element is.
     pub fn grad_norm(&self) -> f64 {
-        let _no_grad = tch::no_grad_guard();
-        let squares: Vec<Tensor> = self
-            .slots
-            .iter()
-            .map(|slot| slot.parameter.grad())
-            .filter(Tensor::defined)
-            .map(|grad| grad.square().sum(Kind::Double))
-            .collect();
-        if squares.is_empty() {
-            return 0.0;
-        }
-        Tensor::stack(&squares, 0).sum(Kind::Double).sqrt().double_value(&[])
+        let gradients: Vec<Tensor> = self.groups.iter().flat_map(Group::gradients).collect();
+        clip::norm(&gradients)
     }
 
     /// The first tensor whose gradient holds a number that is not finite.
     pub fn broken_gradient(&self) -> Option<&str> {
-        self.slots.iter().find_map(|slot| {
-            let grad = slot.parameter.grad();
-            let broken = grad.defined() && !grad.isfinite().all().int64_value(&[]).is_positive();
-            broken.then_some(slot.name.as_str())
+        let _no_grad = tch::no_grad_guard();
+        self.groups.iter().find_map(|group| {
+            let broken = group.gradients().iter().position(|gradient| {
+                gradient.defined() && gradient.isfinite().all().int64_value(&[]) == 0
+            })?;
+            Some(group.names[broken].as_str())
         })
     }
 
     /// Clips by `grad_norm` and updates every parameter that has a gradient.
-    pub fn step(&mut self, rate: f64, grad_norm: f64) {
-        let _no_grad = tch::no_grad_guard();
-        self.steps += 1;
-        let Settings { beta1, beta2, epsilon, weight_decay, max_grad_norm } = self.settings;
-        let clip = (max_grad_norm / (grad_norm + 1e-6)).min(1.0);
-        let mean_bias = 1.0 - beta1.powi(self.steps as i32);
-        let square_bias = 1.0 - beta2.powi(self.steps as i32);
-        for slot in &mut self.slots {
-            let grad = slot.parameter.grad();
-            if !grad.defined() {
-                continue;
-            }
-            let grad = if clip < 1.0 { grad * clip } else { grad };
-            let _ = slot.mean.g_mul_scalar_(beta1).g_add_(&(&grad * (1.0 - beta1)));
-            let _ = slot.square.g_mul_scalar_(beta2).g_add_(&(grad.square() * (1.0 - beta2)));
-            if slot.decays {
-                let _ = slot.parameter.g_mul_scalar_(1.0 - rate * weight_decay);
-            }
-            let root = (slot.square.sqrt() / square_bias.sqrt()) + epsilon;
-            let _ = slot.parameter.g_add_(&(&slot.mean / root * (-rate / mean_bias)));
+    pub fn step(&mut self, learning_rate: f64, grad_norm: f64) {
+        let divisor = clip::divisor(grad_norm, self.settings.max_grad_norm);
+        let Settings { beta1, beta2, epsilon, .. } = self.settings;
+        for group in &mut self.groups {
+            let weight_decay = group.weight_decay;
+            let settings = adamw::Settings { learning_rate, beta1, beta2, epsilon, weight_decay };
+            let gradients = group.gradients();
+            group.moments.step(&group.parameters, &gradients, &settings, divisor);
         }
     }
 
-    /// What a checkpoint holds: both moments of every tensor.
+    /// What a checkpoint holds: moments and step counts by name, storage shared.
     pub fn state(&self) -> Vec<(String, Tensor)> {
-        let named = |kind: &str, slot: &Slot, tensor: &Tensor| {
-            (format!("{kind}.{}", slot.name), tensor.shallow_clone())
-        };
-        let means = self.slots.iter().map(|slot| named("exp_avg", slot, &slot.mean));
-        let squares = self.slots.iter().map(|slot| named("exp_avg_sq", slot, &slot.square));
-        means.chain(squares).collect()
-    }
-
-    /// Steps taken.
-    pub fn steps(&self) -> i64 {
-        self.steps
+        self.groups.iter().flat_map(|group| group.moments.state(&group.names())).collect()
     }
 
     /// Takes over a checkpoint's state.
@@ -164,18 +129,11 @@ impl AdamW {
     /// # Errors
     ///
     /// If a moment is missing or has another shape.
-    pub fn restore(
-        &mut self,
-        steps: i64,
-        find: impl Fn(&str, &[i64]) -> crate::Result<Tensor>,
-    ) -> crate::Result<()> {
-        let _no_grad = tch::no_grad_guard();
-        for slot in &mut self.slots {
-            let shape = slot.parameter.size();
-            slot.mean.copy_(&find(&format!("exp_avg.{}", slot.name), &shape)?);
-            slot.square.copy_(&find(&format!("exp_avg_sq.{}", slot.name), &shape)?);
+    pub fn restore(&mut self, find: impl Fn(&str) -> Option<Tensor>) -> Result<()> {
+        for group in &mut self.groups {
+            let names: Vec<&str> = group.names.iter().map(String::as_str).collect();
+            group.moments.restore(&names, &find)?;
         }
-        self.steps = steps;
         Ok(())
     }
 }
@@ -183,7 +141,7 @@ impl AdamW {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::Device;
+    use tch::{Device, Kind};
 
     const SETTINGS: Settings = Settings {
         beta1: 0.9,
@@ -231,8 +189,8 @@ mod tests {
         let moments: Vec<_> = saved.into_iter().map(|(name, t)| (name, t.copy())).collect();
         let mut other = AdamW::new(&[("w", &resumed)], SETTINGS);
         other
-            .restore(adam.steps(), |name, _| {
-                Ok(moments.iter().find(|(n, _)| n == name).unwrap().1.shallow_clone())
+            .restore(|name| {
+                Some(moments.iter().find(|(saved, _)| saved == name)?.1.shallow_clone())
             })
             .unwrap();
         step(&mut adam, &straight);
@@ -248,7 +206,7 @@ mod tests {
         let frozen = Tensor::ones([2, 2], (Kind::Float, Device::Cpu));
         let idle = leaf(&[1.0], &[1]);
         let mut adam = AdamW::new(&[("frozen", &frozen), ("idle", &idle)], SETTINGS);
-        assert_eq!(adam.names().collect::<Vec<_>>(), ["idle"]);
+        assert_eq!(adam.state().len(), 3, "two moments and a count of one tensor");
         assert_eq!(adam.grad_norm(), 0.0);
         adam.step(0.1, 0.0);
         assert_eq!(idle.double_value(&[0]), 1.0);

@@ -47,8 +47,6 @@ pub(super) struct Run<'a> {
 struct State {
     /// Updates done.
     step: usize,
-    /// Updates that the optimizer counts.
-    adam_steps: i64,
     shift: Shift,
     tokens: u64,
     watch: ChosenWatch,
@@ -131,7 +129,7 @@ impl Run<'_> {
                 && state.step < self.steps
             {
                 state.rows = record.rows().to_owned();
-                self.save(&mut state, &best_weights)?;
+                self.save(&state, &best_weights)?;
             }
         }
         if self.train.keep == Keep::Best {
@@ -243,8 +241,7 @@ impl Run<'_> {
         self.progress.report(state.step as u64, self.steps as u64, note);
     }
 
-    fn save(&self, state: &mut State, best_weights: &[(String, Tensor)]) -> Result<()> {
-        state.adam_steps = self.optimizer.steps();
+    fn save(&self, state: &State, best_weights: &[(String, Tensor)]) -> Result<()> {
         let mut tensors = named("model", self.trained());
         tensors.extend(self.optimizer.state());
         if let Some(moving) = &self.moving {
@@ -272,8 +269,7 @@ impl Run<'_> {
                 }
             }
         }
-        self.optimizer
-            .restore(checkpoint.scalars.adam_steps, |name, shape| checkpoint.tensor(name, shape))?;
+        self.optimizer.restore(|name| checkpoint.find(name))?;
         if let Some(moving) = &mut self.moving {
             moving.restore(&checkpoint, self.model)?;
         }

@@ -10,8 +10,8 @@ PREFAB_INLINE void turn(const Rope &r, const T *x, int64_t stride, T *out, int64
                         int64_t end) {
   const int64_t half = r.dim / 2;
   for (int64_t t = begin; t < end; ++t) {
-    const float *cosine = r.cosine + r.positions[t] * half;
-    const float *sine = r.sine + r.positions[t] * half;
+    const float *cosine = r.cosine + t * half;
+    const float *sine = r.sine + t * half;
     for (int64_t h = 0; h < r.heads; ++h) {
       const T *in = x + t * stride + h * r.dim;
       T *to = out + (t * r.heads + h) * r.dim;

@@ -1,8 +1,8 @@
 // Loops over rows of f32 or bf16 numbers, arithmetic in f32. No libtorch here:
 // these files are compiled with -ffast-math and once for each instruction set.
 //
-// A row pointer is `base + row * stride`, strides in elements. `bf16` flags say
-// which of the two number types a `void *` holds.
+// Rows begin to end of a block; `bf16` flags say which of the two number types a
+// `void *` holds.
 #pragma once
 
 #include <cstdint>
@@ -34,12 +34,11 @@ void scale_backward(int64_t width, const float *dsum, const void *delta, bool bf
                     const float *scale, void *ddelta, float *dscale, int64_t begin, int64_t end);
 
 // -- swiglu.cpp ----------------------------------------------------------------
-/// out = silu(gate) * up.
-void swiglu_forward(int64_t width, bool bf16, const void *gate, int64_t gate_stride,
-                    const void *up, int64_t up_stride, void *out, int64_t begin, int64_t end);
-void swiglu_backward(int64_t width, bool bf16, const void *gate, int64_t gate_stride,
-                     const void *up, int64_t up_stride, const void *dout, int64_t dout_stride,
-                     void *dgate, void *dup, int64_t begin, int64_t end);
+/// out = silu(gate) * up; a row of x is gate, then up, `width` each.
+void swiglu_forward(int64_t width, bool bf16, const void *x, void *out, int64_t begin,
+                    int64_t end);
+void swiglu_backward(int64_t width, bool bf16, const void *x, const void *dout, void *dx,
+                     int64_t begin, int64_t end);
 
 // -- gelu.cpp ------------------------------------------------------------------
 /// out = x * Phi(x), over `n` numbers.
@@ -49,8 +48,7 @@ void gelu_backward(bool bf16, const void *x, const void *dout, void *dx, int64_t
 // -- rope.cpp ------------------------------------------------------------------
 struct Rope {
   int64_t heads, dim;       // dim is even; halves are rotated against each other
-  const float *cosine, *sine; // [positions, dim / 2]
-  const int64_t *positions; // [tokens]
+  const float *cosine, *sine; // [tokens, dim / 2]
   float direction;          // +1 forward, -1 backward
   bool bf16;
 };

@@ -28,38 +28,34 @@ PREFAB_INLINE void backward(const T *gate, const T *up, const T *dout, T *dgate,
 }
 
 #define INSTANCE(T, suffix)                                                                        \
-  PREFAB_CLONES void swiglu_##suffix(int64_t width, const T *gate, int64_t gs, const T *up,        \
-                                     int64_t us, T *out, int64_t begin, int64_t end) {             \
+  PREFAB_CLONES void swiglu_##suffix(int64_t width, const T *x, T *out, int64_t begin,             \
+                                     int64_t end) {                                                \
     for (int64_t r = begin; r < end; ++r)                                                          \
-      forward(gate + r * gs, up + r * us, out + r * width, width);                                 \
+      forward(x + 2 * r * width, x + (2 * r + 1) * width, out + r * width, width);                 \
   }                                                                                                \
-  PREFAB_CLONES void swiglu_grad_##suffix(int64_t width, const T *gate, int64_t gs, const T *up,   \
-                                          int64_t us, const T *dout, int64_t ds, T *dgate, T *dup, \
+  PREFAB_CLONES void swiglu_grad_##suffix(int64_t width, const T *x, const T *dout, T *dx,         \
                                           int64_t begin, int64_t end) {                            \
     for (int64_t r = begin; r < end; ++r)                                                          \
-      backward(gate + r * gs, up + r * us, dout + r * ds, dgate + r * width, dup + r * width,      \
-               width);                                                                             \
+      backward(x + 2 * r * width, x + (2 * r + 1) * width, dout + r * width, dx + 2 * r * width,   \
+               dx + (2 * r + 1) * width, width);                                                   \
   }
 INSTANCE(float, f32)
 INSTANCE(bf16, bf16)
 
-void swiglu_forward(int64_t width, bool is_bf16, const void *gate, int64_t gs, const void *up,
-                    int64_t us, void *out, int64_t begin, int64_t end) {
+void swiglu_forward(int64_t width, bool is_bf16, const void *x, void *out, int64_t begin,
+                    int64_t end) {
   if (is_bf16)
-    swiglu_bf16(width, (const bf16 *)gate, gs, (const bf16 *)up, us, (bf16 *)out, begin, end);
+    swiglu_bf16(width, (const bf16 *)x, (bf16 *)out, begin, end);
   else
-    swiglu_f32(width, (const float *)gate, gs, (const float *)up, us, (float *)out, begin, end);
+    swiglu_f32(width, (const float *)x, (float *)out, begin, end);
 }
 
-void swiglu_backward(int64_t width, bool is_bf16, const void *gate, int64_t gs, const void *up,
-                     int64_t us, const void *dout, int64_t ds, void *dgate, void *dup,
+void swiglu_backward(int64_t width, bool is_bf16, const void *x, const void *dout, void *dx,
                      int64_t begin, int64_t end) {
   if (is_bf16)
-    swiglu_grad_bf16(width, (const bf16 *)gate, gs, (const bf16 *)up, us, (const bf16 *)dout, ds,
-                     (bf16 *)dgate, (bf16 *)dup, begin, end);
+    swiglu_grad_bf16(width, (const bf16 *)x, (const bf16 *)dout, (bf16 *)dx, begin, end);
   else
-    swiglu_grad_f32(width, (const float *)gate, gs, (const float *)up, us, (const float *)dout, ds,
-                    (float *)dgate, (float *)dup, begin, end);
+    swiglu_grad_f32(width, (const float *)x, (const float *)dout, (float *)dx, begin, end);
 }
 
 } // namespace prefab::rows

@@ -29,6 +29,8 @@ struct Line {
 /// Everything that the picture shows.
 struct Content {
     metric: Metric,
+    /// What the lines' labels say.
+    by: Vec<String>,
     groups: Vec<String>,
     lines: Vec<Line>,
     /// Reference lines, each with the group that it belongs to.
@@ -68,10 +70,9 @@ pub fn picture(series: &Series, runs: &Runs, results_dir: &Path) -> Result<Optio
         notes.push("over questions where there is a single run".into());
     }
     notes.extend(filter_note(&series.rows));
-    let title = series
-        .title
-        .clone()
-        .unwrap_or_else(|| format!("{} by {}", content.metric.heading(&series.y), series.x));
+    let title = series.title.clone().unwrap_or_else(|| {
+        format!("{} by {}", content.metric.heading(&series.y), content.by.join(", "))
+    });
     let heading = Heading::fitted(title.clone(), &notes, WIDTH);
     let scene = draw(&content, &heading, &paper);
     Ok(Some(Picture { title, scene, marks: marks(&content) }))
@@ -101,7 +102,8 @@ fn content(
     for row in &selection.rows {
         let name = group_of(row);
         // Rows without a value in the group's column are of the base: not a series of their own.
-        if !groups.contains(&name) && !(name.is_empty() && runs.jobs[row.job].is_base) {
+        let of_base_alone = name.is_empty() && runs.jobs[row.job].is_base;
+        if !of_base_alone && !groups.contains(&name) {
             groups.push(name);
         }
     }
@@ -138,7 +140,12 @@ fn content(
     let by_task = labels.contains(&Column::Task) || group == Some(Column::Task);
     let base = if by_task { vec![] } else { frame::group_by(&of_base, group_of) };
     let base = base.into_iter().map(reference).collect();
-    Content { metric: selection.metric.clone(), groups, lines, base }
+    let named = |column: &&Column| {
+        let mut trained = selection.rows.iter().filter(|row| !runs.jobs[row.job].is_base);
+        trained.any(|row| !column.of(runs, row).is_empty())
+    };
+    let by = labels.iter().filter(named).map(|column| column.name(runs).to_owned()).collect();
+    Content { metric: selection.metric.clone(), by, groups, lines, base }
 }
 
 fn marks(content: &Content) -> Vec<Mark> {
@@ -249,7 +256,7 @@ fn draw(content: &Content, heading: &Heading, paper: &[Published]) -> Scene {
 
 fn draw_bar(scene: &mut Scene, bar: &Estimate, (y, color): (f64, Color), at: &impl Fn(f64) -> f64) {
     let (from, to) = (at(0.0).min(at(bar.value)), at(0.0).max(at(bar.value)));
-    scene.rect(from, y, to - from, BAR, faded(color, 0.82));
+    scene.rect(from, y, to - from, BAR, faded(color, 0.82 * color.3));
     let middle = y + BAR / 2.0;
     if let (Some(low), Some(high)) = (bar.low, bar.high) {
         let (low, high) = (at(low), at(high));
@@ -265,8 +272,10 @@ fn draw_bar(scene: &mut Scene, bar: &Estimate, (y, color): (f64, Color), at: &im
     }
 }
 
+/// Seven colours, then the same ones paler.
 fn color(group: usize) -> Color {
-    PALETTE[group % PALETTE.len()]
+    let color = PALETTE[group % PALETTE.len()];
+    if group < PALETTE.len() { color } else { faded(color, 0.5) }
 }
 
 /// From zero, and no further than the longest whisker needs; shares end at 100 %.

@@ -84,6 +84,10 @@ fn add_panels(
             Band::Over(_) if stepwise => "band: lowest to highest".into(),
             _ => band.note(runs),
         });
+        // One seed has no band.
+        if stepwise && !notes.iter().any(|note| note.starts_with("mean of")) {
+            notes.pop();
+        }
         notes.extend(filter_note(&series.rows));
     }
     for prompt in prompts {

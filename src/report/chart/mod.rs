@@ -9,9 +9,8 @@ pub mod defaults;
 pub mod frame;
 pub mod heat;
 pub mod lines;
-mod spec;
 
-pub use spec::{Chart, Heat, Series};
+pub use crate::spec::chart::{Chart, Heat, Series};
 
 use super::runs::{Runs, Table, cell};
 use super::scene::Scene;

@@ -1,0 +1,74 @@
+// Attention within ragged groups: small matrix products in registers, f32 inside.
+//
+// A task copies its head's rows out of qkv once (to f32, rotated, each segment padded
+// to whole vectors), then works through blocks of query rows: scores against the
+// shared keys and the segment's own, softmax, product with the values. Nothing is
+// padded to a rectangle and no mask exists. The gradient recomputes probabilities
+// from the saved normalizers and sums dk and dv over segments in order.
+//
+// The body is compiled once for each instruction set.
+#include "attention.h"
+#include "number.h"
+
+#include <algorithm>
+#include <cmath>
+
+#define PREFAB_BODY "attention_body.h"
+
+#pragma GCC push_options
+#pragma GCC target("arch=x86-64-v4,prefer-vector-width=512")
+namespace prefab::rows::wide {
+constexpr int kLanes = 16, kTall = 6;
+#include PREFAB_BODY
+} // namespace prefab::rows::wide
+#pragma GCC pop_options
+
+#pragma GCC push_options
+#pragma GCC target("arch=x86-64-v3")
+namespace prefab::rows::middle {
+constexpr int kLanes = 8, kTall = 3;
+#include PREFAB_BODY
+} // namespace prefab::rows::middle
+#pragma GCC pop_options
+
+namespace prefab::rows::narrow {
+constexpr int kLanes = 4, kTall = 2;
+#include PREFAB_BODY
+} // namespace prefab::rows::narrow
+
+namespace prefab::rows {
+
+namespace {
+int level() {
+  static const int found = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                                   __builtin_cpu_supports("avx512dq") &&
+                                   __builtin_cpu_supports("avx512vl")
+                               ? 2
+                           : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? 1
+                                                                                              : 0;
+  return found;
+}
+} // namespace
+
+int64_t attention_scratch(const Attention &a, const Task &task, bool backward) {
+  const auto shape = wide::measure(a, task);
+  return backward ? shape.backward : shape.forward;
+}
+
+void attention_forward(const Attention &a, const Task &task, float *scratch) {
+  switch (level()) {
+  case 2: return wide::forward(a, task, scratch);
+  case 1: return middle::forward(a, task, scratch);
+  default: return narrow::forward(a, task, scratch);
+  }
+}
+
+void attention_backward(const Attention &a, const Task &task, float *scratch) {
+  switch (level()) {
+  case 2: return wide::backward(a, task, scratch);
+  case 1: return middle::backward(a, task, scratch);
+  default: return narrow::backward(a, task, scratch);
+  }
+}
+
+} // namespace prefab::rows

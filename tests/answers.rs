@@ -1,0 +1,162 @@
+//! The answers and scores stages on a small corpus and an untrained model: what is asked,
+//! what a killed worker's successor does, what the files hold.
+
+use prefab::data::questions::read_split;
+use prefab::data::record::Question;
+use prefab::data::template::Prompter;
+use prefab::data::tokenizer::Tokenizer;
+use prefab::eval::scores::{QuestionScore, Score};
+use prefab::eval::{BENCHMARKS, Likelihood, Row, answers, rows, scores};
+use prefab::model::{Config, Vlm};
+use prefab::run::stage::{Progress, StageContext};
+use prefab::spec::candidates::Prompt;
+use prefab::spec::corpus::Corpus;
+use prefab::spec::eval::{Eval, Split};
+use prefab::spec::model::{Dims, Model, Size};
+use std::path::{Path, PathBuf};
+
+/// Four questions of each of three families, and a model that has learned nothing.
+struct World(tempfile::TempDir);
+
+impl World {
+    fn new() -> Self {
+        let world = Self(tempfile::tempdir().unwrap());
+        let corpus = Corpus {
+            seed: 0,
+            base: 0,
+            train: 0,
+            validation: 0,
+            test: 12,
+            tasks: ["count", "exists", "describe"].map(str::to_owned).into(),
+            files: None,
+        };
+        prefab::tasks::corpus::run(&corpus, &world.context("corpus", &[])).unwrap();
+        let questions = world.questions();
+        let mut texts: Vec<&str> = Prompter::instructions("plain").unwrap().into();
+        for question in &questions {
+            texts.push(&question.question);
+            texts.push(&question.generated.as_ref().unwrap().rationale);
+        }
+        let tokenizer = Tokenizer::build(texts);
+        let small = Dims { width: Some(32), layers: Some(1), mlp: Some(32), ..Dims::default() };
+        let model = Model { size: Size::Tiny, checkpoint: None, dims: small, train: Vec::new() };
+        let config = Config::of(&model, tokenizer.vocabulary(), tokenizer.image_context()).unwrap();
+        let folder = world.folder("model");
+        Vlm::new(config, 0, tch::Device::Cpu).save(&folder).unwrap();
+        tokenizer.save(&folder).unwrap();
+        world
+    }
+
+    fn folder(&self, name: &str) -> PathBuf {
+        let folder = self.0.path().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    fn context(&self, out: &str, inputs: &[&str]) -> StageContext {
+        StageContext {
+            inputs: inputs.iter().map(|name| ((*name).to_owned(), self.folder(name))).collect(),
+            out: self.folder(out),
+            work: self.folder(&format!("work-{out}")),
+            device: tch::Device::Cpu,
+            progress: Progress::silent(),
+        }
+    }
+
+    fn questions(&self) -> Vec<Question> {
+        read_split(&self.folder("corpus"), Split::Test).unwrap()
+    }
+}
+
+fn eval(benchmarks: &[&str]) -> Eval {
+    Eval {
+        prompts: vec![Prompt::Direct, Prompt::Cot],
+        benchmarks: benchmarks.iter().map(|&name| name.to_owned()).collect(),
+        split: Split::Test,
+        max_tokens: 48,
+        batch: 4,
+        every: 0,
+        slice: 0,
+    }
+}
+
+fn bytes(folder: &Path, name: &str) -> Vec<u8> {
+    std::fs::read(folder.join(name)).unwrap()
+}
+
+#[test]
+fn everything_is_asked_once_and_scored() {
+    let world = World::new();
+    let names: Vec<&str> = BENCHMARKS.iter().map(|benchmark| benchmark.name()).collect();
+    let eval = eval(&names);
+    let ctx = world.context("answers", &["corpus", "model"]);
+    answers::run(&eval, &ctx).unwrap();
+
+    // Twelve questions with two prompts; eight have a rationale to start from, at three shares.
+    let asked: Vec<Row> = rows::read(&ctx.out.join("answers.jsonl")).unwrap();
+    assert_eq!(asked.len(), 12 * 2 + 8 * 3);
+    let questions = world.questions();
+    for row in asked.iter().filter(|row| row.given_percent == 75) {
+        let question = questions.iter().find(|q| q.id == row.answer.question).unwrap();
+        let rationale = &question.generated.as_ref().unwrap().rationale;
+        let given = rationale.len() / 2; // characters and tokens differ: half is surely given
+        assert!(row.answer.text.starts_with(&rationale[..given]), "{row:?}");
+        assert!(row.answer.tokens <= eval.max_tokens);
+    }
+    let measured: Vec<Likelihood> = rows::read(&ctx.out.join("likelihood.jsonl")).unwrap();
+    assert_eq!(measured.len(), 8 * 4);
+    for row in &measured {
+        assert!(row.tokens > 0 && row.after_true < 0.0 && row.after_own < 0.0, "{row:?}");
+        // With nothing given there is nothing to differ by.
+        assert!(row.given_percent > 0 || (row.after_true - row.after_own).abs() < 1e-3, "{row:?}");
+    }
+
+    let ctx = world.context("scores", &["corpus", "answers"]);
+    scores::run(&eval, &ctx).unwrap();
+    let mut reader = csv::Reader::from_path(ctx.out.join("scores.csv")).unwrap();
+    let header: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
+    let columns = ["benchmark", "task", "prompt", "split", "metric", "value", "low", "high", "n"];
+    assert_eq!(header, columns);
+    let scored: Vec<Score> = reader.deserialize().map(|row| row.unwrap()).collect();
+    for name in names {
+        assert!(scored.iter().any(|score| score.benchmark == name), "{name} is not scored");
+    }
+    let mut reader = csv::Reader::from_path(ctx.out.join("verdicts.csv")).unwrap();
+    let verdicts: Vec<QuestionScore> = reader.deserialize().map(|row| row.unwrap()).collect();
+    // reasoning 8 × 2, pope 4 × 2, describe 4 × 2, shift 8 × 4.
+    assert_eq!(verdicts.len(), 16 + 8 + 8 + 32);
+}
+
+#[test]
+fn a_killed_stage_goes_on_to_the_same_bytes() {
+    let world = World::new();
+    let eval = eval(&["reasoning", "shift"]);
+    let first = world.context("first", &["corpus", "model"]);
+    answers::run(&eval, &first).unwrap();
+
+    // A successor finds one chunk of the dead worker's, and a draft that it never finished.
+    let second = world.context("second", &["corpus", "model"]);
+    let name = "answers-00000.jsonl";
+    std::fs::copy(first.work.join(name), second.work.join(name)).unwrap();
+    std::fs::write(second.work.join("answers-00001.draft"), "{\"half").unwrap();
+    answers::run(&eval, &second).unwrap();
+    for file in ["answers.jsonl", "likelihood.jsonl"] {
+        assert_eq!(bytes(&first.out, file), bytes(&second.out, file), "{file}");
+    }
+}
+
+#[test]
+fn a_benchmark_without_questions_says_what_it_needs() {
+    let world = World::new();
+    let mut eval = eval(&["pope"]);
+    eval.split = Split::Validation;
+    let error = answers::run(&eval, &world.context("none", &["corpus", "model"])).unwrap_err();
+    assert!(error.to_string().contains("`pope` finds no question in the validation split"));
+    assert!(error.hint_text().unwrap().contains("`exists` in `corpus.tasks`"), "{error:?}");
+}
+
+#[test]
+fn specs_know_the_benchmarks_there_are() {
+    let names: Vec<&str> = BENCHMARKS.iter().map(|benchmark| benchmark.name()).collect();
+    assert_eq!(names, prefab::spec::lists::BENCHMARKS);
+}
