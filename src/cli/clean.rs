@@ -2,8 +2,10 @@
 //! saying how much.
 
 use crate::error::{Context, Result};
+use crate::run::device::Devices;
 use crate::run::worker;
 use crate::store::{Store, clean};
+use crate::{plan, spec};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -13,8 +15,8 @@ pub struct Args {
     /// Really remove; else only say what would be.
     #[arg(short, long)]
     yes: bool,
-    /// Specs and frozen plans below these folders keep their artifacts.
-    #[arg(long, value_name = "DIR", default_values = ["experiments", "results"])]
+    /// Specs and frozen plans below these folders keep their artifacts
+    #[arg(long, value_name = "DIR", default_values = ["experiments"])]
     keep: Vec<PathBuf>,
     /// Where artifacts are kept.
     #[arg(long, value_name = "DIR", default_value = ".prefab")]
@@ -48,17 +50,30 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Keys that the specs and plans below a folder refer to. A folder that is not there has none.
+/// Keys that the specs and plans below a folder refer to, on the processor and on the device at
+/// hand. A folder that is not there has none.
 fn keys_below(folder: &Path) -> Result<BTreeSet<String>> {
     let mut keys = BTreeSet::new();
     let Ok(entries) = std::fs::read_dir(folder) else { return Ok(keys) };
     for entry in entries {
         let path = entry.with_context(|| format!("reading `{}`", folder.display()))?.path();
-        if path.is_dir() {
-            keys.extend(keys_below(&path)?);
-        } else if path.file_name().is_some_and(|name| name == "plan.json") {
-            keys.extend(worker::read_plan(&path)?.tasks.into_iter().map(|task| task.key));
-        }
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        let plans = match ending {
+            _ if path.is_dir() => {
+                keys.extend(keys_below(&path)?);
+                continue;
+            }
+            Some("toml") => {
+                let experiment = spec::load(&path, &[])?;
+                let devices = [Devices::cpu(), Devices::resolve(None)?];
+                devices.map(|on| plan::plan(&experiment, &on.machine(), None)).into()
+            }
+            _ if path.file_name().is_some_and(|name| name == "plan.json") => {
+                vec![worker::read_plan(&path)?]
+            }
+            _ => continue,
+        };
+        keys.extend(plans.into_iter().flat_map(|plan| plan.tasks).map(|task| task.key));
     }
     Ok(keys)
 }

@@ -44,13 +44,10 @@ pub fn run(args: &Args) -> Result<()> {
             Err(error) => println!("          {error}"),
         }
     }
+    println!("kernels   C++ on the processor, plain libtorch elsewhere");
     let store = Store::open(&args.store)?;
     let gib = |bytes: u64| bytes as f64 / (1u64 << 30) as f64;
-    println!(
-        "store     {:.3} GiB in {}",
-        gib(clean::size(store.root())),
-        store.root().display()
-    );
+    println!("store     {:.3} GiB in {}", gib(clean::size(store.root())), store.root().display());
     if let Some(free) = machine::free_bytes(store.root()) {
         println!("disk      {:.1} GiB free there", gib(free));
     }

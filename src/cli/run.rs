@@ -6,8 +6,8 @@ use crate::plan::{self, Stage};
 use crate::run::device::{Choice, Devices};
 use crate::run::progress::{duration, say};
 use crate::run::{self, Options, Outcome, Work, dispatch, fake, machine, worker};
-use crate::{report, spec};
 use crate::store::{Store, fault};
+use crate::{report, spec};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 

@@ -101,6 +101,7 @@ pub fn execute(
     let _in_use = store.in_use()?;
     let plan = &work.plan;
     disk::create_dirs(&options.results)?;
+    results::sweep(&options.results)?;
     let frozen = serde_json::to_string_pretty(plan).expect("a plan is plain data") + "\n";
     let name = format!("{}.json", &blake3::hash(frozen.as_bytes()).to_hex()[..32]);
     let file = store.root().join("plans").join(name);

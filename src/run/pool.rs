@@ -89,7 +89,7 @@ pub fn work_off(
             stopping: false,
         };
         let ended = pool.run(&events);
-        for (index, worker) in &pool.running {
+        for (index, (worker, _)) in &pool.running {
             worker.kill();
             pool.board.entries[*index].state = State::Waiting;
         }
@@ -133,7 +133,7 @@ struct Pool<'a, 'b> {
     options: &'a Options,
     ask: Sender<usize>,
     send: Sender<Event>,
-    running: BTreeMap<usize, Worker>,
+    running: BTreeMap<usize, (Worker, tch::Device)>,
     display: Display,
     stopping: bool,
 }
@@ -161,10 +161,9 @@ impl Pool<'_, '_> {
             match events.recv_timeout(TICK) {
                 Ok(Event::Signal) => return Ok(true),
                 Ok(event) => {
-                    let told = matches!(event, Event::Exited { .. });
                     self.handle(event)?;
-                    // Tables follow the work; what is only looked at comes too thick for each.
-                    if told || written.elapsed() > Duration::from_secs(1) {
+                    // Tables follow the work, but not every event of a large sweep.
+                    if written.elapsed() > Duration::from_secs(1) {
                         results::write(self.board, &self.options.results, self.workers)?;
                         written = Instant::now();
                     }
@@ -198,11 +197,10 @@ impl Pool<'_, '_> {
             if full || from > Instant::now() || (alone && !self.running.is_empty()) {
                 continue;
             }
-            let list = &self.options.devices.list;
-            let device = list[self.running.len() % list.len()];
+            let device = self.least_used();
             let log = self.store.log(&task.key);
             let worker = self.workers.start(index, task.threads, device, &log, &self.send)?;
-            self.running.insert(index, worker);
+            self.running.insert(index, (worker, device));
             self.board.entries[index].state = State::Running;
             self.display.start(index, self.board.title(index));
             used += need(task);
@@ -211,6 +209,14 @@ impl Pool<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// The device that the fewest workers are on.
+    fn least_used(&self) -> tch::Device {
+        let on = |device: &tch::Device| {
+            self.running.values().filter(|(_, taken)| taken == device).count()
+        };
+        *self.options.devices.list.iter().min_by_key(|device| on(device)).expect("a device")
     }
 
     fn handle(&mut self, event: Event) -> Result<()> {

@@ -24,6 +24,11 @@ pub enum Line {
         /// A short note.
         note: String,
     },
+    /// The artifact was there already: another run made it.
+    Found {
+        /// Always true.
+        found: bool,
+    },
     /// What went wrong.
     Error {
         /// The message.

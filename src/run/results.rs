@@ -20,6 +20,27 @@ pub fn write(board: &Board, folder: &Path, workers: &Workers) -> Result<()> {
     replace_if_new(&folder.join("stages.csv"), &stages(board)?)
 }
 
+/// Removes what a killed run left half-written in a folder.
+///
+/// # Errors
+///
+/// If the file system refuses.
+pub fn sweep(folder: &Path) -> Result<()> {
+    let doing = || format!("reading `{}`", folder.display());
+    for entry in std::fs::read_dir(folder).with_context(doing)? {
+        let path = entry.with_context(doing)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        // `.jobs.csv.1234`, as `disk::replace` names them, of a process that is gone.
+        let writer = name.strip_prefix('.').and_then(|name| name.rsplit_once('.'));
+        let pid = writer.and_then(|(_, pid)| pid.parse::<u32>().ok());
+        if pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            std::fs::remove_file(&path)
+                .with_context(|| format!("removing `{}`", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
 /// A table that has not changed is not written again.
 fn replace_if_new(path: &Path, bytes: &[u8]) -> Result<()> {
     if std::fs::read(path).is_ok_and(|old| old == bytes) {
@@ -35,17 +56,18 @@ fn jobs(board: &Board, workers: &Workers) -> Result<Vec<u8>> {
             axes.push(axis);
         }
     }
+    let mut users = vec![0; board.entries.len()];
+    for index in board.plan.jobs.iter().flat_map(|job| &job.tasks) {
+        users[*index] += 1;
+    }
     let mut header = vec!["id", "variant"];
     header.extend(&axes);
     header.extend(["seed", "state", "wall_s", "peak_gib", "device", "commit"]);
     let mut rows = vec![header.into_iter().map(str::to_owned).collect()];
     for job in &board.plan.jobs {
         let entries = || job.tasks.iter().map(|index| (index, &board.entries[*index]));
-        let shared = |index: &usize| {
-            board.plan.jobs.iter().filter(|other| other.tasks.contains(index)).count() > 1
-        };
         let own = entries()
-            .filter(|(index, _)| !shared(index))
+            .filter(|(index, _)| users[**index] == 1)
             .filter_map(|(_, entry)| entry.record.as_ref());
         let wall_s: f64 = own.map(|record| record.wall_s).sum();
         let peak = entries()

@@ -70,6 +70,8 @@ pub struct Entry {
     pub record: Option<Record>,
     /// Memory of the worker that failed.
     pub peak_gib: Option<f64>,
+    /// Whether its worker found the artifact, made by another run.
+    pub found: bool,
     /// The last words of its worker.
     pub said: Option<(String, Option<String>)>,
 }
@@ -112,7 +114,14 @@ impl<'a> Board<'a> {
                     .values()
                     .any(|key| entries[by_key[key.as_str()]].state == State::Outside);
             let state = if outside { State::Outside } else { State::Waiting };
-            entries.push(Entry { state, lost: 0, record: None, peak_gib: None, said: None });
+            entries.push(Entry {
+                state,
+                lost: 0,
+                record: None,
+                peak_gib: None,
+                found: false,
+                said: None,
+            });
         }
         Self { plan, entries, by_key }
     }
@@ -162,8 +171,12 @@ impl<'a> Board<'a> {
 
     /// Hears a worker's last words.
     pub fn hear(&mut self, index: usize, line: &Line) {
-        if let Line::Error { error, hint } = line {
-            self.entries[index].said = Some((error.clone(), hint.clone()));
+        match line {
+            Line::Error { error, hint } => {
+                self.entries[index].said = Some((error.clone(), hint.clone()));
+            }
+            Line::Found { found } => self.entries[index].found = *found,
+            Line::Progress { .. } => {}
         }
     }
 
@@ -172,8 +185,7 @@ impl<'a> Board<'a> {
     pub fn ended(&mut self, index: usize, end: End, how: &str, peak_gib: f64) {
         let entry = &mut self.entries[index];
         entry.state = match end {
-            // Looked at again, to be sure, and to read what it says about itself.
-            End::Done => State::Done { cached: false },
+            End::Done => State::Done { cached: entry.found },
             End::Busy => State::Elsewhere,
             End::Memory | End::Lost if entry.lost < RETRIES => {
                 entry.lost += 1;

@@ -84,6 +84,7 @@ fn make(order: &Order, task: &Task, executor: &Executor) -> Result<u8> {
     let inputs = inputs(store, task)?;
     let mut checker = Checker::new(store);
     if checker.settle_locked(&lock, &task.key, &inputs, Look::Quick)?.is_some() {
+        println!("{}", serde_json::json!({ "found": true }));
         return Ok(exit::DONE);
     }
     let draft = store.begin(lock, &task.key, inputs)?;

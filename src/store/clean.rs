@@ -24,7 +24,8 @@ pub struct Rubbish {
 /// If the store cannot be read.
 pub fn rubbish(store: &Store, wanted: &BTreeSet<String>) -> Result<Vec<Rubbish>> {
     let mut list = Vec::new();
-    for (part, ending) in [("store", ""), ("work", ""), ("seen", ""), ("logs", ".log")] {
+    let parts = [("store", ""), ("work", ""), ("seen", ""), ("logs", ".log"), ("plans", ".json")];
+    for (part, ending) in parts {
         let (folder, mut names) = (store.root().join(part), Vec::new());
         for entry in disk::explain(fs::read_dir(&folder), "reading", &folder)? {
             let entry = disk::explain(entry, "reading", &folder)?;
@@ -37,6 +38,7 @@ pub fn rubbish(store: &Store, wanted: &BTreeSet<String>) -> Result<Vec<Rubbish>>
                 ("store", false) if key.starts_with("damaged-") => "damaged, was rebuilt",
                 ("store", false) if key.starts_with("stale-") => "stale, was rebuilt",
                 ("store", false) if key.starts_with("new-") => "unfinished, nobody works on it",
+                ("plans", _) => "frozen for an earlier run",
                 ("work", true) if store.exists(key) => "checkpoints of a finished stage",
                 (_, true) => continue,
                 _ => "no spec refers to it",
