@@ -266,7 +266,7 @@ fn train(settings: &Settings, find: &mut Finder) {
     find.at_least("train.micro_batch", train.micro_batch, 1);
     find.at_least("train.checkpoint_every", train.checkpoint_every, 1);
     if train.micro_batch > 0
-        && train.pairs_per_step % train.micro_batch != 0
+        && !train.pairs_per_step.is_multiple_of(train.micro_batch)
         && find.is_sound("train.pairs_per_step")
     {
         let (step, micro) = (train.pairs_per_step, train.micro_batch);

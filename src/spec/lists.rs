@@ -63,7 +63,7 @@ pub fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> O
 }
 
 /// "did you mean `x`?" where something is near, else all there are.
-pub fn suggest<'a>(written: &str, what: &str, names: &[&'a str]) -> String {
+pub fn suggest(written: &str, what: &str, names: &[&str]) -> String {
     match nearest(written, names.iter().copied()) {
         Some(name) => format!("did you mean `{name}`?"),
         None => format!("{what}: {}", names.join(", ")),
