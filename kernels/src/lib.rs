@@ -50,6 +50,7 @@ unsafe extern "C" {
         length: i64,
     ) -> c_int;
     pub fn prefab_linear_logp(out: Out, hidden: In, weight: In, targets: In) -> c_int;
+    pub fn prefab_autocast(on: c_int) -> c_int;
     pub fn prefab_gradient_norm(out: *mut f64, gradients: *const In, count: i64) -> c_int;
     pub fn prefab_adamw(
         parameters: *const In,

@@ -43,6 +43,8 @@ verbs! {
     /// Recompute what a reference implementation recorded
     #[command(subcommand)]
     Verify => verify::Verify,
+    /// Measure a spec's training step: pairs/s, memory, share of the roof
+    Bench => bench::Args,
     /// Say what this machine has: libtorch, devices, threads, store
     Doctor => doctor::Args,
     /// Remove stored artifacts that no spec refers to

@@ -22,11 +22,13 @@
 //! | [`swiglu`] | silu(gate) · up |
 //! | [`gelu`] | GELU with the error function |
 //! | [`rope`] | rotary positions of packed tokens |
+//! | [`autocast`] | no kernel: CPU autocast, for the plain step of `tests/bench` |
 
 mod call;
 
 pub mod adamw;
 pub mod attention;
+pub mod autocast;
 pub mod clip;
 pub mod gelu;
 pub mod linear_logp;
