@@ -218,9 +218,9 @@ fn invented_objects_are_counted_by_description_and_by_mention() {
     let (scores, verdicts) = score(&eval("describe"), &questions, &rows, &[]).unwrap();
     for (metric, expected) in [
         ("faithful", 1.0 / 3.0),
-        ("response_rate", 0.5),  // of the two that name something, one invents
-        ("mention_rate", 0.25),  // the red square, of four objects named
-        ("coverage", 0.5),       // two, one and none of two
+        ("response_rate", 0.5), // of the two that name something, one invents
+        ("mention_rate", 0.25), // the red square, of four objects named
+        ("coverage", 0.5),      // two, one and none of two
         ("objects", 4.0 / 3.0),
         ("unparsable", 1.0 / 3.0),
     ] {

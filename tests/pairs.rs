@@ -145,7 +145,8 @@ fn right_answers_are_paired_with_wrong_ones() {
     assert_eq!(meta["question"], "a");
     assert_eq!(meta["kind"], "correctness");
     assert_eq!((meta["sample"].as_u64(), meta["verdict"].as_str()), (Some(3), Some("wrong")));
-    let distinct: BTreeSet<_> = built.pairs.iter().map(|p| (&p.image.0, &p.chosen, &p.rejected)).collect();
+    let distinct: BTreeSet<_> =
+        built.pairs.iter().map(|p| (&p.image.0, &p.chosen, &p.rejected)).collect();
     assert_eq!(distinct.len(), 5);
 }
 
@@ -191,7 +192,11 @@ fn the_cap_draws_by_seed_and_question() {
         let settings = Pairs { seed, ..settings.clone() };
         let built = build(&settings, made).unwrap();
         assert_eq!(built.stat("all", "skipped_over_cap"), 2.0);
-        built.pairs.into_iter().filter(|pair| pair.image.0[0].ends_with("a.png")).collect::<Vec<_>>()
+        built
+            .pairs
+            .into_iter()
+            .filter(|pair| pair.image.0[0].ends_with("a.png"))
+            .collect::<Vec<_>>()
     };
     let first = chosen(0, candidates());
     assert_eq!(first.len(), 2);
