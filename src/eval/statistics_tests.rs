@@ -60,15 +60,11 @@ fn a_bootstrap_needs_two_pictures() {
 fn paired_policies_are_compared_question_by_question() {
     let names: Vec<String> = (0..40).map(|index| format!("{index}.png")).collect();
     let scores = |right: &dyn Fn(usize) -> bool| -> Vec<Scored<'_>> {
-        let scored = |(index, name): (usize, &'static str)| Scored {
-            cluster: name,
+        let scored = |(index, cluster): (usize, _)| Scored {
+            cluster,
             score: f64::from(u8::from(right(index))),
         };
-        names
-            .iter()
-            .enumerate()
-            .map(|(index, name)| scored((index, Box::leak(name.clone().into_boxed_str()))))
-            .collect()
+        names.iter().map(String::as_str).enumerate().map(scored).collect()
     };
     let first = scores(&|index| index < 20);
     let second = scores(&|index| index < 28 && index != 3);
