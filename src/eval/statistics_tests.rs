@@ -40,8 +40,9 @@ fn holm_steps_down_and_never_decreases() {
 #[test]
 fn a_bootstrap_by_picture_is_wider_than_one_by_question() {
     // 50 pictures with four questions each, all four right or all four wrong.
-    let pictures: Vec<[f64; 2]> =
-        (0..50).map(|index| [if index % 2 == 0 { 4.0 } else { 0.0 }, 4.0]).collect();
+    let pictures: Vec<[f64; 2]> = (0..50)
+        .map(|index| [if usize::is_multiple_of(index, 2) { 4.0 } else { 0.0 }, 4.0])
+        .collect();
     let share = |sums: &[f64; 2]| Some(sums[0] / sums[1]);
     let interval = bootstrap(&pictures, share, random("test", 0)).unwrap();
     // Standard error by picture: √(0.25 / 50) = 0.0707; by question it would be half of that.
