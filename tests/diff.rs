@@ -17,7 +17,8 @@ const QUESTIONS: usize = 40;
 /// right as well, and nothing wrong that the first has right.
 fn results() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let right: [fn(usize) -> bool; 2] = [|index| index < 20, |index| index < 20 || index % 2 == 0];
+    let right: [fn(usize) -> bool; 2] =
+        [|index| index < 20, |index| index < 20 || index.is_multiple_of(2)];
     let mut tasks = vec![task(Stage::Corpus, "corpus-1")];
     let mut jobs = Vec::new();
     let questions: Vec<Question> = (0..QUESTIONS).map(question).collect();
@@ -53,7 +54,7 @@ fn question(index: usize) -> Question {
         images: vec![format!("images/{index}.png")],
         question: format!("What is {index}?"),
         answer: Some("1".into()),
-        task: if index % 2 == 0 { "count" } else { "chart" }.into(),
+        task: if index.is_multiple_of(2) { "count" } else { "chart" }.into(),
         source: "generated".into(),
         ..Question::default()
     }

@@ -40,8 +40,9 @@ fn holm_steps_down_and_never_decreases() {
 #[test]
 fn a_bootstrap_by_picture_is_wider_than_one_by_question() {
     // 50 pictures with four questions each, all four right or all four wrong.
-    let pictures: Vec<[f64; 2]> =
-        (0..50).map(|index| [if index % 2 == 0 { 4.0 } else { 0.0 }, 4.0]).collect();
+    let pictures: Vec<[f64; 2]> = (0..50)
+        .map(|index| [if usize::is_multiple_of(index, 2) { 4.0 } else { 0.0 }, 4.0])
+        .collect();
     let share = |sums: &[f64; 2]| Some(sums[0] / sums[1]);
     let interval = bootstrap(&pictures, share, random("test", 0)).unwrap();
     // Standard error by picture: √(0.25 / 50) = 0.0707; by question it would be half of that.
@@ -60,15 +61,11 @@ fn a_bootstrap_needs_two_pictures() {
 fn paired_policies_are_compared_question_by_question() {
     let names: Vec<String> = (0..40).map(|index| format!("{index}.png")).collect();
     let scores = |right: &dyn Fn(usize) -> bool| -> Vec<Scored<'_>> {
-        let scored = |(index, name): (usize, &'static str)| Scored {
-            cluster: name,
+        let scored = |(index, cluster): (usize, _)| Scored {
+            cluster,
             score: f64::from(u8::from(right(index))),
         };
-        names
-            .iter()
-            .enumerate()
-            .map(|(index, name)| scored((index, Box::leak(name.clone().into_boxed_str()))))
-            .collect()
+        names.iter().map(String::as_str).enumerate().map(scored).collect()
     };
     let first = scores(&|index| index < 20);
     let second = scores(&|index| index < 28 && index != 3);
