@@ -44,13 +44,30 @@ test: libtorch
 test-slow: libtorch
     OMP_NUM_THREADS=1 cargo {{runner}} {{ if runner == "test" { "-- --ignored" } else { "--run-ignored only" } }}
 
+# The training step beside a plain libtorch step: pairs a second, memory, ratios
+bench: libtorch
+    cargo bench --profile dev --bench bench
+
+# The base that the quickstart starts from, rebuilt: ten minutes
+base: build
+    {{prefab}} run experiments/base.toml
+    python3 experiments/pack_base.py .prefab/store experiments/base
+
+# easy-VQA from PyPI into data/easy-vqa
+easy-vqa:
+    python3 experiments/fetch_easy_vqa.py
+
+# A short quickstart into a folder of its own: CSV and charts exist, a second run does nothing
+smoke: build
+    tests/smoke.sh {{prefab}}
+
 # Accept new snapshots and the schema; say why in the commit
 bless: build
     INSTA_UPDATE=always OMP_NUM_THREADS=1 cargo {{runner}} || true
     {{prefab}} show schema > experiments/spec.schema.json
 
 # What continuous integration runs
-ci: fmt-check lint doc test check-experiments
+ci: fmt-check lint doc test check-experiments smoke
 
 fmt-check:
     cargo fmt --all --check

@@ -254,7 +254,7 @@ fn defaults_name_every_key() {
             let line = line.trim_start_matches("# ");
             line.split_once('=').is_some_and(|(left, _)| left.trim() == name)
         };
-        assert!(body[..end].iter().any(|line| has(line)), "`{key}` is not in defaults.toml");
+        assert!(body[..end].iter().any(has), "`{key}` is not in defaults.toml");
     }
 }
 

@@ -73,7 +73,8 @@ fn the_manifest_is_in_the_format_of_b3sum() {
 
 #[test]
 fn every_kind_of_damage_is_found() {
-    let damages: [(&str, fn(&Path)); 5] = [
+    type Damage = fn(&Path);
+    let damages: [(&str, Damage); 5] = [
         ("a flipped bit", |at| fs::write(at.join("payload/images/0.png"), "pictura").unwrap()),
         ("a short file", |at| fs::write(at.join("payload/images/0.png"), "pict").unwrap()),
         ("a missing file", |at| fs::remove_file(at.join("payload/a.csv")).unwrap()),

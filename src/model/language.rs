@@ -5,6 +5,9 @@ use super::ops;
 use super::packing::Packing;
 use tch::{Device, Kind, Tensor};
 
+/// Looks at a layer's output, keys and values while it runs.
+type Keep<'a> = &'a mut dyn FnMut(&Tensor, Tensor, Tensor);
+
 /// Gives the tensor of a name.
 pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Tensor;
 
@@ -109,7 +112,7 @@ impl Decoder {
         embedded: Tensor,
         packing: &Packing,
         kind: Kind,
-        keep: &mut dyn FnMut(&Tensor, Tensor, Tensor),
+        keep: Keep<'_>,
     ) -> Tensor {
         self.run(embedded, packing, kind, Some(keep))
     }
@@ -125,7 +128,7 @@ impl Decoder {
         embedded: Tensor,
         packing: &Packing,
         kind: Kind,
-        mut keep: Option<&mut dyn FnMut(&Tensor, Tensor, Tensor)>,
+        mut keep: Option<Keep<'_>>,
     ) -> Tensor {
         let (positions, lengths) = packing.positions();
         let angles = self.angles(&positions, &lengths, embedded.device());

@@ -166,7 +166,8 @@ impl Graph<'_> {
                 let inputs = [("corpus", corpus), (role, models.previous)];
                 let inputs = with(&inputs, "features", features);
                 let candidates = self.task(Stage::Candidates, settings, &inputs, &[], chain);
-                let inputs = [("corpus", corpus), ("candidates", &candidates)];
+                let inputs =
+                    [("corpus", corpus), ("base", models.previous), ("candidates", &candidates)];
                 self.task(Stage::Pairs, settings, &inputs, &[], chain)
             }
         };

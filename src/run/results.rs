@@ -77,7 +77,7 @@ fn jobs(board: &Board, workers: &Workers) -> Result<Vec<u8>> {
             .fold(0.0, f64::max);
         let commit = entries()
             .filter_map(|(_, entry)| Some(entry.record.as_ref()?.commit.as_str()))
-            .last()
+            .next_back()
             .unwrap_or(&workers.commit);
         let state = job_state(entries().map(|(_, entry)| &entry.state));
         let mut row = vec![job.id.clone(), job.variant.clone().unwrap_or_default()];
