@@ -39,7 +39,7 @@ fn run(inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Vec<Tensor>) -> (Vec<Tensor>,
     let mut sum = Tensor::from(0.0f32);
     for (index, output) in outputs.iter().enumerate() {
         let upstream = random(&output.size(), 1000 + index as u64);
-        sum = sum + (output.to_kind(Kind::Float) * upstream).sum(Kind::Float);
+        sum += (output.to_kind(Kind::Float) * upstream).sum(Kind::Float);
     }
     sum.backward();
     let gradients = leaves.iter().map(Tensor::grad).collect();

@@ -8,6 +8,9 @@ use tch::{Device, Kind, Tensor};
 /// Gives the tensor of a name.
 pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Tensor;
 
+/// Takes a layer's input, keys and values.
+type Keep<'a> = &'a mut dyn FnMut(&Tensor, Tensor, Tensor);
+
 /// The decoder's weights, ready to be used.
 #[derive(Debug)]
 pub struct Decoder {
@@ -104,13 +107,7 @@ impl Decoder {
     /// # Shapes
     ///
     /// embedded `[tokens, width]` f32 → `[predictions, width]` of `kind`.
-    pub fn forward(
-        &self,
-        embedded: Tensor,
-        packing: &Packing,
-        kind: Kind,
-        keep: &mut dyn FnMut(&Tensor, Tensor, Tensor),
-    ) -> Tensor {
+    pub fn forward(&self, embedded: Tensor, packing: &Packing, kind: Kind, keep: Keep) -> Tensor {
         self.run(embedded, packing, kind, Some(keep))
     }
 
@@ -125,7 +122,7 @@ impl Decoder {
         embedded: Tensor,
         packing: &Packing,
         kind: Kind,
-        mut keep: Option<&mut dyn FnMut(&Tensor, Tensor, Tensor)>,
+        mut keep: Option<Keep>,
     ) -> Tensor {
         let (positions, lengths) = packing.positions();
         let angles = self.angles(&positions, &lengths, embedded.device());
