@@ -79,6 +79,6 @@ doc: libtorch
     RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps
 
 # Every committed spec parses and plans; the schema is fresh
-check-experiments: build
+check-experiments: build easy-vqa
     {{prefab}} check experiments/*.toml
     {{prefab}} show schema | diff - experiments/spec.schema.json

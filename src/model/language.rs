@@ -5,11 +5,11 @@ use super::ops;
 use super::packing::Packing;
 use tch::{Device, Kind, Tensor};
 
-/// Looks at a layer's output, keys and values while it runs.
-type Keep<'a> = &'a mut dyn FnMut(&Tensor, Tensor, Tensor);
-
 /// Gives the tensor of a name.
 pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Tensor;
+
+/// Takes a layer's input, keys and values.
+type Keep<'a> = &'a mut dyn FnMut(&Tensor, Tensor, Tensor);
 
 /// The decoder's weights, ready to be used.
 #[derive(Debug)]
@@ -107,13 +107,7 @@ impl Decoder {
     /// # Shapes
     ///
     /// embedded `[tokens, width]` f32 → `[predictions, width]` of `kind`.
-    pub fn forward(
-        &self,
-        embedded: Tensor,
-        packing: &Packing,
-        kind: Kind,
-        keep: Keep<'_>,
-    ) -> Tensor {
+    pub fn forward(&self, embedded: Tensor, packing: &Packing, kind: Kind, keep: Keep) -> Tensor {
         self.run(embedded, packing, kind, Some(keep))
     }
 
@@ -128,7 +122,7 @@ impl Decoder {
         embedded: Tensor,
         packing: &Packing,
         kind: Kind,
-        mut keep: Option<Keep<'_>>,
+        mut keep: Option<Keep>,
     ) -> Tensor {
         let (positions, lengths) = packing.positions();
         let angles = self.angles(&positions, &lengths, embedded.device());

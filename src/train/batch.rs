@@ -70,7 +70,7 @@ pub fn logps(
 ) -> Result<PairLogps> {
     let images: Vec<&str> =
         rows.iter().flat_map(|row| row.images.iter().map(String::as_str)).collect();
-    let features = pictures.features(model, &images)?; // [tiles, tokens, 4·vision_width]
+    let features = pictures.features_in(model, &images, precision)?; // [tiles, tokens, 4·vision_width]
     let mut first_tile = 0;
     let groups: Vec<Group<'_>> = rows
         .iter()

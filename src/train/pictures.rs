@@ -6,6 +6,7 @@ use crate::error::Context;
 use crate::model::{Features, Vlm};
 use crate::run::stage::StageContext;
 use crate::spec::eval::Split;
+use crate::spec::train::Precision;
 use crate::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -64,12 +65,22 @@ impl Pictures {
         Self { source: Source::Memory { features, rows }, device }
     }
 
-    /// Features of those pictures, in that order: `[tiles, tokens, 4·vision_width]`.
+    /// Features of those pictures in fp32, in that order: `[tiles, tokens, 4·vision_width]`.
     ///
     /// # Errors
     ///
     /// If a picture cannot be read.
     pub fn features(&self, model: &Vlm, paths: &[&str]) -> Result<Tensor> {
+        self.features_in(model, paths, Precision::Fp32)
+    }
+
+    /// The same, with the matrix products of a tower that trains in `precision`. A frozen
+    /// tower's features are fp32 wherever they come from.
+    ///
+    /// # Errors
+    ///
+    /// If a picture cannot be read.
+    pub fn features_in(&self, model: &Vlm, paths: &[&str], precision: Precision) -> Result<Tensor> {
         match &self.source {
             Source::Artifact { features, split } => {
                 let rows: Vec<usize> = paths
@@ -92,7 +103,10 @@ impl Pictures {
                     paths.iter().map(|path| find(roots, path)).collect::<Result<_>>()?;
                 let pixels = image::batch(Path::new(""), &files, model.config.image_side)?;
                 let pixels = pixels.to_device(self.device); // [tiles, 3, side, side]
-                let _no_grad = (!trains).then(tch::no_grad_guard);
+                if *trains {
+                    return Ok(model.image_features_in(&pixels, precision));
+                }
+                let _no_grad = tch::no_grad_guard();
                 Ok(model.image_features(&pixels))
             }
         }

@@ -115,9 +115,9 @@ impl Model {
             let heads = |x: &Tensor| x.unflatten(2, [HEADS, VISION / HEADS]).transpose(1, 2);
             let attended =
                 attention(&heads(&parts[0]), &heads(&parts[1]), &heads(&parts[2]), false);
-            x = x + layer.out.forward(&attended) * &layer.scales[0];
+            x = &x + layer.out.forward(&attended) * &layer.scales[0];
             let inner = layer.mlp[0].forward(&layer.norms[1].forward(&x)).gelu("none");
-            x = x + layer.mlp[1].forward(&inner) * &layer.scales[1];
+            x = &x + layer.mlp[1].forward(&inner) * &layer.scales[1];
         }
         let half = SIDE / PATCH / 2;
         let x = x.narrow(1, 1, 4 * half * half).reshape([count, half, 2, half, 2, VISION]);
@@ -155,10 +155,10 @@ impl Model {
                 x * &cos + rotated * &sin
             };
             let attended = attention(&turn(&q), &turn(&k), &v.to_kind(Kind::Float), true);
-            x = x + layer.out.forward(&attended);
+            x = &x + layer.out.forward(&attended);
             let normed = rms_norm(&x, &layer.norms[1]);
             let inner = layer.gate.forward(&normed).silu() * layer.up.forward(&normed);
-            x = x + layer.down.forward(&inner);
+            x = &x + layer.down.forward(&inner);
         }
         let logits = self.head.forward(&rms_norm(&x, &self.norm)); // [sequences, length, vocabulary]
         let logps = logits.narrow(1, 0, length - 1).log_softmax(-1, Kind::Float);
