@@ -20,18 +20,22 @@ pub fn step_zero_limit(precision: Precision) -> f64 {
 
 /// Refuses pairs that no loss is defined on, naming the first row.
 ///
+/// A rejected answer may be nothing but its end token: a sampler at temperature 1
+/// does stop at once now and then, and that is one token to learn from. A chosen
+/// answer may not: nobody prefers silence.
+///
 /// # Errors
 ///
-/// If there are no pairs, an answer holds no token but its end, or a token is
-/// outside the model's vocabulary.
+/// If there are no pairs, a chosen answer holds no token but its end, a rejected
+/// one no token at all, or a token is outside the model's vocabulary.
 pub fn rows(rows: &[PairRow], vocabulary: i64) -> Result<()> {
     if rows.is_empty() {
         return Err(Error::new("there are no pairs to train on")
             .hint("look at stats.csv of the pairs stage: too few questions have both a right and a wrong answer"));
     }
     for (index, row) in rows.iter().enumerate() {
-        for (side, answer) in [("chosen", &row.chosen), ("rejected", &row.rejected)] {
-            if answer.len() < 2 {
+        for (side, answer, least) in [("chosen", &row.chosen, 2), ("rejected", &row.rejected, 1)] {
+            if answer.len() < least {
                 return Err(Error::new(format!(
                     "pairs.jsonl row {}: the {side} answer is empty: no token would be trained",
                     index + 1
@@ -185,8 +189,11 @@ mod tests {
     fn an_empty_answer_and_a_foreign_token_are_named_by_row() {
         let good = row(&[3, 0], &[4, 0]);
         assert!(rows(std::slice::from_ref(&good), 5).is_ok());
-        let error = rows(&[good.clone(), row(&[3, 0], &[0])], 5).unwrap_err().to_string();
-        assert!(error.contains("row 2") && error.contains("rejected"), "{error}");
+        assert!(rows(&[row(&[3, 0], &[0])], 5).is_ok(), "the end alone may be rejected");
+        for (bad, side) in [(row(&[0], &[3, 0]), "chosen"), (row(&[3, 0], &[]), "rejected")] {
+            let error = rows(&[good.clone(), bad], 5).unwrap_err().to_string();
+            assert!(error.contains("row 2") && error.contains(side), "{error}");
+        }
         let error = rows(&[good, row(&[9, 0], &[3, 0])], 5).unwrap_err().to_string();
         assert!(error.contains("row 2") && error.contains("token 9"), "{error}");
         assert!(rows(&[], 5).unwrap_err().hint_text().is_some());
