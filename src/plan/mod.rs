@@ -1,7 +1,7 @@
 //! What a spec means: jobs, stage graph, keys, what is cached, what the rest
 //! will cost. Touches no tensor.
 //!
-//! [`plan`] expands an [`Experiment`] into a [`Plan`], which is plain data: as
+//! [`plan()`] expands an [`Experiment`](crate::spec::Experiment) into a [`Plan`], which is plain data: as
 //! JSON it is the frozen plan that any launcher works off piecemeal.
 //!
 //! ```text
@@ -10,7 +10,7 @@
 //! ```
 //!
 //! **To add a stage:** a variant and a row in [`stage`], its tables in
-//! [`slice`], its inputs in [`graph`], its cost in [`estimate`].
+//! `slice`, its inputs in [`graph`], its cost in [`estimate`].
 
 pub mod estimate;
 pub mod fingerprint;

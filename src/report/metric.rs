@@ -1,6 +1,6 @@
 //! What is known of a metric by its name: title, unit, which way is better.
 //!
-//! To add one: a line in [`KNOWN`]. Others are shown under their own name, without unit.
+//! To add one: a line in `KNOWN`. Others are shown under their own name, without unit.
 
 /// What a number counts.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,5 +1,5 @@
 //! From a task of the plan to the function that does it: the one place where
-//! stages and rooms meet. **To add a stage:** a line in [`real`].
+//! stages and rooms meet. **To add a stage:** a line in `real`.
 //!
 //! A stage function gets exactly the tables named in its task's settings, so
 //! nothing that is outside its key can change its bytes.

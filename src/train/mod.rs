@@ -3,8 +3,8 @@
 //!
 //! | stage | file |
 //! |---|---|
-//! | base | [`base`]: vision from dense labels, then projector and decoder from answers |
-//! | reference | [`reference`] |
+//! | base | [`mod@base`]: vision from dense labels, then projector and decoder from answers |
+//! | reference | [`mod@reference`] |
 //! | policy | [`policy`]: set-up and what stays; `step`: the loop |
 //!
 //! Rooms around the loop: [`batch`] (pairs as tokens and pictures),
