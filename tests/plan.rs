@@ -163,7 +163,7 @@ fn inputs_have_the_roles_that_stages_ask_for() {
     assert_eq!(roles(Base), ["corpus"]);
     assert_eq!(roles(Features), ["base", "corpus"]);
     assert_eq!(roles(Candidates), ["base", "corpus", "features"]);
-    assert_eq!(roles(Pairs), ["candidates", "corpus"]);
+    assert_eq!(roles(Pairs), ["base", "candidates", "corpus"]);
     assert_eq!(roles(Reference), ["corpus", "features", "model", "pairs"]);
     assert_eq!(roles(Policy), ["corpus", "features", "model", "pairs", "reference"]);
     assert_eq!(roles(Answers), ["corpus", "features", "model"]);
