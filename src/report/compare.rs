@@ -176,23 +176,6 @@ fn crossed(cells: &[Vec<f64>], s: f64, c: f64) -> (f64, f64) {
     (combined / (s * c), freedom)
 }
 
-/// Adjusts p-values for how many there are: below 0.05 after this means that one false alarm
-/// among all has a chance of at most 5 %.
-///
-/// # Source
-///
-/// Holm 1979, Scandinavian Journal of Statistics 6.
-pub fn holm(p_values: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..p_values.len()).collect();
-    order.sort_by(|&a, &b| p_values[a].total_cmp(&p_values[b]));
-    let (mut adjusted, mut largest) = (vec![0.0; p_values.len()], 0.0f64);
-    for (rank, at) in order.into_iter().enumerate() {
-        largest = largest.max((p_values[at] * (p_values.len() - rank) as f64).min(1.0));
-        adjusted[at] = largest;
-    }
-    adjusted
-}
-
 /// The smallest true difference that a comparison with this standard error finds four times out
 /// of five at the 5 % level.
 pub fn smallest(error: f64) -> f64 {
@@ -202,6 +185,7 @@ pub fn smallest(error: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::eval::statistics::holm;
 
     fn contender(seeds: &[&[f64]]) -> Contender {
         let verdicts = |scores: &&[f64]| {

@@ -12,6 +12,7 @@ use super::scene::{Color, GRID_LINE, INK, PAPER, SOFT};
 use super::select::{Band, Estimate, Selection, estimate};
 use crate::Result;
 use crate::error::Context as _;
+use crate::eval::statistics;
 use minijinja::{Environment, Value, context};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -136,7 +137,7 @@ fn scores(runs: &Runs, measure: &str) -> Result<Scores> {
             family.extend(difference.map(|d| ((contender.label.as_str(), prompt.as_str()), d)));
         }
     }
-    let adjusted = compare::holm(&family.iter().map(|(_, d)| d.p).collect::<Vec<_>>());
+    let adjusted = statistics::holm(&family.iter().map(|(_, d)| d.p).collect::<Vec<_>>());
     let against = |label: &str, prompt: &str| {
         let at = family.iter().position(|(key, _)| *key == (label, prompt))?;
         Some((&family[at].1, adjusted[at]))
