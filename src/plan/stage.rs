@@ -36,7 +36,7 @@ impl Stage {
     /// the same settings and inputs would give other bytes, or bytes that mean something else.
     const fn row(self) -> (&'static str, u32, usize) {
         match self {
-            Self::Corpus => ("corpus", 1, 1),
+            Self::Corpus => ("corpus", 2, 1),
             Self::Base => ("base", 1, 2),
             Self::Features => ("features", 1, 1),
             Self::Candidates => ("candidates", 1, 1),

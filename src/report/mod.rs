@@ -6,6 +6,7 @@
 
 pub mod chart;
 pub mod compare;
+mod engine;
 mod geometry;
 pub mod metric;
 pub mod number;

@@ -2,13 +2,13 @@
 //! arXiv:2305.10355): half the answers are yes, and a third each of the
 //! negatives are random, popular and adversarial.
 //!
-//! The slip is POPE's own finding: where the colour and the shape are both in
-//! the picture, on different objects, the sloppy teacher binds them.
+//! The slips are POPE's own findings: the sloppy teacher misses what is in the
+//! bottom row, and binds the colour of one object to the shape of the next.
 
 use super::item::{Item, reasoned};
 use super::raster::cell_name;
 use super::rng::Rng;
-use super::scene::{Kind, Scene};
+use super::scene::{Kind, Object, Scene};
 use super::slip::Teacher;
 
 /// How negatives are drawn.
@@ -42,9 +42,12 @@ pub fn make(rng: &mut Rng) -> Item {
     let answer = if negative.is_none() { "yes" } else { "no" };
     let (picture, cells) = scene.paint(rng);
     let tell = |teacher: Teacher| {
-        let bound = |kind: Kind| teacher.slips() && scattered(&scene, kind);
-        let place = scene.0.iter().find(|object| object.kind == kind).or_else(|| {
-            scene.0.iter().find(|object| bound(kind) && object.kind.colour == kind.colour)
+        let is_seen = |object: &&Object| object.kind == kind && teacher.counts(object.cell);
+        let place = scene.0.iter().find(is_seen).or_else(|| {
+            let bound = scene.0.windows(2).find(|pair| {
+                pair[0].kind.colour == kind.colour && pair[1].kind.shape == kind.shape
+            });
+            bound.filter(|_| teacher.slips()).map(|pair| &pair[0])
         });
         let seen: Vec<String> = scene.0.iter().map(|object| object.placed()).collect();
         let worked = place.map_or("none".to_owned(), |object| cell_name(object.cell));

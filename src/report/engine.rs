@@ -1,0 +1,95 @@
+//! What the data stages measured of themselves, as rows of runs.csv: how often sampled answers
+//! are right, and what the pairs made of them consist of.
+
+use super::runs::{Row, number, read_csv};
+use crate::{Error, Result};
+use std::path::Path;
+
+/// The stats.csv of a candidates stage: a row a task, a column a metric.
+///
+/// # Errors
+///
+/// A file that cannot be read as what it should be.
+pub fn candidate_rows(job: usize, path: &Path) -> Result<Vec<Row>> {
+    let (header, records) = read_csv(path)?;
+    let task = column(path, &header, "task")?;
+    let mut rows = Vec::new();
+    for (line, record) in (2..).zip(&records) {
+        for (at, metric) in header.iter().enumerate().filter(|&(at, _)| at != task) {
+            let Some(value) = number(path, line, metric, &record[at])? else { continue };
+            rows.push(row(job, "candidates", &record[task], metric, value));
+        }
+    }
+    Ok(rows)
+}
+
+/// The stats.csv of a pairs stage: a row a task and metric.
+///
+/// # Errors
+///
+/// A file that cannot be read as what it should be.
+pub fn pair_rows(job: usize, path: &Path) -> Result<Vec<Row>> {
+    let (header, records) = read_csv(path)?;
+    let at = |name: &str| column(path, &header, name);
+    let [task, metric, value] = [at("task")?, at("metric")?, at("value")?];
+    let mut rows = Vec::new();
+    for (line, record) in (2..).zip(&records) {
+        let Some(number) = number(path, line, "value", &record[value])? else { continue };
+        rows.push(row(job, "pairs", &record[task], &record[metric], number));
+    }
+    Ok(rows)
+}
+
+fn column(path: &Path, header: &[String], name: &str) -> Result<usize> {
+    header.iter().position(|column| column == name).ok_or_else(|| {
+        Error::new(format!("reading {}: it has no column `{name}`", path.display()))
+    })
+}
+
+fn row(job: usize, stage: &'static str, task: &str, metric: &str, value: f64) -> Row {
+    Row {
+        job,
+        stage,
+        split: "train".into(),
+        step: None,
+        benchmark: String::new(),
+        task: task.into(),
+        prompt: String::new(),
+        metric: metric.into(),
+        value,
+        low: None,
+        high: None,
+        n: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(text: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("stats.csv"), text).unwrap();
+        folder
+    }
+
+    fn brief(rows: &[Row]) -> Vec<(&str, &str, f64)> {
+        rows.iter().map(|row| (row.task.as_str(), row.metric.as_str(), row.value)).collect()
+    }
+
+    #[test]
+    fn a_wide_table_becomes_a_row_a_number_and_empty_cells_none() {
+        let folder = written("task,questions,any_right\nall,10,0.8\ndescribe,2,\n");
+        let rows = candidate_rows(0, &folder.path().join("stats.csv")).unwrap();
+        let expected =
+            [("all", "questions", 10.0), ("all", "any_right", 0.8), ("describe", "questions", 2.0)];
+        assert_eq!(brief(&rows), expected);
+    }
+
+    #[test]
+    fn a_long_table_stays_as_it_is() {
+        let folder = written("task,metric,value\nall,chosen_careful,0.25\n");
+        let rows = pair_rows(0, &folder.path().join("stats.csv")).unwrap();
+        assert_eq!(brief(&rows), [("all", "chosen_careful", 0.25)]);
+    }
+}
