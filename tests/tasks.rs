@@ -51,13 +51,13 @@ const GOLDEN: &[(&str, &str)] = &[
     ("count", "b7b69e51973f78b3"),
     ("subtract", "39151c170b0592f5"),
     ("compare", "3d8eb687baf6d1a1"),
-    ("exists", "5c5f81683dff9ca5"),
+    ("exists", "c0fcada9d1ae7f91"),
     ("relation", "c0d9f44afc7f6236"),
     ("chart", "83f0e68e90a0b40e"),
-    ("receipt", "885217156c9e0ddb"),
-    ("form", "9a4f4805cb6e3243"),
+    ("receipt", "1a45914f8cd2efd9"),
+    ("form", "08e47d9e88b068ac"),
     ("geometry", "c258df5ebf77ad19"),
-    ("diagram", "10d497b0dd18cf48"),
+    ("diagram", "9f5e37f3dc9d2674"),
     ("describe", "10ed77ec2d3db09c"),
 ];
 

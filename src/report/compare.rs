@@ -12,10 +12,11 @@ use std::collections::BTreeMap;
 type Verdicts = BTreeMap<(String, String), (String, f64)>;
 
 /// What one label (a variant at one point of the sweep) scored, seed by seed.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Contender {
     /// `MPO`, `DPO, beta 0.1`.
     pub label: String,
+    variant: String,
     /// Whether it is the base.
     pub is_base: bool,
     swept: Vec<String>,
@@ -52,8 +53,8 @@ pub fn contenders(runs: &Runs, benchmark: &str) -> Result<Vec<Contender>> {
             Some(known) => known.seeds.push(verdicts),
             None => {
                 let seeds = vec![verdicts];
-                let swept = job.swept.clone();
-                all.push(Contender { label, is_base: job.is_base, swept, seeds });
+                let (variant, swept) = (job.variant.clone(), job.swept.clone());
+                all.push(Contender { label, variant, is_base: job.is_base, swept, seeds });
             }
         }
     }
@@ -61,13 +62,25 @@ pub fn contenders(runs: &Runs, benchmark: &str) -> Result<Vec<Contender>> {
     Ok(all)
 }
 
-/// The base that a contender started from: where several were taught, the one that shares most
-/// of its swept values.
+impl Contender {
+    /// Whether a spec means it by `name`: the whole label, or the variant.
+    pub fn is_named(&self, name: &str) -> bool {
+        self.label == name || self.variant == name
+    }
+}
+
+/// The base that a contender started from.
 pub fn base_of<'a>(all: &'a [Contender], one: &Contender) -> Option<&'a Contender> {
+    let bases: Vec<&Contender> = all.iter().filter(|contender| contender.is_base).collect();
+    nearest_of(&bases, one)
+}
+
+/// Where there are several to compare with, the one that shares most swept values.
+pub fn nearest_of<'a>(all: &[&'a Contender], one: &Contender) -> Option<&'a Contender> {
     let shared =
-        |base: &Contender| base.swept.iter().zip(&one.swept).filter(|(a, b)| a == b).count();
+        |other: &Contender| other.swept.iter().zip(&one.swept).filter(|(a, b)| a == b).count();
     // The first of equals: `max_by_key` keeps the last.
-    all.iter().rev().filter(|contender| contender.is_base).max_by_key(|base| shared(base))
+    all.iter().rev().copied().max_by_key(|other| shared(other))
 }
 
 /// A job's name without its seed: variant and whatever is swept.
@@ -195,7 +208,13 @@ mod tests {
             scores.iter().enumerate().map(one).collect()
         };
         let seeds = seeds.iter().map(verdicts).collect();
-        Contender { label: String::new(), is_base: false, swept: vec![], seeds }
+        Contender {
+            label: String::new(),
+            variant: String::new(),
+            is_base: false,
+            swept: vec![],
+            seeds,
+        }
     }
 
     #[test]

@@ -1,9 +1,71 @@
 //! What the data stages measured of themselves, as rows of runs.csv: how often sampled answers
 //! are right, and what the pairs made of them consist of.
 
-use super::runs::{Row, number, read_csv};
+use super::metric::Metric;
+use super::runs::{Row, Runs, number, read_csv};
 use crate::{Error, Result};
+use minijinja::{Value, context};
 use std::path::Path;
+
+/// What the page shows of each stage, in this order: a metric and its heading.
+const SHOWN: [(&str, &str, &[(&str, &str)]); 2] = [
+    (
+        "candidates",
+        "Sampled answers",
+        &[
+            ("questions", "questions"),
+            ("accuracy", "right (%)"),
+            ("any_right", "one right or more (%)"),
+            ("mixed", "right and other (%)"),
+            ("unparsable", "unparsable (%)"),
+            ("mean_tokens", "tokens"),
+        ],
+    ),
+    (
+        "pairs",
+        "Preference pairs",
+        &[
+            ("pairs_correctness", "by answer"),
+            ("pairs_format", "by format"),
+            ("pairs_imported", "imported"),
+            ("chosen_tokens", "chosen tokens"),
+            ("rejected_tokens", "rejected tokens"),
+            ("chosen_careful_lines", "chosen right throughout (%)"),
+            ("chosen_sloppy", "chosen with a slip (%)"),
+            ("rejected_sloppy", "rejected with the slip (%)"),
+        ],
+    ),
+];
+
+/// A table a stage: tasks down, metrics across; columns without a number are left out. With
+/// several stages of a kind (rounds, sweeps over them), the first is shown.
+pub fn tables(runs: &Runs) -> Vec<Value> {
+    let table = |(stage, title, columns): &(&str, &str, &[(&str, &str)])| {
+        let mut rows: Vec<&Row> = runs.rows.iter().filter(|row| row.stage == *stage).collect();
+        let first = rows.first()?.job;
+        rows.retain(|row| row.job == first);
+        let find = |task: &str, metric: &str| {
+            rows.iter().find(|row| row.task == task && row.metric == metric)
+        };
+        let columns: Vec<_> = columns
+            .iter()
+            .filter(|(metric, _)| rows.iter().any(|row| row.metric == *metric))
+            .collect();
+        let mut tasks: Vec<&str> = rows.iter().map(|row| row.task.as_str()).collect();
+        tasks.dedup();
+        let line = |task: &&str| {
+            let cell = |(metric, _): &&(&str, &str)| match find(task, metric) {
+                Some(row) => Metric::named(&format!("{stage}.{metric}")).write(row.value),
+                None => "–".to_owned(),
+            };
+            context! { label => task, cells => columns.iter().map(cell).collect::<Vec<_>>() }
+        };
+        let header: Vec<&str> = columns.iter().map(|(_, heading)| *heading).collect();
+        let lines: Vec<Value> = tasks.iter().map(line).collect();
+        Some(context! { title, header, lines })
+    };
+    SHOWN.iter().filter_map(table).collect()
+}
 
 /// The stats.csv of a candidates stage: a row a task, a column a metric.
 ///
@@ -41,9 +103,10 @@ pub fn pair_rows(job: usize, path: &Path) -> Result<Vec<Row>> {
 }
 
 fn column(path: &Path, header: &[String], name: &str) -> Result<usize> {
-    header.iter().position(|column| column == name).ok_or_else(|| {
-        Error::new(format!("reading {}: it has no column `{name}`", path.display()))
-    })
+    header
+        .iter()
+        .position(|column| column == name)
+        .ok_or_else(|| Error::new(format!("reading {}: it has no column `{name}`", path.display())))
 }
 
 fn row(job: usize, stage: &'static str, task: &str, metric: &str, value: f64) -> Row {
@@ -52,7 +115,8 @@ fn row(job: usize, stage: &'static str, task: &str, metric: &str, value: f64) ->
         stage,
         split: "train".into(),
         step: None,
-        benchmark: String::new(),
+        // A chart names it `candidates.any_right`, `pairs.chosen_careful`.
+        benchmark: stage.into(),
         task: task.into(),
         prompt: String::new(),
         metric: metric.into(),

@@ -5,6 +5,7 @@ use super::chart::Picture;
 use super::chart::defaults::main_measure;
 use super::chart::frame::group_by;
 use super::compare::{self, Contender, Difference};
+use super::engine;
 use super::metric::{Better, Metric, Unit, spoken};
 use super::number::{counted, grouped};
 use super::runs::{Runs, manifest, read_csv};
@@ -66,7 +67,7 @@ pub fn render(
             Ok(context! { name, title => picture.title, svg })
         })
         .collect::<Result<Vec<_>>>()?;
-    let names = Selection::names(runs);
+    let names = Selection::scores(runs);
     let scores = match main_measure(&names) {
         Some(measure) => scores(runs, &measure)?,
         None => Scores::default(),
@@ -96,6 +97,7 @@ pub fn render(
             charts,
             scores,
             all => all_scores(runs, &names),
+            data => engine::tables(runs),
             jobs => table(&results_dir.join("jobs.csv"))?.unwrap_or_else(|| own_jobs(runs)),
             provenance => provenance(store, runs),
             spec,
@@ -263,7 +265,7 @@ fn sentence(
 fn all_scores(runs: &Runs, names: &[String]) -> Value {
     let mut columns: Vec<(String, BTreeMap<String, String>)> = Vec::new();
     let mut labels: Vec<String> = Vec::new();
-    for name in names.iter().filter(|name| name.contains('.')) {
+    for name in names {
         let Ok(selection) = Selection::of(runs, name, &BTreeMap::new(), false) else { continue };
         for (prompt, rows) in group_by(&selection.rows, |row| row.prompt.clone()) {
             let values = group_by(&rows, |row| compare::label(runs, &runs.jobs[row.job]));

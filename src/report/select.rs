@@ -176,8 +176,17 @@ impl<'a> Selection<'a> {
 
     /// Everything that was measured, as a chart would name it.
     pub fn names(runs: &Runs) -> Vec<String> {
+        Self::names_where(runs, |_| true)
+    }
+
+    /// What benchmarks measured.
+    pub fn scores(runs: &Runs) -> Vec<String> {
+        Self::names_where(runs, |row| row.stage == "scores")
+    }
+
+    fn names_where(runs: &Runs, is_meant: impl Fn(&Row) -> bool) -> Vec<String> {
         let mut names = Vec::new();
-        for row in &runs.rows {
+        for row in runs.rows.iter().filter(|row| is_meant(row)) {
             let name = match row.step {
                 Some(_) => row.metric.clone(),
                 None => format!("{}.{}", row.benchmark, row.metric),

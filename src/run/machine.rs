@@ -36,7 +36,8 @@ pub fn commit() -> String {
     let Some(commit) = git(&["describe", "--always"]).filter(|text| !text.is_empty()) else {
         return "unknown".into();
     };
-    let changed = ["status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)results"];
+    let changed =
+        ["status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)results"];
     match git(&changed) {
         Some(changes) if changes.is_empty() => commit,
         _ => commit + "-dirty",

@@ -60,7 +60,11 @@ pub(super) struct Display {
 struct Shown {
     title: String,
     bar: ProgressBar,
+    begun: Instant,
+    /// The part of the stage that is under way: how long it is, when and where it began.
+    total: u64,
     since: Instant,
+    first: u64,
     tenths: u64,
 }
 
@@ -87,7 +91,9 @@ impl Display {
         };
         bar.set_style(style("{prefix:32!}  {pos}/{len}  {msg}  eta {eta}"));
         bar.set_prefix(title.clone());
-        self.tasks.insert(index, Shown { title, bar, since: Instant::now(), tenths: 0 });
+        let now = Instant::now();
+        let shown = Shown { title, bar, begun: now, total: 0, since: now, first: 0, tenths: 0 };
+        self.tasks.insert(index, shown);
     }
 
     pub(super) fn hear(&mut self, index: usize, line: &Line) {
@@ -95,6 +101,12 @@ impl Display {
         else {
             return;
         };
+        if *total != task.total || *done < task.bar.position() {
+            // A stage of several parts counts each anew; a resumed one does not begin at 0.
+            (task.total, task.first, task.since) = (*total, *done, Instant::now());
+            task.tenths = done * 10 / (*total).max(1);
+            task.bar.reset_eta();
+        }
         task.bar.set_length(*total);
         task.bar.set_position(*done);
         task.bar.set_message(note.clone());
@@ -102,7 +114,8 @@ impl Display {
         if self.terminal.is_none() && tenths > task.tenths {
             task.tenths = tenths;
             let passed = task.since.elapsed().as_secs_f64();
-            let eta_s = passed * total.saturating_sub(*done) as f64 / (*done).max(1) as f64;
+            let worked = done.saturating_sub(task.first).max(1) as f64;
+            let eta_s = passed * total.saturating_sub(*done) as f64 / worked;
             say(&format!("{}  {done}/{total}  {note}  eta {}", task.title, duration(eta_s)));
         }
     }
@@ -113,7 +126,7 @@ impl Display {
         if let Some((lines, _)) = &self.terminal {
             lines.remove(&task.bar);
         } else if matches!(state, State::Done { .. }) {
-            say(&format!("{title}  done in {}", duration(task.since.elapsed().as_secs_f64())));
+            say(&format!("{title}  done in {}", duration(task.begun.elapsed().as_secs_f64())));
         }
     }
 

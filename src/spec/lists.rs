@@ -43,6 +43,9 @@ pub const ROOT: &[&str] = &[
     "store",
 ];
 
+/// Stages whose own statistics a chart can draw, as it draws a benchmark's: `candidates.any_right`.
+pub const DATA_STAGES: &[&str] = &["candidates", "pairs"];
+
 /// Columns of runs.csv that a chart can use for an axis, a group or a band.
 pub const COLUMNS: &[&str] =
     &["job", "variant", "seed", "stage", "split", "step", "benchmark", "task", "prompt", "metric"];

@@ -53,31 +53,32 @@ pub fn make(rng: &mut Rng) -> Item {
         (_, 0) => "Which field has the smallest number?".to_owned(),
         _ => "In which field is the smallest number?".to_owned(),
     };
-    let work = |teacher: Teacher| -> (String, String) {
+    let answer = |teacher: Teacher| -> String {
         let number = |field: &&Field| teacher.read_digit(field.digit);
-        let field = match kind {
-            0 => &asked,
+        match kind {
+            0 => number(&&asked).to_string(),
             // A misread digit may come twice: the first in reading order is taken.
-            1 => fields.iter().rev().max_by_key(number).expect("a form has fields"),
-            _ => fields.iter().min_by_key(number).expect("a form has fields"),
-        };
-        let worked = format!("{}: {}.", field.name(), number(&field));
-        let answer = match kind {
-            0 => number(&field).to_string(),
-            _ => field.name().to_owned(),
-        };
-        (worked, answer)
+            1 => fields.iter().rev().max_by_key(number).expect("a form has fields").name().into(),
+            _ => fields.iter().min_by_key(number).expect("a form has fields").name().into(),
+        }
     };
     let tell = |teacher: Teacher| {
-        let seen: Vec<String> = fields
-            .iter()
-            .map(|field| format!("{} {}", field.name(), teacher.read_digit(field.digit)))
-            .collect();
-        let (worked, answer) = work(teacher);
-        reasoned(&(seen.join(", ") + "."), &worked, &answer)
+        let list = |fields: &[Field]| {
+            let read = |field: &Field| {
+                format!("{} {}", field.name(), teacher.read_digit(field.digit))
+            };
+            fields.iter().map(read).collect::<Vec<_>>().join(", ") + "."
+        };
+        // Read off, then put in order: by name, or by number where one is asked for by it.
+        let mut order = fields.clone();
+        match kind {
+            0 => order.sort_by_key(|field| field.letter),
+            1 => order.sort_by_key(|field| std::cmp::Reverse(teacher.read_digit(field.digit))),
+            _ => order.sort_by_key(|field| teacher.read_digit(field.digit)),
+        }
+        reasoned(&list(&fields), &list(&order), &answer(teacher))
     };
-    let answer = work(Teacher::Careful).1;
-    Item::new(picture, cells, question, answer, tell)
+    Item::new(picture, cells, question, answer(Teacher::Careful), tell)
 }
 
 /// The picture and its labels: the field's letter, then a box with its digit.
@@ -89,7 +90,9 @@ fn paint(rng: &mut Rng, fields: &[Field]) -> (Raster, Cells) {
         raster.fill(x, y, CELL as i32, CELL as i32, FRAME);
         raster.fill(x + 1, y + 1, CELL as i32 - 2, CELL as i32 - 2, PAPER);
         raster.stamp(rng, field.cell, 2, &LETTERS[field.letter], INK);
+        // A field's name stands for what it holds: the tower learns to join the two.
         cells.letter(field.cell, field.letter);
+        cells.digit(field.cell, field.digit);
         raster.stamp(rng, field.cell + 1, 2, &DIGITS[field.digit], INK);
         cells.digit(field.cell + 1, field.digit);
     }

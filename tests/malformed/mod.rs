@@ -615,6 +615,13 @@ pub const CASES: &[Case] = &[
         "chart_column",
     ),
     case(
+        "[[variant]]\nname = \"SFT\"\nloss = { algorithm = \"sft\" }\n\
+         [chart.a]\ndifferences = { y = \"reasoning.accuracy\", against = «\"STF\"» }\n",
+        "no variant is called `STF`",
+        "did you mean `SFT`?",
+        "",
+    ),
+    case(
         "[chart.a]\nbars = { x = «\"loss.beta\"», y = \"reasoning.accuracy\" }\n",
         "no column `loss.beta`",
         "not swept here",
