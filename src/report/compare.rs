@@ -67,6 +67,11 @@ impl Contender {
     pub fn is_named(&self, name: &str) -> bool {
         self.label == name || self.variant == name
     }
+
+    /// How many seeds it was trained with.
+    pub fn seeds(&self) -> usize {
+        self.seeds.len()
+    }
 }
 
 /// The base that a contender started from.

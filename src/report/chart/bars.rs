@@ -140,9 +140,11 @@ fn content(
     let by_task = labels.contains(&Column::Task) || group == Some(Column::Task);
     let base = if by_task { vec![] } else { frame::group_by(&of_base, group_of) };
     let base = base.into_iter().map(reference).collect();
+    let is_base = |row: &&&Row| runs.jobs[row.job].is_base;
+    let base_alone = selection.rows.iter().all(|row| is_base(&row));
     let named = |column: &&Column| {
-        let mut trained = selection.rows.iter().filter(|row| !runs.jobs[row.job].is_base);
-        trained.any(|row| !column.of(runs, row).is_empty())
+        let mut shown = selection.rows.iter().filter(|row| base_alone || !is_base(row));
+        shown.any(|row| !column.of(runs, row).is_empty())
     };
     let by = labels.iter().filter(named).map(|column| column.name(runs).to_owned()).collect();
     Content { metric: selection.metric.clone(), by, groups, lines, base }

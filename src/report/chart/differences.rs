@@ -24,6 +24,8 @@ struct Point {
     label: usize,
     prompt: usize,
     difference: Difference,
+    /// Seeds behind it.
+    seeds: usize,
     /// Whether chance does not explain it, all points taken together.
     is_beyond: bool,
 }
@@ -79,6 +81,7 @@ pub fn picture(chart: &Differences, runs: &Runs) -> Result<Option<Picture>> {
                 label,
                 prompt,
                 difference,
+                seeds: one.seeds(),
                 is_beyond: false,
             }));
         }
@@ -108,12 +111,14 @@ fn notes(
     let n = content.points.iter().map(|point| point.difference.n).max().unwrap_or_default();
     let mut notes = vec![format!("paired over {} questions", grouped(n as u64))];
     notes.extend(frame::seeds(runs, selection.rows.iter().copied()));
-    notes.push("whiskers: 95 % over pictures and seeds".into());
+    let several = content.points.iter().any(|point| point.seeds > 1);
+    notes.push(format!("whiskers: 95 % over pictures{}", if several { " and seeds" } else { "" }));
     let mut errors: Vec<f64> = content.points.iter().map(|point| point.difference.error).collect();
     errors.sort_by(f64::total_cmp);
     notes.push(format!(
-        "a true difference of {} would be found four times out of five",
+        "a true difference of {}{} would be found four times out of five",
         content.metric.write(compare::smallest(errors[errors.len() / 2])),
+        if content.metric.unit == Unit::Share { " points" } else { "" },
     ));
     notes.extend(filter_note(&chart.rows));
     notes
