@@ -144,8 +144,8 @@ fn files_on_disk_become_a_corpus() {
     assert_eq!(pixels.size(), [3, 64, 64]);
     let both = prefab::data::image::batch(out.path(), &["images/a.png"; 2], 64).unwrap();
     assert_eq!(both.get(1), pixels);
-    let error = message(prefab::data::image::pixels(&out.path().join("images/a.png"), 32));
-    assert!(error.ends_with("is 64×64, and the model's side is 32"), "{error}");
+    let smaller = prefab::data::image::pixels(&out.path().join("images/a.png"), 32).unwrap();
+    assert_eq!(smaller.size(), [3, 32, 32]);
 }
 
 #[test]

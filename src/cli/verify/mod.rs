@@ -1,7 +1,10 @@
 //! `prefab verify`: recompute what a reference implementation recorded.
 
+mod exact;
 mod ledger;
 mod losses;
+mod record;
+mod tiles;
 
 pub use ledger::{Ledger, Tolerance};
 
@@ -17,11 +20,17 @@ pub enum Verify {
         /// Recorded values, as in tests/fixtures/losses.json
         file: PathBuf,
     },
+    /// Grids, resampled bytes and pixels, against Pillow and torchvision
+    Tiles {
+        /// Folder of pictures with grid_table.json and expected.json
+        dir: PathBuf,
+    },
 }
 
 /// Recomputes and compares; an error ends in exit code 1.
 pub fn run(what: &Verify) -> Result<()> {
     match what {
         Verify::Losses { file } => losses::run(file),
+        Verify::Tiles { dir } => tiles::run(dir),
     }
 }

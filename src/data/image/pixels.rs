@@ -1,0 +1,154 @@
+//! Tiles as normalised tensors: values in [0, 1], less a mean, over a deviation.
+
+use super::decode::decode;
+use super::tiling::{Tiles, Tiling};
+use crate::error::Result;
+use rayon::prelude::*;
+use std::path::Path;
+use tch::{Device, Kind, Tensor};
+
+/// Whose statistics the values are normalised by.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Normalization {
+    /// ImageNet's: every released InternVL.
+    Imagenet,
+    /// CLIP's.
+    Clip,
+    /// SigLIP's: to [−1, 1].
+    Siglip,
+}
+
+impl Normalization {
+    /// All of them, by the names that InternVL gives them.
+    pub const NAMES: &[(&str, Self)] =
+        &[("imagenet", Self::Imagenet), ("clip", Self::Clip), ("siglip", Self::Siglip)];
+
+    /// Mean of each channel.
+    pub fn mean(self) -> [f64; 3] {
+        match self {
+            Self::Imagenet => [0.485, 0.456, 0.406],
+            Self::Clip => [0.481_454_6, 0.457_827_5, 0.408_210_73],
+            Self::Siglip => [0.5; 3],
+        }
+    }
+
+    /// Standard deviation of each channel.
+    pub fn deviation(self) -> [f64; 3] {
+        match self {
+            Self::Imagenet => [0.229, 0.224, 0.225],
+            Self::Clip => [0.268_629_5, 0.261_302_5, 0.275_771_1],
+            Self::Siglip => [0.5; 3],
+        }
+    }
+
+    /// The mean as a colour, rounded down.
+    pub fn background(self) -> [u8; 3] {
+        self.mean().map(|mean| (mean * 255.0) as u8)
+    }
+
+    /// What each byte becomes, by channel: `(value / 255 − mean) / deviation`, step by step in f32.
+    fn table(self) -> [[f32; 256]; 3] {
+        let (mean, deviation) = (self.mean(), self.deviation());
+        std::array::from_fn(|channel| {
+            let (mean, deviation) = (mean[channel] as f32, deviation[channel] as f32);
+            std::array::from_fn(|value| (value as f32 / 255.0 - mean) / deviation)
+        })
+    }
+}
+
+/// Normalised pixels of one picture as one tile: where its size is not the model's side,
+/// it is resampled.
+///
+/// # Shapes
+///
+/// `[3, side, side]`
+///
+/// # Errors
+///
+/// As [`decode`].
+pub fn pixels(path: &Path, side: usize) -> Result<Tensor> {
+    Ok(pixels_of(path, &Tiling::new(side, 1))?.squeeze_dim(0))
+}
+
+/// Normalised pixels of one picture's tiles.
+///
+/// # Shapes
+///
+/// `[tiles, 3, side, side]`
+///
+/// # Errors
+///
+/// As [`decode`] and [`Tiling::grid`].
+pub fn pixels_of(path: &Path, tiling: &Tiling) -> Result<Tensor> {
+    let tiles = tiles(path, tiling)?;
+    let (tensor, values) = room(tiles.len(), tiling.side);
+    fill(&tiles, tiling, values);
+    Ok(tensor)
+}
+
+/// Normalised pixels of several pictures below `root`, one tile each, decoded in parallel.
+///
+/// # Shapes
+///
+/// `[images, 3, side, side]`
+///
+/// # Errors
+///
+/// As [`pixels`]; the first faulty path in order is named.
+pub fn batch<P: AsRef<Path> + Sync>(root: &Path, paths: &[P], side: usize) -> Result<Tensor> {
+    let tiling = Tiling::new(side, 1);
+    let (tensor, values) = room(paths.len(), side);
+    let pictures = values.par_chunks_mut((3 * side * side).max(1));
+    let faults: Vec<Result<()>> = paths
+        .par_iter()
+        .zip(pictures)
+        .map(|(path, values)| {
+            fill(&tiles(&root.join(path), &tiling)?, &tiling, values);
+            Ok(())
+        })
+        .collect();
+    faults.into_iter().collect::<Result<()>>()?;
+    Ok(tensor)
+}
+
+/// Normalised pixels of tiles into `[tiles, 3, side, side]`.
+///
+/// # Panics
+///
+/// If `values` has another size.
+pub fn fill(tiles: &Tiles, tiling: &Tiling, values: &mut [f32]) {
+    let table = tiling.normalization.table();
+    let plane = tiling.side * tiling.side;
+    assert_eq!(values.len(), tiles.len() * 3 * plane, "room for every tile");
+    for (index, tile) in values.chunks_exact_mut(3 * plane).enumerate() {
+        let (red, rest) = tile.split_at_mut(plane);
+        let (green, blue) = rest.split_at_mut(plane);
+        let mut out = red.iter_mut().zip(green).zip(blue);
+        for row in tiles.rows(index) {
+            for (pixel, ((red, green), blue)) in row.chunks_exact(3).zip(&mut out) {
+                *red = table[0][usize::from(pixel[0])];
+                *green = table[1][usize::from(pixel[1])];
+                *blue = table[2][usize::from(pixel[2])];
+            }
+        }
+    }
+}
+
+fn tiles(path: &Path, tiling: &Tiling) -> Result<Tiles> {
+    tiling.cut(&decode(path)?).map_err(|error| error.context(path.display()))
+}
+
+/// A tensor `[tiles, 3, side, side]` and its values, to be filled: a copy would cost as much
+/// as all the arithmetic.
+fn room<'a>(tiles: usize, side: usize) -> (Tensor, &'a mut [f32]) {
+    let size = [tiles as i64, 3, side as i64, side as i64];
+    let tensor = Tensor::zeros(size, (Kind::Float, Device::Cpu));
+    let values = tensor.data_ptr().cast::<f32>();
+    if values.is_null() {
+        return (tensor, &mut []);
+    }
+    // SAFETY: a fresh contiguous tensor on the CPU, which nobody else has seen; the callers of
+    // this module fill the values before they give the tensor away, and drop neither before.
+    let values = unsafe { std::slice::from_raw_parts_mut(values, tiles * 3 * side * side) };
+    (tensor, values)
+}
