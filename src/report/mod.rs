@@ -76,6 +76,10 @@ pub fn charts(text: &str) -> Result<Vec<(String, Chart)>> {
         toml::from_str(text).map_err(|e| Error::spec(format!("reading the spec: {e}")))?;
     let Some(toml::Value::Table(charts)) = spec.get("chart") else { return Ok(vec![]) };
     let parse = |(name, chart): (&String, &toml::Value)| {
+        if !Chart::is_name(name) {
+            return Err(Error::spec(format!("`{name}` cannot name a chart"))
+                .hint("use letters, digits, `_` and `-`"));
+        }
         let parsed: Result<Chart, _> = chart.clone().try_into();
         let parsed = parsed.map_err(|error| {
             let message = error.message().lines().next().unwrap_or_default().to_owned();

@@ -84,6 +84,12 @@ impl Chart {
         ("differences", "paired differences with intervals: y, against"),
     ];
 
+    /// Whether a word can name a chart: its files are named for it.
+    pub fn is_name(word: &str) -> bool {
+        let plain = |c: char| c.is_alphanumeric() || "_-".contains(c);
+        !word.is_empty() && word.chars().all(plain)
+    }
+
     /// Columns that the chart reads, each with the key that names it.
     pub fn columns(&self) -> Vec<(&'static str, &str)> {
         match self {

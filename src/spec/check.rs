@@ -4,15 +4,20 @@
 use super::candidates::Prompt;
 use super::eval::Split;
 use super::finder::Finder;
-use super::lists::{BENCHMARKS, TASKS};
+use super::lists::{BENCHMARKS, NEEDED_TASKS, TASKS};
 use super::model::Module;
 use super::train::Keep;
 use super::{Settings, model::Model};
 use crate::loss::Mix;
 use std::path::Path;
 
+/// A count above this is a slip of the pen, and two of them still multiply.
+const MOST: u64 = 1_000_000_000;
+
 /// Checks one point of an experiment.
 pub fn settings(settings: &Settings, find: &mut Finder) {
+    let tables = serde_json::to_value(settings).expect("settings are plain JSON");
+    magnitudes(&tables, &mut Vec::new(), find);
     model(&settings.model, find);
     corpus(settings, find);
     base(settings, find);
@@ -30,10 +35,18 @@ pub fn files(settings: &Settings, find: &mut Finder) {
     if let Some(path) = &settings.model.checkpoint {
         wanted.push(("model.checkpoint", path, true));
         let folder = Path::new(path);
-        if folder.is_dir() && !folder.join("config.json").is_file() {
+        let files: Vec<_> = std::fs::read_dir(folder).into_iter().flatten().flatten().collect();
+        let has_weights =
+            files.iter().any(|f| f.path().extension().is_some_and(|end| end == "safetensors"));
+        let lacks = match folder.join("config.json").is_file() {
+            false => Some("config.json"),
+            true if !has_weights => Some("*.safetensors"),
+            true => None,
+        };
+        if let Some(lacks) = lacks.filter(|_| folder.is_dir()) {
             find.wrong(
                 "model.checkpoint",
-                format!("`{path}` is no checkpoint: it has no config.json"),
+                format!("`{path}` is no checkpoint: it has no {lacks}"),
                 "name a Hub-style directory: config.json, safetensors, tokenizer files",
             );
         }
@@ -62,6 +75,22 @@ pub fn files(settings: &Settings, find: &mut Finder) {
                  mend the path",
             );
         }
+    }
+}
+
+/// Counts beyond all reason, in whatever table.
+fn magnitudes(value: &serde_json::Value, path: &mut Vec<String>, find: &mut Finder) {
+    if let Some(table) = value.as_object() {
+        for (key, value) in table.iter().filter(|(key, _)| *key != "seed") {
+            path.push(key.clone());
+            magnitudes(value, path, find);
+            path.pop();
+        }
+    }
+    if let Some(count) = value.as_u64().filter(|count| *count > MOST) {
+        let key = path.join(".");
+        let message = format!("`{key}` must be {MOST} or below, got {count}");
+        find.wrong(&key, message, format!("write `{key} = {MOST}` or less"));
     }
 }
 
@@ -262,6 +291,17 @@ fn moving_reference(settings: &Settings, mix: &Mix, find: &mut Finder) {
 
 fn train(settings: &Settings, find: &mut Finder) {
     let train = &settings.train;
+    if find.is_written("train.seed") {
+        find.wrong(
+            "train.seed",
+            "`train.seed` is set by `seeds`, one job for each: what stands here would be ignored",
+            format!("write `seeds = [{}]` at the top instead", train.seed),
+        );
+    }
+    if train.epochs.get() > 10_000.0 {
+        let message = format!("`train.epochs` must be 10000 or below, got {}", train.epochs.get());
+        find.wrong("train.epochs", message, "such as the default, `train.epochs = 1.0`");
+    }
     find.at_least("train.pairs_per_step", train.pairs_per_step, 1);
     find.at_least("train.micro_batch", train.micro_batch, 1);
     find.at_least("train.checkpoint_every", train.checkpoint_every, 1);
@@ -306,6 +346,9 @@ fn eval(settings: &Settings, find: &mut Finder) {
         let message = "`eval.benchmarks` names none: nothing would be measured";
         find.wrong("eval.benchmarks", message, format!("benchmarks: {}", BENCHMARKS.join(", ")));
     }
+    if settings.corpus.files.is_none() && find.is_sound("corpus.tasks") {
+        askable(settings, find);
+    }
     if eval.prompts.is_empty() {
         let hint = "write `prompts = [\"direct\", \"cot\"]`";
         find.wrong("eval.prompts", "`eval.prompts` names none: nothing would be asked", hint);
@@ -337,6 +380,33 @@ fn eval(settings: &Settings, find: &mut Finder) {
                     eval.slice, settings.corpus.validation
                 ),
                 format!("such as `slice = {}`", settings.corpus.validation),
+            );
+        }
+    }
+}
+
+/// Whether the generated questions have some for every benchmark.
+fn askable(settings: &Settings, find: &mut Finder) {
+    let tasks = &settings.corpus.tasks;
+    // What is wrong with the list itself comes first.
+    let is_listed = |(index, task): (usize, &String)| {
+        TASKS.contains(&task.as_str()) && !tasks[..index].contains(task)
+    };
+    if tasks.is_empty() || !tasks.iter().enumerate().all(is_listed) {
+        return;
+    }
+    for (index, name) in settings.eval.benchmarks.iter().enumerate() {
+        let needed = NEEDED_TASKS.iter().find(|(benchmark, _)| benchmark == name);
+        let Some((_, needed)) = needed else { continue };
+        if !needed.iter().any(|task| tasks.iter().any(|known| known == task)) {
+            let key = match find.is_written("eval.benchmarks") {
+                true => format!("eval.benchmarks.{index}"),
+                false => "corpus.tasks".to_owned(),
+            };
+            find.wrong(
+                &key,
+                format!("benchmark `{name}` would find no question: no task of its kind is in `corpus.tasks`"),
+                format!("add `{}` to `corpus.tasks`, or leave `{name}` out of `eval.benchmarks`", needed[0]),
             );
         }
     }

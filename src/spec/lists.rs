@@ -13,6 +13,20 @@ pub const BENCHMARKS: &[&str] = &["reasoning", "pope", "describe", "shift"];
 /// Benchmarks whose scores need the model itself, not only its answers.
 pub const LIKELIHOOD_BENCHMARKS: &[&str] = &["shift"];
 
+/// Generated families that a benchmark needs one of; a benchmark that is not here is of files.
+pub const NEEDED_TASKS: &[(&str, &[&str])] = &[
+    ("reasoning", CLOSED_TASKS),
+    ("pope", &["exists"]),
+    ("describe", &["describe"]),
+    ("shift", CLOSED_TASKS),
+];
+
+/// Families whose questions have one right answer.
+const CLOSED_TASKS: &[&str] = &[
+    "count", "subtract", "compare", "exists", "relation", "chart", "receipt", "form", "geometry",
+    "diagram",
+];
+
 /// Algorithms of `[loss]`.
 pub use crate::loss::NAMES as ALGORITHMS;
 

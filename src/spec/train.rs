@@ -70,6 +70,7 @@ pub enum Keep {
     Last,
     /// Those with the best validation accuracy (needs `eval.every`).
     Best,
-    /// None once the scores are in.
+    /// None once everything that reads them exists: answers, and a later round. Whatever needs
+    /// them after that trains again, to the same bytes.
     None,
 }
