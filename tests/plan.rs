@@ -88,6 +88,76 @@ fn a_setting_changes_the_stages_that_read_it_and_what_stands_on_them() {
 }
 
 #[test]
+fn a_later_setting_enters_a_key_only_away_from_its_default() {
+    let from_pairs = [Pairs, Reference, Policy, Answers, Scores];
+    for default in [
+        "pairs.sources=['correctness']",
+        "pairs.correctness.max_right=1.0",
+        "pairs.correctness.consistency=none",
+        "candidates.stop=[]",
+        "candidates.multimodal=0.0",
+        "candidates.server.attempts=5",
+    ] {
+        assert_eq!(touched(default), [], "{default}");
+    }
+    assert_eq!(touched("pairs.correctness.max_right=0.9"), from_pairs);
+    assert_eq!(touched("pairs.correctness.exclude_domains=[]"), from_pairs);
+    assert_eq!(touched("candidates.stop=['x']")[0], Candidates);
+    // What a slice leaves out, the worker gets as the default.
+    let plan = planned(MPO);
+    let task = plan.task_of(plan.jobs.last().unwrap(), Pairs).unwrap();
+    assert!(!task.settings["pairs"].as_object().unwrap().contains_key("sources"));
+    let table = task.table::<spec::pairs::Pairs>("pairs").unwrap();
+    assert_eq!(table, spec::embedded().pairs);
+}
+
+#[test]
+fn keys_of_older_settings_have_not_moved() {
+    // Worked out before any later setting was there; the corpus of files has no machine.
+    let plan = planned("schema = 1\nloss.algorithm = \"mpo\"\n");
+    let task = |stage| plan.task_of(plan.jobs.last().unwrap(), stage).unwrap();
+    let names = |stage: Stage, table: &str| -> Vec<String> {
+        task(stage).settings[table].as_object().unwrap().keys().cloned().collect()
+    };
+    assert_eq!(names(Pairs, "pairs"), ["seed", "import", "max", "correctness"]);
+    let correctness = &task(Pairs).settings["pairs"]["correctness"];
+    let keys: Vec<&String> = correctness.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["max_per_question", "format_negatives", "exclude"]);
+    // Nulls do not enter a key.
+    let set = |name: &String| !task(Candidates).settings["candidates"][name.as_str()].is_null();
+    let of_candidates = names(Candidates, "candidates").into_iter().filter(set).collect::<Vec<_>>();
+    let expected =
+        ["seed", "per_question", "temperature", "top_k", "top_p", "max_tokens", "prompt", "batch"];
+    assert_eq!(of_candidates, expected);
+}
+
+#[test]
+fn the_model_enters_the_pairs_stage_only_where_a_source_asks_it() {
+    let with = |more: &str| planned(&format!("{MPO}{more}"));
+    let pairs = |plan: &Plan| plan.task_of(plan.jobs.last().unwrap(), Pairs).unwrap().clone();
+    let blind = pairs(&with("pairs.sources = [\"dropout_ntp\"]\n"));
+    let roles: Vec<&String> = blind.inputs.keys().collect();
+    assert_eq!(roles, ["base", "candidates", "corpus", "features"]);
+    assert!(blind.settings.contains_key("machine"));
+    let server = "url = \"http://localhost:1/v1\", model = \"m\"";
+    let remote = with(&format!(
+        "pairs.sources = [\"dropout_ntp\"]\npairs.dropout_ntp.server = {{ {server} }}\n"
+    ));
+    assert!(!pairs(&remote).settings.contains_key("machine"));
+    assert!(!pairs(&remote).inputs.contains_key("features"));
+    let sampled = with(&format!("candidates.server = {{ {server} }}\n"));
+    let task = sampled.task_of(sampled.jobs.last().unwrap(), Candidates).unwrap();
+    assert!(!task.settings.contains_key("machine") && !task.inputs.contains_key("features"));
+    // Settings of a source that is not built change nothing.
+    let sources = "pairs.sources = [\"correctness\"]\n";
+    let other = with(&format!("{sources}pairs.dropout_ntp.ratio = 0.25\n"));
+    assert_eq!(changed(&with(sources), &other), []);
+    let both = "pairs.sources = [\"correctness\", \"dropout_ntp\"]\n";
+    let other = with(&format!("{both}pairs.dropout_ntp.ratio = 0.25\n"));
+    assert_eq!(changed(&with(both), &other)[0], Pairs);
+}
+
+#[test]
 fn charts_descriptions_comments_and_names_enter_no_key() {
     let plain = planned(MPO);
     let chart = "[chart.a]\nbars = { x = \"variant\", y = \"reasoning.accuracy\" }\n";

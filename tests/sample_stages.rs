@@ -85,6 +85,7 @@ fn settings() -> Candidates {
         prompt: Prompt::Cot,
         // Chunks of six questions.
         batch: 2,
+        ..prefab::spec::embedded().candidates.clone()
     }
 }
 

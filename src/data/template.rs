@@ -32,6 +32,15 @@ const DIRECT: &str = "Answer the question using a single word or phrase.";
 const REASONED: &str = "Reason step by step before you answer. When you are ready, end with a \
                         line of its own in the form \"Final answer: ..\".";
 
+const BOXED: &str = "Reason step by step before you answer. End with a line of its own in the \
+                     form \"Answer: \\boxed{..}\".";
+/// The multimodal chain-of-thought prompts of Wang et al. 2024, arXiv:2411.10442v2, figure 7,
+/// k to m.
+const BACKGROUND: &str =
+    "Please analyze the relevant background knowledge before answering the question.";
+const VISUAL: &str = "Please analyze the given image and then provide step-by-step reasoning.";
+const GROUNDED: &str = "Answer the question with grounding.";
+
 /// A row for a checkpoint that follows instructions.
 macro_rules! chat {
     ($name:literal, $before:expr, $after:literal) => {
@@ -109,7 +118,18 @@ impl Template {
         match prompt {
             Prompt::Direct => self.direct,
             Prompt::Cot => self.reasoned,
+            Prompt::Open if self.closed => self.direct,
+            Prompt::Open => "",
+            Prompt::Boxed => BOXED,
+            Prompt::Background => BACKGROUND,
+            Prompt::Visual => VISUAL,
+            Prompt::Grounded => GROUNDED,
         }
+    }
+
+    /// Whether a model of this template was taught to be asked so: the embedded sizes know two ways.
+    pub fn knows(&self, prompt: Prompt) -> bool {
+        !self.closed || matches!(prompt, Prompt::Direct | Prompt::Cot | Prompt::Open)
     }
 }
 
@@ -145,7 +165,10 @@ impl<'a> Prompter<'a> {
             (1, false) => format!("{IMAGE}\n"),
             (_, false) => (1..=images).map(|image| format!("Image-{image}: {IMAGE}\n")).collect(),
         };
-        format!("{front}{question}\n{instruction}")
+        match instruction {
+            "" => format!("{front}{question}"),
+            _ => format!("{front}{question}\n{instruction}"),
+        }
     }
 
     /// Token ids of a whole prompt about one picture of `tiles` tiles; with no

@@ -40,6 +40,18 @@ pub fn reasoned(response: &str) -> Option<Reasoned<'_>> {
     (!rationale.is_empty() && !answer.contains('\n')).then_some(Reasoned { rationale, answer })
 }
 
+/// What the last `\\boxed{…}` holds, braces in it balanced.
+pub fn boxed(response: &str) -> Option<&str> {
+    const OPENS: &str = "\\boxed{";
+    let inside = &response[response.rfind(OPENS)? + OPENS.len()..];
+    let mut depth = 1;
+    let end = inside.char_indices().find(|(_, c)| {
+        depth += i32::from(*c == '{') - i32::from(*c == '}');
+        depth == 0
+    })?;
+    Some(&inside[..end.0])
+}
+
 /// The final answer of a response; none where it has none that can be read.
 ///
 /// Asked directly, the whole response is the answer, if it is one line. An
@@ -48,6 +60,9 @@ pub fn final_answer(prompt: Prompt, response: &str) -> Option<&str> {
     let answer = match prompt {
         Prompt::Cot => reasoned(response)?.answer,
         Prompt::Direct => strip(response),
+        Prompt::Boxed => strip(boxed(response)?),
+        // No final answer is asked for.
+        Prompt::Open | Prompt::Background | Prompt::Visual | Prompt::Grounded => return None,
     };
     (!answer.is_empty() && !answer.contains('\n')).then_some(answer)
 }
@@ -87,6 +102,16 @@ mod tests {
     fn the_first_marker_of_the_list_counts() {
         // "Final answer:" wins although "Final Answer:" comes later, so two lines follow it.
         cot("x\ny\nFinal answer: A\nFinal Answer: B", None);
+    }
+
+    #[test]
+    fn a_boxed_answer_is_the_last_one_with_its_own_braces() {
+        let boxed = |response| final_answer(Prompt::Boxed, response);
+        assert_eq!(boxed("So\nAnswer: \\boxed{\\frac{1}{2}}."), Some("\\frac{1}{2}"));
+        assert_eq!(boxed("\\boxed{3}, no: \\boxed{ 4 }"), Some("4"));
+        for none in ["4", "\\boxed{4", "\\boxed{}", "\\boxed 4"] {
+            assert_eq!(boxed(none), None, "{none}");
+        }
     }
 
     #[test]

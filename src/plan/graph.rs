@@ -156,21 +156,7 @@ impl Graph<'_> {
         features: Option<&String>,
         chain: &mut Chain,
     ) -> String {
-        let pairs = match &settings.pairs.import {
-            Some(path) => {
-                let inputs = [("corpus", corpus)];
-                self.task(Stage::Pairs, settings, &inputs, std::slice::from_ref(path), chain)
-            }
-            None => {
-                let role = if models.first { "base" } else { "model" };
-                let inputs = [("corpus", corpus), (role, models.previous)];
-                let inputs = with(&inputs, "features", features);
-                let candidates = self.task(Stage::Candidates, settings, &inputs, &[], chain);
-                let inputs =
-                    [("corpus", corpus), ("base", models.previous), ("candidates", &candidates)];
-                self.task(Stage::Pairs, settings, &inputs, &[], chain)
-            }
-        };
+        let pairs = self.pairs(settings, models, corpus, features, chain);
         // Imported pairs have pictures of their own, which the corpus' features do not cover.
         let features = features.filter(|_| settings.pairs.import.is_none());
         let held_to = match reference {
@@ -188,6 +174,31 @@ impl Graph<'_> {
         ];
         let inputs = with(&inputs, "features", features);
         self.task(Stage::Policy, settings, &inputs, &[], chain)
+    }
+
+    /// Imported pairs need no model; others need candidates, and some sources the model too.
+    fn pairs(
+        &mut self,
+        settings: &Settings,
+        models: Models,
+        corpus: &str,
+        features: Option<&String>,
+        chain: &mut Chain,
+    ) -> String {
+        let pairs = &settings.pairs;
+        let judge = pairs.judge.checkpoint.iter().filter(|_| pairs.asks_judge());
+        let files: Vec<String> = pairs.import.iter().chain(judge).cloned().collect();
+        if pairs.is_import_alone() {
+            return self.task(Stage::Pairs, settings, &[("corpus", corpus)], &files, chain);
+        }
+        let role = if models.first { "base" } else { "model" };
+        let of_model = features.filter(|_| settings.candidates.needs_model());
+        let inputs = with(&[("corpus", corpus), (role, models.previous)], "features", of_model);
+        let samples = settings.candidates.import.as_slice();
+        let candidates = self.task(Stage::Candidates, settings, &inputs, samples, chain);
+        let inputs = [("corpus", corpus), ("base", models.previous), ("candidates", &candidates)];
+        let features = features.filter(|_| pairs.needs_model());
+        self.task(Stage::Pairs, settings, &with(&inputs, "features", features), &files, chain)
     }
 
     fn evaluate(
@@ -218,7 +229,7 @@ impl Graph<'_> {
         chain: &mut Chain,
     ) -> String {
         let mut tables = slice(stage, settings);
-        if stage.has_tensors() || (stage == Stage::Scores && settings.scores_need_model()) {
+        if computes_tensors(stage, settings) {
             tables.insert("machine".to_owned(), machine_of(self.machine, stage.threads()));
         }
         if !files.is_empty() {
@@ -247,6 +258,16 @@ impl Graph<'_> {
             chain.0.push(index);
         }
         key
+    }
+}
+
+/// Whether what can change the bits of a tensor enters a task's key.
+fn computes_tensors(stage: Stage, settings: &Settings) -> bool {
+    match stage {
+        Stage::Scores => settings.scores_need_model(),
+        Stage::Candidates => settings.candidates.needs_model(),
+        Stage::Pairs => settings.pairs.needs_model(),
+        _ => stage.has_tensors(),
     }
 }
 

@@ -64,7 +64,8 @@ impl Stage {
     }
 
     /// Whether it computes tensors: what can change their bits then enters the key.
-    /// Scores do only where a benchmark asks the model for likelihoods.
+    /// Scores do only where a benchmark asks the model for likelihoods, pairs only where a
+    /// source asks the model.
     pub const fn has_tensors(self) -> bool {
         !matches!(self, Self::Corpus | Self::Pairs | Self::Scores)
     }

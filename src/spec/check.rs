@@ -2,6 +2,7 @@
 //! other, combinations that cannot be run.
 
 use super::candidates::Prompt;
+use super::check_pairs;
 use super::eval::Split;
 use super::finder::Finder;
 use super::lists::{BENCHMARKS, NEEDED_TASKS, TASKS};
@@ -21,7 +22,7 @@ pub fn settings(settings: &Settings, find: &mut Finder) {
     model(&settings.model, find);
     corpus(settings, find);
     base(settings, find);
-    candidates_and_pairs(settings, find);
+    check_pairs::candidates_and_pairs(settings, find);
     loss(settings, find);
     if settings.loss.is_some() {
         train(settings, find);
@@ -53,6 +54,14 @@ pub fn files(settings: &Settings, find: &mut Finder) {
     }
     if let Some(path) = settings.pairs.import.as_ref().filter(|_| settings.loss.is_some()) {
         wanted.push(("pairs.import", path, false));
+    }
+    if let Some(path) = settings.candidates.import.as_ref().filter(|_| settings.loss.is_some()) {
+        // One of the sampler's files, or a folder of them.
+        wanted.push(("candidates.import", path, Path::new(path).is_dir()));
+    }
+    if let Some(path) = settings.pairs.judge.checkpoint.as_ref().filter(|_| settings.loss.is_some())
+    {
+        wanted.push(("pairs.judge.checkpoint", path, true));
     }
     if let Some(files) = &settings.corpus.files {
         wanted.push(("corpus.files.root", &files.root, true));
@@ -219,28 +228,6 @@ fn base(settings: &Settings, find: &mut Finder) {
     }
 }
 
-fn candidates_and_pairs(settings: &Settings, find: &mut Finder) {
-    let candidates = &settings.candidates;
-    find.at_least("candidates.batch", candidates.batch, 1);
-    find.at_least("candidates.max_tokens", candidates.max_tokens, 1);
-    if settings.loss.is_some() && settings.pairs.import.is_none() && candidates.per_question < 2 {
-        find.wrong(
-            "candidates.per_question",
-            format!("a pair needs two answers a question, got {}", candidates.per_question),
-            "such as the default, `per_question = 8`",
-        );
-    }
-    if candidates.top_p.get() <= 0.0 {
-        let hint = "1.0 keeps all tokens";
-        find.wrong("candidates.top_p", "`candidates.top_p` must be above 0, got 0", hint);
-    }
-    let pairs = &settings.pairs;
-    find.at_least("pairs.max", pairs.max.unwrap_or(1), 1);
-    if settings.corpus.files.is_none() {
-        find.names("pairs.correctness.exclude", &pairs.correctness.exclude, TASKS, "tasks");
-    }
-}
-
 /// What the loss itself refuses, and a moving reference that would never move.
 fn loss(settings: &Settings, find: &mut Finder) {
     let Some(loss) = &settings.loss else { return };
@@ -272,8 +259,7 @@ fn loss(settings: &Settings, find: &mut Finder) {
 fn moving_reference(settings: &Settings, mix: &Mix, find: &mut Finder) {
     let Some(sync) = mix.sync.filter(|_| settings.pairs.import.is_none()) else { return };
     // The most pairs there can be: a run with fewer is caught when they are counted.
-    let made = settings.corpus.train * settings.pairs.correctness.max_per_question;
-    let pairs = settings.pairs.max.map_or(made, |most| most.min(made));
+    let pairs = check_pairs::most(settings);
     let a_pass = pairs.div_ceil(settings.train.pairs_per_step.max(1)) as f64;
     let steps = (a_pass * settings.train.epochs.get()).ceil() as usize;
     if settings.corpus.files.is_none() && sync.every > steps && find.is_sound("train") {

@@ -12,6 +12,7 @@ use super::{Settings, candidates, loss, pairs, train};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use std::sync::OnceLock;
 
 /// A spec whose every point is resolved and sound.
 #[derive(Clone, Debug)]
@@ -163,6 +164,12 @@ pub fn defaults() -> Settings {
         .filter(|_| mistakes.is_empty())
         .unwrap_or_else(|| panic!("the embedded defaults are sound: {mistakes:?}"))
         .0
+}
+
+/// [`defaults`], worked out once.
+pub fn embedded() -> &'static Settings {
+    static DEFAULTS: OnceLock<Settings> = OnceLock::new();
+    DEFAULTS.get_or_init(defaults)
 }
 
 fn overridden(name: &str, overrides: &[String]) -> String {

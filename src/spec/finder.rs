@@ -28,6 +28,12 @@ impl Finder<'_> {
         })
     }
 
+    /// Whether the user wrote a setting, or one below it, anywhere.
+    pub fn is_written(&self, key: &str) -> bool {
+        let path = segments(key);
+        self.layers[1..].iter().any(|layer| lookup(&layer.table, &path).is_some())
+    }
+
     /// Notes a mistake in a setting, at the layer that set it last.
     pub fn wrong(&mut self, key: &str, message: impl Into<String>, hint: impl Into<String>) {
         if !self.is_sound(key) {
