@@ -55,12 +55,6 @@ impl Finder<'_> {
         self.mistakes.push(Mistake { message: message.into(), hint: hint.into(), source, span });
     }
 
-    /// Whether the user wrote a setting, above the defaults.
-    pub fn is_written(&self, key: &str) -> bool {
-        let path = segments(key);
-        self.layers[1..].iter().any(|layer| lookup(&layer.table, &path).is_some())
-    }
-
     /// Notes a number that is too small.
     pub fn at_least(&mut self, key: &str, value: usize, least: usize) {
         if value < least {
