@@ -1,5 +1,6 @@
 //! `prefab verify`: recompute what a reference implementation recorded.
 
+mod case;
 mod ledger;
 mod losses;
 
