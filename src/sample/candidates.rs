@@ -22,7 +22,7 @@ use crate::{Error, Result};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::time::Instant;
 
@@ -59,18 +59,9 @@ pub fn run(candidates: &Candidates, ctx: &StageContext) -> Result<()> {
     let size = (BATCHES * candidates.batch).div_ceil(candidates.per_question).max(1);
     let mut answers = Vec::with_capacity(sampler.total);
     for (chunk, questions) in questions.chunks(size).enumerate() {
-        let path = ctx.work.join(format!("candidates-{chunk:06}.jsonl"));
-        let sampled = match path.exists() {
-            true => read(&path)?,
-            false => {
-                let sampled = sampler.chunk(chunk * size, questions, answers.len())?;
-                let unfinished = path.with_extension("unfinished");
-                write(&unfinished, &sampled)?;
-                std::fs::rename(&unfinished, &path)
-                    .with_context(|| format!("writing `{}`", path.display()))?;
-                sampled
-            }
-        };
+        let sampled = ctx.rows(&format!("candidates-{chunk:06}.jsonl"), || {
+            sampler.chunk(chunk * size, questions, answers.len())
+        })?;
         answers.extend(sampled);
     }
     write(&ctx.out.join("candidates.jsonl"), &answers)?;
@@ -157,16 +148,7 @@ impl Sampler<'_> {
     }
 }
 
-/// Reads a finished chunk.
-fn read(path: &Path) -> Result<Vec<Answer>> {
-    let doing = || format!("reading `{}`", path.display());
-    let file = BufReader::new(File::open(path).with_context(doing)?);
-    file.lines()
-        .map(|line| serde_json::from_str(&line.with_context(doing)?).with_context(doing))
-        .collect()
-}
-
-/// Writes answers, one a line, down to the disk.
+/// Writes answers, one a line.
 fn write(path: &Path, answers: &[Answer]) -> Result<()> {
     let doing = || format!("writing `{}`", path.display());
     let mut file = BufWriter::new(File::create(path).with_context(doing)?);
@@ -174,8 +156,7 @@ fn write(path: &Path, answers: &[Answer]) -> Result<()> {
         serde_json::to_writer(&mut file, answer).with_context(doing)?;
         file.write_all(b"\n").with_context(doing)?;
     }
-    let file = file.into_inner().map_err(|error| error.into_error()).with_context(doing)?;
-    file.sync_all().with_context(doing)
+    file.flush().with_context(doing)
 }
 
 /// Counts of one task.
