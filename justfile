@@ -44,6 +44,10 @@ test: libtorch
 test-slow: libtorch
     OMP_NUM_THREADS=1 cargo {{runner}} {{ if runner == "test" { "-- --ignored" } else { "--run-ignored only" } }}
 
+# The part of it that continuous integration runs: kills, faults and whole pipelines, two minutes
+test-slow-short: libtorch
+    OMP_NUM_THREADS=1 cargo {{runner}} {{ if runner == "test" { "short_ -- --ignored" } else { "--run-ignored only short_" } }}
+
 # The training step beside a plain libtorch step: pairs a second, memory, ratios
 bench: libtorch
     cargo bench --profile dev --bench bench
@@ -67,7 +71,7 @@ bless: build
     {{prefab}} show schema > experiments/spec.schema.json
 
 # What continuous integration runs
-ci: fmt-check lint doc test check-experiments smoke
+ci: fmt-check lint doc test test-slow-short check-experiments smoke
 
 fmt-check:
     cargo fmt --all --check

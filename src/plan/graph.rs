@@ -1,6 +1,6 @@
 //! From points to jobs and tasks: which stage reads what, and what is shared.
 
-use super::fingerprint::fingerprint;
+use super::fingerprint::{annotations, fingerprint};
 use super::key::{key, machine as machine_of};
 use super::slice::slice;
 use super::{Job, Machine, Plan, Stage, Task, id};
@@ -8,14 +8,35 @@ use crate::spec::experiment::{Experiment, Point, Round};
 use crate::spec::model::{Model, Module, Size};
 use crate::spec::root::ReferenceOf;
 use crate::spec::{Settings, model::Dims};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+/// Artifacts made on other devices that may stand in for one's own.
+pub struct Reuse<'a> {
+    /// The other machines, best first.
+    pub machines: Vec<Machine>,
+    /// Whether there is an artifact of a key.
+    pub exists: &'a dyn Fn(&str) -> bool,
+}
+
 /// Expands an experiment. With `until`, no task of a later stage is planned.
 pub fn plan(experiment: &Experiment, machine: &Machine, until: Option<Stage>) -> Plan {
+    let nothing = Reuse { machines: Vec::new(), exists: &|_| false };
+    plan_reusing(experiment, machine, until, &nothing)
+}
+
+/// The same with the artifacts of other devices, where this one has none.
+pub fn plan_reusing(
+    experiment: &Experiment,
+    machine: &Machine,
+    until: Option<Stage>,
+    reuse: &Reuse,
+) -> Plan {
     let mut graph = Graph {
         machine,
+        reuse,
+        prints: HashMap::new(),
         until: until.unwrap_or(Stage::Scores),
         feature_gib: experiment.store.feature_gib.get(),
         tasks: Vec::new(),
@@ -37,6 +58,9 @@ pub fn plan(experiment: &Experiment, machine: &Machine, until: Option<Stage>) ->
 
 struct Graph<'a> {
     machine: &'a Machine,
+    reuse: &'a Reuse<'a>,
+    /// Fingerprints of imported files, each taken once.
+    prints: HashMap<String, Option<String>>,
     until: Stage,
     feature_gib: f64,
     tasks: Vec<Task>,
@@ -187,7 +211,10 @@ impl Graph<'_> {
     ) -> String {
         let pairs = &settings.pairs;
         let judge = pairs.judge.checkpoint.iter().filter(|_| pairs.asks_judge());
-        let files: Vec<String> = pairs.import.iter().chain(judge).cloned().collect();
+        let named = pairs.import.iter().flat_map(|path| annotations(Path::new(path)));
+        let named = named.map(|file| file.to_string_lossy().into_owned());
+        let files = pairs.import.iter().cloned().chain(named).chain(judge.cloned());
+        let files: Vec<String> = files.collect();
         if pairs.is_import_alone() {
             return self.task(Stage::Pairs, settings, &[("corpus", corpus)], &files, chain);
         }
@@ -229,16 +256,37 @@ impl Graph<'_> {
         chain: &mut Chain,
     ) -> String {
         let mut tables = slice(stage, settings);
-        if computes_tensors(stage, settings) {
-            tables.insert("machine".to_owned(), machine_of(self.machine, stage.threads()));
-        }
-        if !files.is_empty() {
-            let content = |path: &String| (path.clone(), fingerprint(Path::new(path)).into());
-            tables.insert("files".to_owned(), Value::Object(files.iter().map(content).collect()));
-        }
         let inputs: BTreeMap<String, String> =
             inputs.iter().map(|&(role, key)| (role.to_owned(), key.to_owned())).collect();
-        let key = key(stage, &tables, &inputs);
+        let on = |tables: &mut Map<String, Value>, machine: &Machine| {
+            tables.insert("machine".to_owned(), machine_of(machine, stage.threads()));
+            key(stage, tables, &inputs)
+        };
+        let has_tensors = computes_tensors(stage, settings);
+        if has_tensors {
+            // In its place among the tables, whichever machine it will be.
+            on(&mut tables, self.machine);
+        }
+        if !files.is_empty() {
+            let mut print = |path: &String| {
+                let known = self.prints.entry(path.clone());
+                let print = known.or_insert_with(|| fingerprint(Path::new(path))).clone();
+                (path.clone(), print.into())
+            };
+            let prints: Map<String, Value> = files.iter().map(&mut print).collect();
+            tables.insert("files".to_owned(), Value::Object(prints));
+        }
+        let mut key = key(stage, &tables, &inputs);
+        if has_tensors && !(self.reuse.exists)(&key) {
+            for machine in &self.reuse.machines {
+                let mut other = tables.clone();
+                let theirs = on(&mut other, machine);
+                if (self.reuse.exists)(&theirs) {
+                    (key, tables) = (theirs, other);
+                    break;
+                }
+            }
+        }
         if stage > self.until {
             return key;
         }

@@ -175,7 +175,7 @@ fn scores(runs: &Runs, measure: &str) -> Result<Scores> {
         table.notes.push(format!(
             "The smallest difference from the base that this experiment would find four times out \
              of five is {} points.",
-            metric.write(compare::smallest(*middle)),
+            metric.write(statistics::smallest(*middle)),
         ));
     }
     Ok(table)

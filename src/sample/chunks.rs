@@ -4,10 +4,11 @@
 
 use crate::Result;
 use crate::error::Context;
+use crate::store::parts;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 /// Works off the chunks that have no file yet; returns all results in order. `make` is
@@ -21,30 +22,11 @@ pub fn each<I, T: Serialize + DeserializeOwned>(
 ) -> Result<Vec<T>> {
     let mut results = Vec::with_capacity(items.len());
     for (chunk, items) in items.chunks(size).enumerate() {
-        let path = work.join(format!("{name}-{chunk:06}.jsonl"));
-        let made = match path.exists() {
-            true => read(&path)?,
-            false => {
-                let made = make(chunk * size, items, results.len())?;
-                let unfinished = path.with_extension("unfinished");
-                write(&unfinished, &made)?;
-                std::fs::rename(&unfinished, &path)
-                    .with_context(|| format!("writing `{}`", path.display()))?;
-                made
-            }
-        };
-        results.extend(made);
+        let before = results.len();
+        let part = format!("{name}-{chunk:06}.jsonl");
+        results.extend(parts::rows(work, &part, || make(chunk * size, items, before))?);
     }
     Ok(results)
-}
-
-/// Reads a finished chunk.
-fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
-    let doing = || format!("reading `{}`", path.display());
-    let file = BufReader::new(File::open(path).with_context(doing)?);
-    file.lines()
-        .map(|line| serde_json::from_str(&line.with_context(doing)?).with_context(doing))
-        .collect()
 }
 
 /// Writes records, one a line, down to the disk.

@@ -238,10 +238,10 @@ pub const CASES: &[Case] = &[
         "chart_column",
     ),
     case(
-        "[[variant]]\nname = \"SFT\"\nloss = { algorithm = \"sft\" }\n\
-         [chart.a]\ndifferences = { y = \"reasoning.accuracy\", against = «\"STF\"» }\n",
-        "no variant is called `STF`",
-        "did you mean `SFT`?",
+        "[[variant]]\nname = \"plain_sft\"\nloss = { algorithm = \"sft\" }\n\
+         [chart.a]\ndifferences = { y = \"reasoning.accuracy\", against = «\"plain_stf\"» }\n",
+        "no variant is called `plain_stf`",
+        "did you mean `plain_sft`?",
         "",
     ),
     case(

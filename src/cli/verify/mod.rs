@@ -1,6 +1,7 @@
 //! `prefab verify`: recompute what a reference implementation recorded.
 
 mod exact;
+mod case;
 mod ledger;
 mod losses;
 mod record;
