@@ -61,9 +61,6 @@ pub(super) struct Display {
 struct Shown {
     title: String,
     bar: ProgressBar,
-    begun: Instant,
-    /// The part of the stage that is under way: how long it is, when and where it began.
-    total: u64,
     since: Instant,
     pace: Pace,
 }

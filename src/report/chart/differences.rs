@@ -6,7 +6,7 @@
 
 use super::frame::{self, Heading, LABEL, MARGIN, SMALL, Sign};
 use super::{Differences, Mark, Picture};
-use crate::eval::statistics::holm;
+use crate::eval::statistics::{holm, smallest};
 use crate::report::compare::{self, Contender, Difference};
 use crate::report::metric::{Metric, Unit, spoken};
 use crate::report::number::{Scale, counted, grouped};
@@ -117,7 +117,7 @@ fn notes(
     errors.sort_by(f64::total_cmp);
     notes.push(format!(
         "a true difference of {}{} would be found four times out of five",
-        content.metric.write(compare::smallest(errors[errors.len() / 2])),
+        content.metric.write(smallest(errors[errors.len() / 2])),
         if content.metric.unit == Unit::Share { " points" } else { "" },
     ));
     notes.extend(filter_note(&chart.rows));
