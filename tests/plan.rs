@@ -1,7 +1,7 @@
 //! Laws of plans: what is shared, what a change touches, what comes first.
 
 use prefab::plan::estimate::estimate;
-use prefab::plan::{Machine, Plan, Stage, plan};
+use prefab::plan::{Machine, Plan, Reuse, Stage, plan, plan_reusing};
 use prefab::spec::{self, Experiment};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -302,6 +302,33 @@ fn imported_files_enter_by_their_content() {
     assert_eq!(changed(&before, &planned(&text)), []);
     std::fs::write(&meta, "{ }").unwrap();
     assert_eq!(changed(&before, &planned(&text))[0], Pairs);
+    // The files that a meta.json names count as well.
+    let named = r#"{ "a": { "root": ".", "annotation": "a.jsonl", "length": 1 } }"#;
+    std::fs::write(&meta, named).unwrap();
+    std::fs::write(folder.path().join("a.jsonl"), "1\n").unwrap();
+    let before = planned(&text);
+    std::fs::write(folder.path().join("a.jsonl"), "2\n").unwrap();
+    assert_eq!(changed(&before, &planned(&text))[0], Pairs);
+}
+
+#[test]
+fn artifacts_of_another_device_stand_in_where_this_one_has_none() {
+    let experiment = read(MPO, &[]);
+    let cuda = Machine { device: "cuda-9.0".into(), ..machine() };
+    let [here, there] = [&machine(), &cuda].map(|machine| plan(&experiment, machine, None));
+    let made = |key: &str| there.tasks.iter().any(|task| task.key == key && task.stage <= Base);
+    let reuse = Reuse { machines: vec![cuda], exists: &made };
+    let mixed = plan_reusing(&experiment, &machine(), None, &reuse);
+    laws(&mixed);
+    assert_eq!(changed(&here, &mixed), Stage::ALL[1..]);
+    assert_eq!(keys(&mixed, Base), keys(&there, Base), "made there");
+    let features = mixed.tasks.iter().find(|task| task.stage == Features).unwrap();
+    assert_eq!(features.settings["machine"]["device"], "cpu", "to be made here");
+    assert!(
+        keys(&there, Base).contains(features.inputs["base"].as_str()),
+        "from what was made there"
+    );
+    assert_eq!(mixed.jobs.len(), here.jobs.len());
 }
 
 #[test]
