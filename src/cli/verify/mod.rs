@@ -2,6 +2,7 @@
 
 mod ledger;
 mod losses;
+mod metrics;
 
 pub use ledger::{Ledger, Tolerance};
 
@@ -17,11 +18,17 @@ pub enum Verify {
         /// Recorded values, as in tests/fixtures/losses.json
         file: PathBuf,
     },
+    /// Benchmark metrics, against what published scorers gave
+    Metrics {
+        /// Recorded cases, as in tests/assets/metrics.json
+        file: PathBuf,
+    },
 }
 
 /// Recomputes and compares; an error ends in exit code 1.
 pub fn run(what: &Verify) -> Result<()> {
     match what {
         Verify::Losses { file } => losses::run(file),
+        Verify::Metrics { file } => metrics::run(file),
     }
 }
