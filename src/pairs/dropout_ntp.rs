@@ -17,7 +17,7 @@ use super::{Built, Kind, Shop};
 use crate::data::record::{Answer, Question};
 use crate::data::template::IMAGE;
 use crate::eval::matching::is_open;
-use crate::eval::text::strip;
+use crate::eval::python::text::strip;
 use crate::sample::prompts::asked;
 use crate::sample::{Bounds, Generation, Request, Watch, chunks, generate_watched};
 use crate::server::{self, Chat, Client};

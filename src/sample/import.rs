@@ -9,7 +9,7 @@ use crate::data::record::{Answer, Images, Question};
 use crate::data::template::IMAGE;
 use crate::data::tokenizer::Tokenizer;
 use crate::error::Context;
-use crate::eval::text::collapse;
+use crate::eval::python::text::collapse;
 use crate::spec::candidates::Prompt;
 use crate::{Error, Result};
 use serde::Deserialize;

@@ -1,9 +1,10 @@
 //! `prefab verify`: recompute what a reference implementation recorded.
 
-mod exact;
 mod case;
+mod exact;
 mod ledger;
 mod losses;
+mod metrics;
 mod record;
 mod tiles;
 
@@ -26,6 +27,11 @@ pub enum Verify {
         /// Folder of pictures with grid_table.json and expected.json
         dir: PathBuf,
     },
+    /// Benchmark metrics, against what published scorers gave
+    Metrics {
+        /// Recorded cases, as in tests/assets/metrics.json
+        file: PathBuf,
+    },
 }
 
 /// Recomputes and compares; an error ends in exit code 1.
@@ -33,5 +39,6 @@ pub fn run(what: &Verify) -> Result<()> {
     match what {
         Verify::Losses { file } => losses::run(file),
         Verify::Tiles { dir } => tiles::run(dir),
+        Verify::Metrics { file } => metrics::run(file),
     }
 }
