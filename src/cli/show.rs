@@ -1,9 +1,15 @@
 //! `prefab show`: what a spec can say, and what one says.
 
+mod pairs;
+
 use super::{aligned, say};
+use crate::data::record::Question;
+use crate::eval::matching::modes;
 use crate::loss::ALGORITHMS;
 use crate::spec::chart::Chart;
+use crate::spec::candidates::Prompt;
 use crate::spec::{layer, lists, schema, show};
+use crate::tasks::sources::{DATA_SETS, form};
 use crate::{Error, Result};
 use clap::ValueEnum;
 use std::path::PathBuf;
@@ -11,14 +17,23 @@ use std::path::PathBuf;
 /// What to show.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// One of the lists, or `spec`
+    /// One of the lists, `spec` or `pairs`
     #[arg(value_enum)]
     what: What,
-    /// The spec file, for `spec`
+    /// The spec file, for `spec`; the artifact's key or its beginning, for `pairs`
     file: Option<PathBuf>,
     /// Set a value over the spec's own: table.key=value
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
+    /// Where artifacts are kept, for `pairs`
+    #[arg(long, value_name = "DIR", default_value = ".prefab")]
+    store: PathBuf,
+    /// How many pairs
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 5)]
+    count: usize,
+    /// Which random pairs
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
 }
 
 /// The lists.
@@ -38,8 +53,12 @@ enum What {
     Benchmarks,
     /// Sizes of `[model]`
     Sizes,
+    /// Data sets of the paper: domain, tiles, matching, form
+    Sources,
     /// Kinds of `[chart.NAME]`
     Charts,
+    /// Random pairs of an artifact, side by side
+    Pairs,
 }
 
 /// Prints it.
@@ -53,7 +72,11 @@ pub fn run(args: &Args) -> Result<()> {
             return Err(Error::spec("`show spec` needs a spec file")
                 .hint("such as `prefab show spec experiments/quickstart.toml`"));
         }
-        (Some(file), what) if what != What::Spec => {
+        (None, What::Pairs) => {
+            return Err(Error::spec("`show pairs` needs the key of a pairs artifact")
+                .hint("such as `prefab show pairs 3f9a`; stages.csv of the results lists keys"));
+        }
+        (Some(file), what) if !matches!(what, What::Spec | What::Pairs) => {
             return Err(Error::spec(format!("only `show spec` takes a file, got `{}`", file.display()))
                 .hint(format!("`prefab show spec {}`", file.display())));
         }
@@ -61,13 +84,17 @@ pub fn run(args: &Args) -> Result<()> {
     }
     say(&match (args.what, &args.file) {
         (What::Spec, Some(file)) => show::resolved(file, &args.overrides)?,
+        (What::Pairs, Some(key)) => {
+            pairs::text(&key.to_string_lossy(), &args.store, args.count, args.seed)?
+        }
         (What::Schema, _) => schema::text(),
         (What::Losses, _) => losses(),
         (What::Tasks, _) => lines(lists::TASKS),
         (What::Benchmarks, _) => lines(lists::BENCHMARKS),
         (What::Sizes, _) => lines(lists::SIZES),
+        (What::Sources, _) => sources(),
         (What::Charts, _) => charts(),
-        (What::Defaults | What::Spec, _) => layer::DEFAULTS.to_owned(),
+        (What::Defaults | What::Spec | What::Pairs, _) => layer::DEFAULTS.to_owned(),
     });
     Ok(())
 }
@@ -90,6 +117,25 @@ fn losses() -> String {
             row.beta.paper.to_string(),
             row.formula.to_owned(),
             row.source.to_owned(),
+        ]);
+    }
+    aligned(&rows)
+}
+
+fn sources() -> String {
+    let mut rows =
+        vec![["name", "domain", "tiles", "matching", "form"].map(str::to_owned).to_vec()];
+    for set in DATA_SETS {
+        // The released files write the name with an underscore.
+        let source = set.name.replace('-', "_");
+        let question = Question { source, ..Question::default() };
+        let modes = modes(&question).iter().map(|mode| format!("{mode:?}").to_lowercase());
+        rows.push(vec![
+            set.name.to_owned(),
+            set.domain.name().to_owned(),
+            set.tiles.to_string(),
+            modes.collect::<Vec<_>>().join(" "),
+            form(set.domain).unwrap_or(Prompt::Cot).name().to_owned(),
         ]);
     }
     aligned(&rows)

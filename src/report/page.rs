@@ -14,6 +14,8 @@ use super::select::{Band, Estimate, Selection, estimate};
 use crate::Result;
 use crate::error::Context as _;
 use crate::eval::statistics;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use minijinja::{Environment, Value, context};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -100,6 +102,7 @@ pub fn render(
             data => engine::tables(runs),
             jobs => table(&results_dir.join("jobs.csv"))?.unwrap_or_else(|| own_jobs(runs)),
             provenance => provenance(store, runs),
+            sheet => contact_sheet(results_dir),
             spec,
         })
         .context("rendering report.html")
@@ -345,6 +348,15 @@ fn provenance(store: &Path, runs: &Runs) -> Value {
         artifacts,
         wall => duration(wall_s),
     }
+}
+
+/// The contact sheet of the first set of pairs, as a data URL, with the file's name.
+fn contact_sheet(results_dir: &Path) -> Option<Value> {
+    let sheets = std::fs::read_dir(results_dir.join("pairs")).ok()?.flatten();
+    let first = sheets.map(|entry| entry.path()).filter(|path| path.extension().is_some()).min()?;
+    let url = format!("data:image/png;base64,{}", STANDARD.encode(std::fs::read(&first).ok()?));
+    let name = first.file_name()?.to_string_lossy().into_owned();
+    Some(context! { name, url => Value::from_safe_string(url) })
 }
 
 fn duration(wall_s: f64) -> String {
