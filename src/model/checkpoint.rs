@@ -157,6 +157,11 @@ fn shards(dir: &Path) -> Result<Vec<Mapped>> {
     names.into_iter().map(|name| Mapped::open(&dir.join(name))).collect()
 }
 
+/// Names of all tensors in the files of a directory.
+pub(crate) fn names(dir: &Path) -> Result<Vec<String>> {
+    Ok(shards(dir)?.iter().flat_map(Mapped::names).collect())
+}
+
 /// The id of a special token, from a checkpoint's tokenizer files.
 pub(crate) fn token_id(dir: &Path, token: &str) -> Option<i64> {
     let read = |name: &str| -> Option<Value> {
@@ -168,7 +173,12 @@ pub(crate) fn token_id(dir: &Path, token: &str) -> Option<i64> {
         let added = json.get("added_tokens")?.as_array()?;
         added.iter().find(|entry| entry["content"] == token)?["id"].as_i64()
     };
-    slow().or_else(fast)
+    let configured = || {
+        let json = read("tokenizer_config.json")?;
+        let added = json.get("added_tokens_decoder")?.as_object()?;
+        added.iter().find(|(_, entry)| entry["content"] == token)?.0.parse().ok()
+    };
+    slow().or_else(fast).or_else(configured)
 }
 
 /// Writes a tensor's bytes.

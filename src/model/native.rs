@@ -91,6 +91,19 @@ pub(crate) fn parts(name: &str, layout: Layout) -> Vec<String> {
     vec![name.to_owned()]
 }
 
+/// The name by which transformers knows a tensor of its Hub layout in memory.
+pub(crate) fn module(name: &str) -> String {
+    let hub = [
+        ("vision_tower.", "model.vision_tower."),
+        ("multi_modal_projector.", "model.multi_modal_projector."),
+        ("language_model.model.", "model.language_model."),
+        ("language_model.lm_head.", "lm_head."),
+    ];
+    let renamed =
+        hub.iter().find_map(|(hub, module)| Some(format!("{module}{}", name.strip_prefix(hub)?)));
+    renamed.unwrap_or_else(|| name.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

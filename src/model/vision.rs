@@ -18,6 +18,8 @@ pub(crate) struct Tower {
     patch: [Tensor; 2],
     position: Tensor,
     layers: Vec<Layer>,
+    /// Layers below the selected hidden state; the others have no part in the model's output.
+    selected: usize,
 }
 
 #[derive(Debug)]
@@ -57,13 +59,13 @@ impl Tower {
     pub(crate) fn new(config: &Config, tensor: Lookup) -> Self {
         let vision = &config.vision;
         let at = |name: &str| tensor(&format!("vision_model.embeddings.{name}"));
-        let layers = 0..config.vision_layers_run();
         Self {
             config: vision.clone(),
             class: at("class_embedding"),
             patch: [at("patch_embedding.weight"), at("patch_embedding.bias")],
             position: at("position_embedding"),
-            layers: layers.map(|layer| Layer::new(vision, layer, tensor)).collect(),
+            layers: (0..vision.layers).map(|layer| Layer::new(vision, layer, tensor)).collect(),
+            selected: config.vision_layers_run(),
         }
     }
 
@@ -76,13 +78,13 @@ impl Tower {
         let x = self.embed(pixels);
         let (tiles, shape) = (x.size()[0], x.size());
         let mut x = x.flatten(0, 1);
-        for layer in &self.layers {
+        for layer in &self.layers[..self.selected] {
             x = layer.forward(&self.config, x, tiles, kind);
         }
         x.view(shape.as_slice())
     }
 
-    /// The embeddings, then each layer's output.
+    /// The embeddings, then each layer's output, also beyond the selected one.
     pub(crate) fn states(&self, pixels: &Tensor, kind: Kind) -> Vec<Tensor> {
         let mut states = vec![self.embed(pixels)];
         for layer in &self.layers {

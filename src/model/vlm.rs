@@ -287,8 +287,18 @@ impl Vlm {
         Ok(Trace { inputs, last, logits })
     }
 
-    /// Every hidden state of the tower up to the selected one, class token included: after
-    /// the embeddings, then after each layer. `[tiles, 1 + patches, vision_width]` each.
+    /// The same weights, as if the decoder had been trained on sequences of that length:
+    /// where dynamic rotary scaling takes effect.
+    pub fn with_trained_length(&self, positions: usize) -> Self {
+        let mut config = self.config.clone();
+        config.language.positions = positions;
+        let shared =
+            self.parameters.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
+        Self::assemble(config, shared.collect(), self.device)
+    }
+
+    /// Every hidden state of the tower, class token included: after the embeddings, then
+    /// after each layer, also beyond the selected one. `[tiles, 1 + patches, vision_width]` each.
     pub fn vision_states(&self, pixels: &Tensor) -> Vec<Tensor> {
         self.tower.states(pixels, Kind::Float)
     }

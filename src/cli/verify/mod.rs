@@ -2,10 +2,12 @@
 
 mod ledger;
 mod losses;
+mod model;
 
 pub use ledger::{Ledger, Tolerance};
 
 use crate::Result;
+use crate::run::device::Choice;
 use clap::Subcommand;
 use std::path::PathBuf;
 
@@ -17,11 +19,20 @@ pub enum Verify {
         /// Recorded values, as in tests/fixtures/losses.json
         file: PathBuf,
     },
+    /// A checkpoint, against what its reference library computes
+    Model {
+        /// Folder with model/, inputs.safetensors, expected.safetensors, expected.json
+        dir: PathBuf,
+        /// cpu, cuda or cuda:N
+        #[arg(short, long, value_name = "NAME", default_value = "cpu")]
+        device: Choice,
+    },
 }
 
 /// Recomputes and compares; an error ends in exit code 1.
 pub fn run(what: &Verify) -> Result<()> {
     match what {
         Verify::Losses { file } => losses::run(file),
+        Verify::Model { dir, device } => model::run(dir, *device),
     }
 }
