@@ -38,6 +38,21 @@ fn transformers_module_layout_is_as_recorded() {
     verify(&fixture("hf_llama_rms_qknorm_modulekeys")).unwrap();
 }
 
+#[test]
+fn phi3_beyond_its_trained_length_in_fp16_is_as_recorded() {
+    verify(&fixture("hf_phi3_long_fp16")).unwrap();
+}
+
+#[test]
+fn phi3_within_its_trained_length_in_the_original_layout_is_as_recorded() {
+    verify(&fixture("orig_phi3_su_bf16")).unwrap();
+}
+
+#[test]
+fn a_tied_head_is_as_recorded() {
+    verify(&fixture("hf_qwen2_tied")).unwrap();
+}
+
 /// A copy of a fixture.
 fn copy(name: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();

@@ -107,8 +107,8 @@ impl Check<'_> {
         for (sample, tokens) in self.samples(&format!("{run}."))?.into_iter().zip(rows) {
             let Some((_, before)) = tokens.split_last() else { continue };
             let first = sample.ids.len() as i64 - 1;
-            let ids = [sample.ids.as_slice(), before].concat();
-            let logits = self.model.trace(&ids, sample.tiles, features)?.logits;
+            let traced = self.model.trace_answer(&sample.ids, before, sample.tiles, features);
+            let logits = traced?.logits;
             let logits = logits.narrow(0, first, tokens.len() as i64);
             let (top, _) = logits.topk(2, -1, true, true); // [tokens, 2]
             let gap = (top.select(1, 0) - top.select(1, 1)).min().to_kind(Kind::Double);
