@@ -61,6 +61,15 @@ base: build
 easy-vqa:
     python3 experiments/fetch_easy_vqa.py
 
+# A folder for `prefab verify model` from a checkpoint: transformers' values of it (pip install torch transformers)
+record CHECKPOINT FOLDER="recorded":
+    python3 tests/record/record.py {{CHECKPOINT}} {{FOLDER}}
+
+# Checkpoints that were trained for a step load in transformers and give the same logits (pip install torch transformers)
+check-export: libtorch
+    rm -rf target/export && PREFAB_EXPORT=target/export cargo test --quiet --test model_export -- --ignored
+    python3 tests/record/check_export.py target/export
+
 # A short quickstart into a folder of its own: CSV and charts exist, a second run does nothing
 smoke: build
     tests/smoke.sh {{prefab}}

@@ -13,7 +13,13 @@ fn difference(a: &Tensor, b: &Tensor) -> f64 {
 
 /// The tiny size with a vocabulary of 40; the image token is 5.
 fn tiny() -> Vlm {
-    let model = Model { size: Size::Tiny, checkpoint: None, dims: Dims::default(), train: vec![] };
+    let model = Model {
+        size: Size::Tiny,
+        checkpoint: None,
+        dims: Dims::default(),
+        train: vec![],
+        lora: None,
+    };
     Vlm::new(Config::of(&model, 40, 5).unwrap(), 7, Device::Cpu)
 }
 

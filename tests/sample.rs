@@ -69,7 +69,13 @@ fn greedy_tokens_are_as_recorded() {
 
 /// The tiny size with a vocabulary of 40; the image token is 5, the end token 3.
 fn tiny() -> Vlm {
-    let model = Model { size: Size::Tiny, checkpoint: None, dims: Dims::default(), train: vec![] };
+    let model = Model {
+        size: Size::Tiny,
+        checkpoint: None,
+        dims: Dims::default(),
+        train: vec![],
+        lora: None,
+    };
     Vlm::new(Config::of(&model, 40, 5).unwrap(), 7, Device::Cpu)
 }
 

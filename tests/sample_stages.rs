@@ -71,6 +71,7 @@ fn model() -> Model {
         checkpoint: None,
         dims: Dims::default(),
         train: vec![Module::Projector, Module::Language],
+        lora: None,
     }
 }
 

@@ -6,9 +6,14 @@ use super::{aligned, say};
 use crate::data::record::Question;
 use crate::eval::matching::modes;
 use crate::loss::ALGORITHMS;
+use crate::model::Config;
+use crate::model::memory::{self, Counts};
+use crate::model::sizes::{SIZES, UNRELEASED};
 use crate::spec::chart::Chart;
 use crate::spec::candidates::Prompt;
-use crate::spec::{layer, lists, schema, show};
+use crate::spec::model::{Dims, Lora, Model, Module};
+use crate::spec::train::{Precision, Train};
+use crate::spec::{defaults, layer, lists, schema, show};
 use crate::tasks::sources::{DATA_SETS, form};
 use crate::{Error, Result};
 use clap::ValueEnum;
@@ -91,7 +96,7 @@ pub fn run(args: &Args) -> Result<()> {
         (What::Losses, _) => losses(),
         (What::Tasks, _) => lines(lists::TASKS),
         (What::Benchmarks, _) => lines(lists::BENCHMARKS),
-        (What::Sizes, _) => lines(lists::SIZES),
+        (What::Sizes, _) => sizes()?,
         (What::Sources, _) => sources(),
         (What::Charts, _) => charts(),
         (What::Defaults | What::Spec | What::Pairs, _) => layer::DEFAULTS.to_owned(),
@@ -139,6 +144,60 @@ fn sources() -> String {
         ]);
     }
     aligned(&rows)
+}
+
+/// Parameters of each part, and what answering and training take without activations.
+fn sizes() -> Result<String> {
+    let heads = ["size", "ViT", "MLP", "LLM", "total", "answers", "LoRA", "full", "what it is"];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
+    for row in SIZES {
+        let all = vec![Module::Vision, Module::Projector, Module::Language];
+        let mut model = Model {
+            size: row.size,
+            checkpoint: None,
+            dims: Dims::default(),
+            train: all,
+            lora: None,
+        };
+        // The embedded tokenizer has a few hundred words; the corpus says how many.
+        let config = Config::of(&model, 400, 0)?;
+        let counts = Counts::of(&config);
+        let train = Train { precision: Precision::Bf16, ..defaults().train };
+        let full = memory::states(&config, &model, &train).total();
+        model.lora = Some(Lora::default());
+        let lora = memory::states(&config, &model, &train).total();
+        rows.push(vec![
+            row.size.name().to_owned(),
+            millions(counts.vision),
+            millions(counts.projector),
+            millions(counts.language),
+            millions(counts.total()),
+            gib(memory::inference(&config)),
+            gib(lora),
+            gib(full),
+            row.note.to_owned(),
+        ]);
+    }
+    for (name, note) in UNRELEASED {
+        let mut row = vec![(*name).to_owned()];
+        row.resize(heads.len() - 1, "?".to_owned());
+        row.push((*note).to_owned());
+        rows.push(row);
+    }
+    let note = "\nanswers: bf16 weights. LoRA: rank 16 beside every projection, the projector in \
+                full, bf16 base.\nfull: everything trains, fp32 masters, gradients and moments. \
+                Activations come on top.\n";
+    Ok(aligned(&rows) + note)
+}
+
+/// `304.01 M`.
+fn millions(count: u64) -> String {
+    format!("{:.2} M", count as f64 / 1e6)
+}
+
+/// `16.2 GiB`.
+fn gib(bytes: u64) -> String {
+    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
 }
 
 fn charts() -> String {

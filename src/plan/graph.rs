@@ -4,10 +4,11 @@ use super::fingerprint::{annotations, fingerprint};
 use super::key::{key, machine as machine_of};
 use super::slice::slice;
 use super::{Job, Machine, Plan, Stage, Task, id};
+use crate::model::sizes::Row;
+use crate::spec::Settings;
 use crate::spec::experiment::{Experiment, Point, Round};
-use crate::spec::model::{Model, Module, Size};
+use crate::spec::model::Module;
 use crate::spec::root::ReferenceOf;
-use crate::spec::{Settings, model::Dims};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -370,18 +371,9 @@ pub fn feature_gib(settings: &Settings) -> Option<f64> {
         return None;
     }
     let images = (corpus.train + corpus.validation + corpus.test) as f64;
-    let (side, patch, width) = vision_of(&settings.model);
+    let row = Row::of(settings.model.size, &settings.model.dims);
+    let (side, patch, width) = (row.image_side, row.tower.patch.max(1), row.tower.width);
     // The pixel shuffle makes one token of four patches, four times as wide: f32.
     let patches = (side / patch).pow(2) as f64;
     Some(images * patches * width as f64 * 4.0 / f64::from(1 << 30))
-}
-
-/// Image side, patch side and width of the vision tower.
-fn vision_of(model: &Model) -> (usize, usize, usize) {
-    let Dims { image_side, patch_side, vision_width, .. } = &model.dims;
-    let width = match model.size {
-        Size::Tiny => 96,
-        Size::Small => 128,
-    };
-    (image_side.unwrap_or(64), patch_side.unwrap_or(8).max(1), vision_width.unwrap_or(width))
 }

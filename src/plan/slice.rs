@@ -95,7 +95,7 @@ fn built(pairs: &Pairs) -> Pairs {
 
 /// A model's shape, without what of it trains.
 fn frozen(model: &Model) -> Model {
-    Model { train: embedded().model.train.clone(), ..sized(model) }
+    Model { train: embedded().model.train.clone(), lora: None, ..sized(model) }
 }
 
 /// A checkpoint has its own size.

@@ -302,7 +302,6 @@ impl Run<'_> {
 
     /// One token for every row of every cohort.
     fn step(&mut self) {
-        let config = self.decoder.config();
         let (mut ids, mut positions, mut sizes) = (vec![], vec![], vec![]);
         for cohort in &mut self.cohorts {
             cohort.make_room();
@@ -317,7 +316,7 @@ impl Run<'_> {
         let ids = Tensor::from_slice(&ids).to_device(self.model.device());
         let mut x = Tensor::embedding(&self.decoder.embedding, &ids, -1, false, false);
         for (index, layer) in self.decoder.layers.iter().enumerate() {
-            let (q, k, v) = layer.qkv(config, &x, &angles, self.kind);
+            let (q, k, v) = layer.qkv(&x, &angles, self.kind);
             let split = [&q, &k, &v].map(|x| x.split_with_sizes(sizes.as_slice(), 0));
             let attended: Vec<Tensor> = self
                 .cohorts
@@ -327,7 +326,7 @@ impl Run<'_> {
                     cohort.attend(index, &split[0][at], &split[1][at], &split[2][at])
                 })
                 .collect();
-            x = layer.finish(config, x, &Tensor::cat(&attended, 0), self.kind);
+            x = layer.finish(x, &Tensor::cat(&attended, 0), self.kind);
         }
         for cohort in &mut self.cohorts {
             cohort.advance();

@@ -7,7 +7,7 @@ use super::eval::Split;
 use super::finder::Finder;
 use super::lists::{BENCHMARKS, NEEDED_TASKS, TASKS};
 use super::model::Module;
-use super::train::Keep;
+use super::train::{Gradients, Keep, Precision};
 use super::{Settings, model::Model};
 use crate::loss::Mix;
 use std::path::Path;
@@ -290,6 +290,32 @@ fn train(settings: &Settings, find: &mut Finder) {
     }
     find.at_least("train.pairs_per_step", train.pairs_per_step, 1);
     find.at_least("train.micro_batch", train.micro_batch, 1);
+    if train.gradients == Gradients::Bf16 && train.precision == Precision::Fp32 {
+        find.wrong(
+            "train.gradients",
+            "`train.gradients` is \"bf16\", but `train.precision` is \"fp32\"".to_owned(),
+            "set `train.precision = \"bf16\"`: a matrix has the gradient's number type",
+        );
+    }
+    if train.drop_path.is_some_and(|share| share.get() >= 1.0) {
+        find.wrong("train.drop_path", "`train.drop_path` must be below 1", "such as 0.1");
+    }
+    if settings.model.lora.is_some() {
+        if train.gradients == Gradients::Bf16 {
+            find.wrong(
+                "train.gradients",
+                "`train.gradients` beside `model.lora`: an adapter's gradients are fp32",
+                "take out `train.gradients`: adapters are small",
+            );
+        }
+        if !settings.model.train.iter().any(|module| *module != Module::Projector) {
+            find.wrong(
+                "model.train",
+                "`model.lora` adapts the vision tower and the decoder, and neither trains",
+                "add \"language\" or \"vision\" to `model.train`",
+            );
+        }
+    }
     find.at_least("train.checkpoint_every", train.checkpoint_every, 1);
     if train.micro_batch > 0
         && !train.pairs_per_step.is_multiple_of(train.micro_batch)

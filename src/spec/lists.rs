@@ -30,8 +30,11 @@ const CLOSED_TASKS: &[&str] = &[
 /// Algorithms of `[loss]`.
 pub use crate::loss::NAMES as ALGORITHMS;
 
-/// Embedded sizes of `[model]`, smallest first (`src/model`).
-pub const SIZES: &[&str] = &["tiny", "small"];
+/// Sizes of `[model]`, in the table's order (`src/model`).
+pub const SIZES: &[&str] = &[
+    "tiny", "small", "1B", "2B", "4B", "8B", "26B", "40B", "76B", "2.5-1B", "2.5-2B", "2.5-4B",
+    "2.5-8B", "2.5-26B", "2.5-38B", "2.5-78B", "3-1B", "3-2B", "3-8B", "3-14B", "3-38B", "3-78B",
+];
 
 /// The tables that make up a point of an experiment, in pipeline order.
 pub const TABLES: &[&str] =

@@ -34,7 +34,13 @@ struct Bench {
 /// Prints tokens/s of each way and ratios to the plain ones.
 pub fn run(questions: usize) {
     tch::set_num_threads(1);
-    let model = Model { size: Size::Tiny, checkpoint: None, dims: Dims::default(), train: vec![] };
+    let model = Model {
+        size: Size::Tiny,
+        checkpoint: None,
+        dims: Dims::default(),
+        train: vec![],
+        lora: None,
+    };
     let model = Vlm::new(Config::of(&model, 256, 5).expect("a valid size"), 7, Device::Cpu);
     let pixels = Tensor::rand([questions as i64, 3, 64, 64], (Kind::Float, Device::Cpu));
     let features = tch::no_grad(|| model.image_features(&pixels));

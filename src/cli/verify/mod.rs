@@ -5,12 +5,14 @@ mod exact;
 mod ledger;
 mod losses;
 mod metrics;
+mod model;
 mod record;
 mod tiles;
 
 pub use ledger::{Ledger, Tolerance};
 
 use crate::Result;
+use crate::run::device::Choice;
 use clap::Subcommand;
 use std::path::PathBuf;
 
@@ -32,6 +34,14 @@ pub enum Verify {
         /// Recorded cases, as in tests/assets/metrics.json
         file: PathBuf,
     },
+    /// A checkpoint, against what its reference library computes
+    Model {
+        /// Folder with model/, inputs.safetensors, expected.safetensors, expected.json
+        dir: PathBuf,
+        /// cpu, cuda or cuda:N
+        #[arg(short, long, value_name = "NAME", default_value = "cpu")]
+        device: Choice,
+    },
 }
 
 /// Recomputes and compares; an error ends in exit code 1.
@@ -40,5 +50,6 @@ pub fn run(what: &Verify) -> Result<()> {
         Verify::Losses { file } => losses::run(file),
         Verify::Tiles { dir } => tiles::run(dir),
         Verify::Metrics { file } => metrics::run(file),
+        Verify::Model { dir, device } => model::run(dir, *device),
     }
 }
