@@ -6,8 +6,8 @@ use super::{aligned, say};
 use crate::data::record::Question;
 use crate::eval::matching::modes;
 use crate::loss::ALGORITHMS;
-use crate::spec::chart::Chart;
 use crate::spec::candidates::Prompt;
+use crate::spec::chart::Chart;
 use crate::spec::{layer, lists, schema, show};
 use crate::tasks::sources::{DATA_SETS, form};
 use crate::{Error, Result};
@@ -77,8 +77,11 @@ pub fn run(args: &Args) -> Result<()> {
                 .hint("such as `prefab show pairs 3f9a`; stages.csv of the results lists keys"));
         }
         (Some(file), what) if !matches!(what, What::Spec | What::Pairs) => {
-            return Err(Error::spec(format!("only `show spec` takes a file, got `{}`", file.display()))
-                .hint(format!("`prefab show spec {}`", file.display())));
+            return Err(Error::spec(format!(
+                "only `show spec` takes a file, got `{}`",
+                file.display()
+            ))
+            .hint(format!("`prefab show spec {}`", file.display())));
         }
         _ => {}
     }
@@ -105,7 +108,9 @@ fn lines(names: &[&str]) -> String {
 
 fn losses() -> String {
     let mut rows = vec![
-        ["name", "w_p", "w_q", "w_g", "beta", "paper", "formula", "source"].map(str::to_owned).to_vec(),
+        ["name", "w_p", "w_q", "w_g", "beta", "paper", "formula", "source"]
+            .map(str::to_owned)
+            .to_vec(),
     ];
     for row in ALGORITHMS {
         rows.push(vec![
