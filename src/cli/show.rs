@@ -82,8 +82,11 @@ pub fn run(args: &Args) -> Result<()> {
                 .hint("such as `prefab show pairs 3f9a`; stages.csv of the results lists keys"));
         }
         (Some(file), what) if !matches!(what, What::Spec | What::Pairs) => {
-            return Err(Error::spec(format!("only `show spec` takes a file, got `{}`", file.display()))
-                .hint(format!("`prefab show spec {}`", file.display())));
+            return Err(Error::spec(format!(
+                "only `show spec` takes a file, got `{}`",
+                file.display()
+            ))
+            .hint(format!("`prefab show spec {}`", file.display())));
         }
         _ => {}
     }
@@ -110,7 +113,9 @@ fn lines(names: &[&str]) -> String {
 
 fn losses() -> String {
     let mut rows = vec![
-        ["name", "w_p", "w_q", "w_g", "beta", "paper", "formula", "source"].map(str::to_owned).to_vec(),
+        ["name", "w_p", "w_q", "w_g", "beta", "paper", "formula", "source"]
+            .map(str::to_owned)
+            .to_vec(),
     ];
     for row in ALGORITHMS {
         rows.push(vec![

@@ -31,6 +31,9 @@ struct Bench {
     questions: usize,
 }
 
+/// Writes answers; how many tokens.
+type Way = fn(&Bench) -> usize;
+
 /// Prints tokens/s of each way and ratios to the plain ones.
 pub fn run(questions: usize) {
     tch::set_num_threads(1);
@@ -50,11 +53,11 @@ pub fn run(questions: usize) {
     );
     // A warm-up, then turns; the best of three of each.
     bench.ours(64);
-    let ways: [(&str, &dyn Fn(&Bench) -> usize); 4] = [
-        ("one answer at a time, prompt and picture each time", &Bench::by_answer),
-        ("one question at a time, prompt for each answer", &Bench::by_question),
-        ("one question at a time, prompt once", &Bench::by_question_shared),
-        ("prefab", &|bench: &Bench| bench.ours(bench.questions)),
+    let ways: [(&str, Way); 4] = [
+        ("one answer at a time, prompt and picture each time", Bench::by_answer),
+        ("one question at a time, prompt for each answer", Bench::by_question),
+        ("one question at a time, prompt once", Bench::by_question_shared),
+        ("prefab", |bench| bench.ours(bench.questions)),
     ];
     let mut best = [0.0_f64; 4];
     for _ in 0..3 {

@@ -43,13 +43,18 @@ fn payload(key: &str, store: &Path) -> Result<PathBuf> {
     let found: Vec<&String> = all.iter().filter(begins).collect();
     match found[..] {
         [one] => Ok(artifacts.join(one).join("payload")),
-        [] => Err(Error::spec(format!("no pairs artifact in `{}` is called `{key}`", store.display()))
-            .hint(match all.is_empty() {
-                true => "`prefab run SPEC --until pairs` makes one".to_owned(),
-                false => format!("there are {}", all.join(", ")),
-            })),
-        _ => Err(Error::spec(format!("`{key}` begins the names of {} pairs artifacts", found.len()))
-            .hint(format!("more of one of {}", all.join(", ")))),
+        [] => Err(Error::spec(format!(
+            "no pairs artifact in `{}` is called `{key}`",
+            store.display()
+        ))
+        .hint(match all.is_empty() {
+            true => "`prefab run SPEC --until pairs` makes one".to_owned(),
+            false => format!("there are {}", all.join(", ")),
+        })),
+        _ => {
+            Err(Error::spec(format!("`{key}` begins the names of {} pairs artifacts", found.len()))
+                .hint(format!("more of one of {}", all.join(", "))))
+        }
     }
 }
 
@@ -57,6 +62,10 @@ fn page(shown: &Shown) -> String {
     let count = |text: &str| text.chars().count() as f64;
     let lines = |text: &str, width: usize| wrapped(text, width as f64, &count);
     let mut text = format!("\n{}\n", "─".repeat(WIDTH));
+    // A path that is broken into lines cannot be opened.
+    for picture in &shown.pictures {
+        text.push_str(&format!("{:<10}{}\n", "picture", picture.display()));
+    }
     let mut paragraph = |head: &str, body: &str| {
         for (index, line) in lines(body, WIDTH - 10).iter().enumerate() {
             let head = if index == 0 { head } else { "" };
@@ -65,9 +74,6 @@ fn page(shown: &Shown) -> String {
         }
     };
     paragraph("row", &shown.row.to_string());
-    for picture in &shown.pictures {
-        paragraph("picture", &picture.display().to_string());
-    }
     paragraph("question", &shown.pair.question);
     paragraph("why", &shown.why);
     if let Some(known) = &shown.pair.answer_gt {
