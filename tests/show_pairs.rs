@@ -22,7 +22,7 @@ fn paired() -> (tempfile::TempDir, PathBuf) {
     let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/base");
     let spec = format!(
         "schema = 1\n[model]\ncheckpoint = {base:?}\n[corpus]\nbase = 0\ntrain = 24\nvalidation = 0\n\
-         test = 1\ntasks = [\"count\", \"describe\"]\n[candidates]\nper_question = 4\n\
+         test = 1\ntasks = [\"count\", \"describe\"]\n[eval]\nbenchmarks = [\"reasoning\"]\n[candidates]\nper_question = 4\n\
          open_prompt = \"open\"\n[pairs]\nsources = [\"correctness\", \"dropout_ntp\"]\n\
          [loss]\nalgorithm = \"mpo\"\n"
     );

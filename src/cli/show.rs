@@ -22,8 +22,8 @@ use std::path::PathBuf;
 /// What to show.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// One of the lists, `spec` or `pairs`
-    #[arg(value_enum)]
+    /// defaults, spec, schema, losses, tasks, benchmarks, sizes, sources, charts or pairs
+    #[arg(value_enum, hide_possible_values = true)]
     what: What,
     /// The spec file, for `spec`; the artifact's key or its beginning, for `pairs`
     file: Option<PathBuf>,

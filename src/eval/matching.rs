@@ -45,7 +45,7 @@ impl Mode {
         let matches = match self {
             Self::Anls => return anls(gold, prediction),
             Self::Exact => exact(gold, prediction),
-            Self::Vqa => vqa::equal(gold, prediction),
+            Self::Vqa => vqa_equal(gold, prediction),
             Self::Relaxed => chart_equal(gold, prediction),
             Self::Letter => choice::same_letter(gold, prediction),
             Self::Math => math_equal(gold, prediction),
@@ -152,6 +152,22 @@ pub fn exact(gold: &str, prediction: &str) -> bool {
     gold == prediction || as_numbers().unwrap_or(false)
 }
 
+/// [`vqa::equal`], where that normalizer does not lose what was said: it drops minus signs, every
+/// comma, and A as an article. Numbers must have one value, and a letter is an option.
+pub fn vqa_equal(gold: &str, prediction: &str) -> bool {
+    let is_letter = strip(gold).len() == 1 && strip(gold).chars().all(char::is_alphabetic);
+    let is_numeral = |c: char| c.is_ascii_digit() || ",.+-".contains(c);
+    let misplaced = || {
+        let text = strip(prediction);
+        text.contains(',') && text.chars().all(is_numeral) && generous_number(text).is_none()
+    };
+    let differ = || {
+        let (gold, prediction) = (quantity::read(gold), quantity::read(prediction));
+        gold.zip(prediction).is_some_and(|(gold, prediction)| gold.value != prediction.value)
+    };
+    !is_letter && vqa::equal(gold, prediction) && !misplaced() && !differ()
+}
+
 /// [`relaxed::relaxed`], with years compared exactly: 5 % of 2015 is a century.
 pub fn chart_equal(gold: &str, prediction: &str) -> bool {
     let year = |text: &str| relaxed::number(text).filter(|value| is_year(text, *value));
@@ -190,6 +206,12 @@ mod tests {
         assert!(
             !math_equal("1000", "1001.1") && !math_equal("1000", "1001") && !math_equal("5", "fix")
         );
+    }
+
+    #[test]
+    fn what_the_vqa_normalizer_loses_still_counts() {
+        assert!(vqa_equal("5", "five") && vqa_equal("a dog", "The dog."));
+        assert!(!vqa_equal("5", "-5") && !vqa_equal("1250", "12,50") && !vqa_equal("b", "A, B"));
     }
 
     #[test]

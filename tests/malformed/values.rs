@@ -9,7 +9,7 @@ pub const CASES: &[Case] = &[
         "did you mean `tiny`?",
         "misspelt_word",
     ),
-    case("[model]\nsize = «\"8X\"»\n", "`model.size` cannot be `8X`", "it is one of", ""),
+    case("[model]\nsize = «\"8X\"»\n", "`model.size` cannot be `8X`", "did you mean `8B`?", ""),
     case("[model]\ntrain = [«\"visoin\"»]\n", "cannot be `visoin`", "did you mean `vision`?", ""),
     case("[candidates]\nprompt = «\"CoT\"»\n", "cannot be `CoT`", "did you mean `cot`?", ""),
     case(

@@ -106,6 +106,8 @@ pub fn lead(text: &str, count: usize) -> Option<Lead<'_>> {
         Some(' ') if capital && next.as_str().starts_with(['-', '–', '—', '(', '\u{2212}']) => {
             next.as_str()
         }
+        // "A/C": a list of letters, unlike "A/C unit".
+        Some('/') if capital && lead(next.as_str(), count).is_some() => next.as_str(),
         Some(_) if wrapped && capital => rest,
         Some(_) if is_sign(first) => rest,
         Some(c) if capital && is_cjk(c) => rest,
