@@ -158,7 +158,7 @@ pub fn vqa_equal(gold: &str, prediction: &str) -> bool {
     let is_letter = strip(gold).len() == 1 && strip(gold).chars().all(char::is_alphabetic);
     let is_numeral = |c: char| c.is_ascii_digit() || ",.+-".contains(c);
     let misplaced = || {
-        let text = strip(prediction);
+        let text = strip(prediction).trim_matches(',');
         text.contains(',') && text.chars().all(is_numeral) && generous_number(text).is_none()
     };
     let differ = || {

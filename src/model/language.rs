@@ -308,7 +308,6 @@ impl Layer {
 
 /// Shared with closures that the backward pass calls. Tensors are not `Sync`, but while a
 /// backward pass runs, the thread that started it waits.
-#[expect(clippy::arc_with_non_send_sync, reason = "`recompute` says why this is sound")]
 fn shared<T>(value: T) -> Arc<T> {
     Arc::new(value)
 }

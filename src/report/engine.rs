@@ -7,8 +7,11 @@ use crate::{Error, Result};
 use minijinja::{Value, context};
 use std::path::Path;
 
+/// A stage, its title, and its columns: a metric and its heading.
+type Shown = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
 /// What the page shows of each stage, in this order: a metric and its heading.
-const SHOWN: [(&str, &str, &[(&str, &str)]); 2] = [
+const SHOWN: [Shown; 2] = [
     (
         "candidates",
         "Sampled answers",
@@ -40,7 +43,7 @@ const SHOWN: [(&str, &str, &[(&str, &str)]); 2] = [
 /// A table a stage: tasks down, metrics across; columns without a number are left out. With
 /// several stages of a kind (rounds, sweeps over them), the first is shown.
 pub fn tables(runs: &Runs) -> Vec<Value> {
-    let table = |(stage, title, columns): &(&str, &str, &[(&str, &str)])| {
+    let table = |(stage, title, columns): &Shown| {
         let mut rows: Vec<&Row> = runs.rows.iter().filter(|row| row.stage == *stage).collect();
         let first = rows.first()?.job;
         rows.retain(|row| row.job == first);

@@ -106,8 +106,6 @@ pub fn lead(text: &str, count: usize) -> Option<Lead<'_>> {
         Some(' ') if capital && next.as_str().starts_with(['-', '–', '—', '(', '\u{2212}']) => {
             next.as_str()
         }
-        // "A/C": a list of letters, unlike "A/C unit".
-        Some('/') if capital && lead(next.as_str(), count).is_some() => next.as_str(),
         Some(_) if wrapped && capital => rest,
         Some(_) if is_sign(first) => rest,
         Some(c) if capital && is_cjk(c) => rest,
@@ -148,6 +146,11 @@ fn is_cjk(c: char) -> bool {
 
 /// Which letter a text picks, of the first `count`.
 pub fn pick(text: &str, count: usize) -> Pick {
+    // "A/C" is a list of letters, "A/C unit" is not.
+    let is_letter = |part: &str| lead(part, count).is_some_and(|found| found.rest.is_empty());
+    if text.contains('/') && text.split('/').all(is_letter) {
+        return Pick::Several;
+    }
     if let Some(found) = lead(text, count) {
         return if goes_on(found.rest, count) { Pick::Several } else { Pick::One(found.index) };
     }

@@ -29,7 +29,8 @@ pub fn grade(replies: &[String]) -> Grade {
 
 /// VLMEvalKit's grade, for which `nan` is in range.
 pub fn grade_vlmevalkit(replies: &[String]) -> Grade {
-    graded(replies, |score| !(score < 0.0 || score > 1.0))
+    // Not a number is neither below nor above.
+    graded(replies, |score| !matches!(score, s if s < 0.0) && !matches!(score, s if s > 1.0))
 }
 
 fn graded(replies: &[String], fits: impl Fn(f64) -> bool) -> Grade {

@@ -228,11 +228,14 @@ fn categories<'c>(case: &'c Case<'_>) -> Result<Vec<Option<&'c str>>> {
     }
 }
 
+/// Tallies of a batch, by group.
+type ByGroup = fn(&[(Option<bool>, bool)], &[Option<&str>]) -> BTreeMap<String, yes_no::Tally>;
+
 /// VLMEvalKit's figures.
 fn percentages(
     case: &Case<'_>,
     read: fn(&str) -> Option<bool>,
-    group: fn(&[(Option<bool>, bool)], &[Option<&str>]) -> BTreeMap<String, yes_no::Tally>,
+    group: ByGroup,
     undefined: Value,
 ) -> Result<Value> {
     let rate = |rate: Option<f64>| rate.map_or(undefined.clone(), |rate| (rate * 100.0).into());
