@@ -105,7 +105,7 @@ fn stir(model: &Vlm) {
 #[test]
 fn adapters_begin_as_the_base_to_the_bit_and_train_alone() {
     let base = tiny();
-    let _ = base.set_trainable(&[]);
+    base.set_trainable(&[]);
     let (before, _) = {
         let _no_grad = tch::no_grad_guard();
         (sums(&base, Precision::Fp32), ())

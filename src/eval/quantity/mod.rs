@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Model output is read, never executed: text longer than [`LENGTH`] or nested deeper than
-//! [`parse::DEPTH`] is no number, every operation takes constant time, and a value that is not finite is none.
+//! `parse::DEPTH` is no number, every operation takes constant time, and a value that is not finite is none.
 
 mod lex;
 mod parse;
