@@ -24,6 +24,7 @@ mod draft;
 pub mod eval;
 pub mod experiment;
 mod extract;
+mod files;
 mod finder;
 pub mod layer;
 pub mod lists;
