@@ -4,6 +4,7 @@
 use super::check;
 use super::experiment::{Point, Round};
 use super::extract::Stack;
+use super::files;
 use super::finder::Finder;
 use super::layer::{At, DEFAULTS, Layer, insert, lookup, segments};
 use super::mistake::{Mistake, Mistakes};
@@ -277,7 +278,7 @@ impl Draft {
         let mut find = Finder { layers: &layers, sources: &self.sources, removed, mistakes };
         check::settings(&settings, &mut find);
         if self.files {
-            check::files(&settings, &mut find);
+            files::check(&settings, &mut find);
         }
         Some(settings)
     }

@@ -25,6 +25,7 @@ mod draft;
 pub mod eval;
 pub mod experiment;
 mod extract;
+mod files;
 mod finder;
 pub mod later;
 pub mod layer;
