@@ -87,14 +87,18 @@ fn folder(named: &Path, store: &Path) -> Result<PathBuf> {
             .hint("name a Hub-style folder, or a key of `base` or `policy` in stages.csv"));
     };
     if is_shed(&found) {
-        return Err(Error::spec(format!("the weights of `{}` are gone", found.display()))
-            .hint("they were trained with `train.keep = \"none\"`; train with \"last\" to ask it"));
+        return Err(Error::spec(format!("the weights of `{}` are gone", found.display())).hint(
+            "they were trained with `train.keep = \"none\"`; train with \"last\" to ask it",
+        ));
     }
     let payload = found.join("payload");
     let folder = if payload.is_dir() { payload } else { found };
     if !folder.join("config.json").is_file() {
-        return Err(Error::spec(format!("`{}` is no checkpoint: it has no config.json", folder.display()))
-            .hint("name a Hub-style folder, or a key of `base` or `policy` in stages.csv"));
+        return Err(Error::spec(format!(
+            "`{}` is no checkpoint: it has no config.json",
+            folder.display()
+        ))
+        .hint("name a Hub-style folder, or a key of `base` or `policy` in stages.csv"));
     }
     Ok(folder)
 }

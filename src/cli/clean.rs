@@ -37,7 +37,8 @@ pub fn run(args: &Args) -> Result<()> {
     let mut wanted = BTreeSet::new();
     for folder in &args.keep {
         if !folder.is_dir() {
-            let message = format!("there is no folder `{}` of specs to keep artifacts for", folder.display());
+            let message =
+                format!("there is no folder `{}` of specs to keep artifacts for", folder.display());
             return Err(Error::spec(message)
                 .hint("start it beside `experiments/`, or name folders with `--keep DIR`"));
         }

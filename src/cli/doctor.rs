@@ -23,7 +23,8 @@ pub struct Args {
 /// None.
 pub fn run(args: &Args) -> Result<()> {
     let row = |name: &str, value: String| vec![name.to_owned(), value];
-    let mut rows = vec![row("prefab", format!("{} at {}", env!("CARGO_PKG_VERSION"), machine::commit()))];
+    let mut rows =
+        vec![row("prefab", format!("{} at {}", env!("CARGO_PKG_VERSION"), machine::commit()))];
     let folder = device::libtorch_folder();
     let at = folder.as_ref().map_or_else(|| "not found".into(), |at| at.display().to_string());
     rows.push(row("libtorch", format!("{} in {at}", device::libtorch_version())));
@@ -36,7 +37,10 @@ pub fn run(args: &Args) -> Result<()> {
     }
     rows.push(row("", cuda(&cards, folder.is_some_and(|at| at.join("libtorch_cuda.so").exists()))));
     let isa = device::vector_units();
-    rows.push(row("kernels", format!("fused C++ on the processor ({isa}); plain libtorch on cards")));
+    rows.push(row(
+        "kernels",
+        format!("fused C++ on the processor ({isa}); plain libtorch on cards"),
+    ));
     let gib = |bytes: u64| bytes as f64 / (1u64 << 30) as f64;
     let store = match args.store.canonicalize() {
         Ok(root) => format!("{:.3} GiB in {}", gib(clean::size(&root)), root.display()),

@@ -84,7 +84,8 @@ fn cached<'a>(plan: &'a Plan, artifacts: &Path) -> BTreeSet<&'a str> {
     let mut cached: BTreeSet<&str> = BTreeSet::new();
     // Inputs come before their readers.
     for task in plan.tasks.iter().rev() {
-        let readers = || plan.tasks.iter().filter(|t| t.inputs.values().any(|key| *key == task.key));
+        let readers =
+            || plan.tasks.iter().filter(|t| t.inputs.values().any(|key| *key == task.key));
         let is_spent = task.sheds_weights() && store::is_shed(&artifacts.join(&task.key));
         if artifacts.join(&task.key).is_dir()
             && (!is_spent || readers().all(|reader| cached.contains(reader.key.as_str())))

@@ -102,8 +102,10 @@ fn check_names(args: &Args, all: &[Work]) -> Result<()> {
         }
         if let Some(other) = all[..index].iter().position(|other| other.plan.name == *name) {
             let (one, two) = (args.specs[other].display(), args.specs[index].display());
-            return Err(Error::spec(format!("`{one}` and `{two}` would both write results of `{name}`"))
-                .hint("rename one of them, or run them one by one with `--name`"));
+            return Err(Error::spec(format!(
+                "`{one}` and `{two}` would both write results of `{name}`"
+            ))
+            .hint("rename one of them, or run them one by one with `--name`"));
         }
     }
     Ok(())

@@ -64,9 +64,8 @@ pub fn make(rng: &mut Rng) -> Item {
     };
     let tell = |teacher: Teacher| {
         let list = |fields: &[Field]| {
-            let read = |field: &Field| {
-                format!("{} {}", field.name(), teacher.read_digit(field.digit))
-            };
+            let read =
+                |field: &Field| format!("{} {}", field.name(), teacher.read_digit(field.digit));
             fields.iter().map(read).collect::<Vec<_>>().join(", ") + "."
         };
         // Read off, then put in order: by name, or by number where one is asked for by it.

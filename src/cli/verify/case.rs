@@ -142,7 +142,10 @@ impl<'a> Case<'a> {
     pub fn mpo_weights(&self) -> Result<Weights> {
         match self.floats("mpo_weights")?[..] {
             [w_p, w_q, w_g] => Ok(Weights { w_p, w_q, w_g }),
-            _ => Err(Error::new(format!("{}: `mpo_weights` is not a list of three numbers", self.at))),
+            _ => Err(Error::new(format!(
+                "{}: `mpo_weights` is not a list of three numbers",
+                self.at
+            ))),
         }
     }
 
@@ -152,8 +155,9 @@ impl<'a> Case<'a> {
     ///
     /// If one of the lists is missing.
     pub fn logps(&self, kind: Kind) -> Result<StepLogps> {
-        let tensor =
-            |key: &str| -> Result<Tensor> { Ok(Tensor::from_slice(&self.floats(key)?).to_kind(kind)) };
+        let tensor = |key: &str| -> Result<Tensor> {
+            Ok(Tensor::from_slice(&self.floats(key)?).to_kind(kind))
+        };
         Ok(StepLogps {
             policy_chosen: tensor("policy_chosen_logps")?,
             policy_rejected: tensor("policy_rejected_logps")?,

@@ -3,10 +3,10 @@
 
 use super::case::{Case, DOUBLE, SINGLE, Variant, float, floats, list, number, values};
 use super::ledger::{Ledger, Tolerance};
+use crate::Result;
 use crate::error::Context;
 use crate::loss::{self, ReferenceSync, Shift, StepLogps};
 use crate::spec::loss::Delta;
-use crate::Result;
 use serde_json::Value;
 use std::path::Path;
 use tch::{Kind, Tensor};

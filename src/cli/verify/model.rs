@@ -93,7 +93,14 @@ impl Check<'_> {
     }
 
     /// Compares a tensor with the recorded one.
-    fn tensor(&mut self, quantity: &str, at: &str, got: &Tensor, recorded: &Tensor, allowed: Tolerance) {
+    fn tensor(
+        &mut self,
+        quantity: &str,
+        at: &str,
+        got: &Tensor,
+        recorded: &Tensor,
+        allowed: Tolerance,
+    ) {
         if got.size() != recorded.size() {
             let at = format!("{at}: shape {:?} for {:?}", got.size(), recorded.size());
             self.ledger.compare(quantity, &at, f64::NAN, 0.0, allowed);
@@ -122,7 +129,8 @@ fn values(tensor: &Tensor) -> Vec<f64> {
 fn is_known(name: &str) -> bool {
     let exact = ["pixel_shuffled", "vision_features", "last_hidden_state", "logits"];
     let any = ["label_logprobs", "loss", "mixed.label_logprobs", "mixed.loss"];
-    let indexed = |prefix: &str| name.strip_prefix(prefix).is_some_and(|i| i.parse::<usize>().is_ok());
+    let indexed =
+        |prefix: &str| name.strip_prefix(prefix).is_some_and(|i| i.parse::<usize>().is_ok());
     exact.contains(&name)
         || any.contains(&name)
         || indexed("vit_hidden.")
@@ -135,9 +143,20 @@ fn is_known(name: &str) -> bool {
 /// Whether a key of expected.json is recomputed, or is about the recording itself.
 fn is_known_key(key: &str) -> bool {
     let compared = [
-        "loss", "label_logprob_sum_per_sample", "num_supervised", "mixed_loss", "scale",
-        "grad_norm", "grad_norm_total", "generation", "param_shapes", "module_param_shapes",
-        "file_keys", "ids", "eos_token_id", "pad_token_id",
+        "loss",
+        "label_logprob_sum_per_sample",
+        "num_supervised",
+        "mixed_loss",
+        "scale",
+        "grad_norm",
+        "grad_norm_total",
+        "generation",
+        "param_shapes",
+        "module_param_shapes",
+        "file_keys",
+        "ids",
+        "eos_token_id",
+        "pad_token_id",
     ];
     let about = ["noise", "versions"];
     compared.contains(&key) || about.contains(&key) || language::Stretched::of_key(key).is_some()

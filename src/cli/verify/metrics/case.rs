@@ -56,7 +56,9 @@ impl Case<'_> {
     pub fn texts_or_none(&self, field: &str) -> Result<Vec<String>> {
         match self.fields.get(field) {
             None | Some(Value::Null) => Ok(Vec::new()),
-            Some(Value::Array(items)) => Ok(items.iter().map(|item| Py::from(item).str()).collect()),
+            Some(Value::Array(items)) => {
+                Ok(items.iter().map(|item| Py::from(item).str()).collect())
+            }
             Some(_) => Err(self.wrong(field, "a list")),
         }
     }

@@ -44,14 +44,18 @@ pub const GROUPS: &[Group] = &[
         variant: Some("rlaif_v"),
         peer: |case| {
             with_responses(case, |vocabulary, gold, responses| {
-                raised(chair::rates_rlaif_v(vocabulary, gold, responses), |(rates, judged)| fields(&rates, &judged))
+                raised(chair::rates_rlaif_v(vocabulary, gold, responses), |(rates, judged)| {
+                    fields(&rates, &judged)
+                })
             })
         },
         ours: Some(Ours {
             value: |case| {
-                with_responses(case, |vocabulary, gold, responses| match chair::rates(vocabulary, gold, responses) {
-                    Ok((rates, judged)) => fields(&rates, &judged),
-                    Err(error) => json!({ "error": error }),
+                with_responses(case, |vocabulary, gold, responses| {
+                    match chair::rates(vocabulary, gold, responses) {
+                        Ok((rates, judged)) => fields(&rates, &judged),
+                        Err(error) => json!({ "error": error }),
+                    }
                 })
             },
             part: whole,
@@ -70,7 +74,9 @@ const ONLY_LISTS: Rule = Rule {
     about: "a number, a word or a list of anything but texts is no object list",
     holds: |case| {
         let value = chair::object_list_rlaif_v(case.text("text")?).ok();
-        Ok(value.is_some_and(|value| !value.as_array().is_some_and(|items| items.iter().all(Value::is_string))))
+        Ok(value.is_some_and(|value| {
+            !value.as_array().is_some_and(|items| items.iter().all(Value::is_string))
+        }))
     },
 };
 const FOUND_LIST: Rule = Rule {
@@ -88,7 +94,8 @@ const UNDEFINED: Rule = Rule {
         let names = objects.iter().any(|objects| !vocabulary.mentions(objects).is_empty());
         let images = case.of_rows(rows, "image_id", image)?;
         let gold = gold(case)?;
-        let present = images.iter().filter_map(|image| gold.get(image)).any(|classes| !classes.is_empty());
+        let present =
+            images.iter().filter_map(|image| gold.get(image)).any(|classes| !classes.is_empty());
         Ok(!names || !present)
     },
 };
@@ -100,7 +107,8 @@ const CLASS_ONCE: Rule = Rule {
         let objects = case.of_rows(case.list("rows")?, "objects", texts)?;
         Ok(objects.iter().any(|objects| {
             let mentions = vocabulary.mentions(objects);
-            let classes: BTreeSet<&str> = mentions.iter().map(|mention| mention.class.as_str()).collect();
+            let classes: BTreeSet<&str> =
+                mentions.iter().map(|mention| mention.class.as_str()).collect();
             classes.len() < mentions.len()
         }))
     },
@@ -146,12 +154,16 @@ fn vocabulary(case: &Case<'_>) -> Result<Vocabulary> {
     let rows: Option<Vec<Vec<String>>> = rows.and_then(|rows| rows.iter().map(texts).collect());
     match rows {
         Some(rows) if rows.iter().all(|row| !row.is_empty()) => Ok(Vocabulary::new(&rows)),
-        _ => Err(Error::new(format!("{}: the group has no `chair_vocabulary`, a list of lists of words", case.place))),
+        _ => Err(Error::new(format!(
+            "{}: the group has no `chair_vocabulary`, a list of lists of words",
+            case.place
+        ))),
     }
 }
 
 fn gold(case: &Case<'_>) -> Result<Gold> {
-    let wrong = || Error::new(format!("{}: `gold` does not map pictures to lists of classes", case.place));
+    let wrong =
+        || Error::new(format!("{}: `gold` does not map pictures to lists of classes", case.place));
     let fields = case.value("gold")?.as_object().ok_or_else(wrong)?;
     let classes = |(image, classes): (&String, &Value)| {
         Some((image.clone(), texts(classes)?.into_iter().collect()))

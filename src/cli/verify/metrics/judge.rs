@@ -25,7 +25,8 @@ pub const GROUPS: &[Group] = &[
         variant: Some("internvl_and_rlaif_v"),
         peer: |case| {
             let replies = case.texts("responses")?;
-            let ratings: Vec<_> = replies.iter().map(|reply| Some(mmhal::rating_peers(reply))).collect();
+            let ratings: Vec<_> =
+                replies.iter().map(|reply| Some(mmhal::rating_peers(reply))).collect();
             Ok(raised(mmhal::summary_peers(&replies), |summary| mmhal_fields(&ratings, &summary)))
         },
         ours: Some(Ours {
@@ -53,7 +54,9 @@ pub const GROUPS: &[Group] = &[
         variant: Some("both"),
         peer: |case| {
             let rows = llava_rows(case)?;
-            let table = |rows: std::collections::BTreeMap<String, (f64, f64, f64)>, names: [&str; 3]| -> Value {
+            let table = |rows: std::collections::BTreeMap<String, (f64, f64, f64)>,
+                         names: [&str; 3]|
+             -> Value {
                 let entry = |(name, values): (String, (f64, f64, f64))| {
                     let values = [values.0, values.1, values.2];
                     let fields = names.into_iter().map(str::to_owned).zip(values.map(float_json));
@@ -68,7 +71,11 @@ pub const GROUPS: &[Group] = &[
                 }),
             }))
         },
-        ours: Some(Ours { value: llava_summary, part: whole, rules: &[LEFT_OUT, ROUNDED_ONCE, DIVISION] }),
+        ours: Some(Ours {
+            value: llava_summary,
+            part: whole,
+            rules: &[LEFT_OUT, ROUNDED_ONCE, DIVISION],
+        }),
     },
     Group {
         metric: "mmvet_judge",
@@ -78,7 +85,9 @@ pub const GROUPS: &[Group] = &[
             Ok(grade_fields(grade, 0.0.into()))
         },
         ours: Some(Ours {
-            value: |case| Ok(grade_fields(mm_vet::grade(&case.texts("judge_outputs")?), Value::Null)),
+            value: |case| {
+                Ok(grade_fields(mm_vet::grade(&case.texts("judge_outputs")?), Value::Null))
+            },
             part: whole,
             rules: &[NAN, NO_GRADE],
         }),
@@ -135,7 +144,9 @@ const OUT_OF_RANGE: Rule = Rule {
     about: "a rating is a whole number from 0 to 6: 65, 7, -2 and 4.5 are failures of the judge",
     holds: |case| {
         Ok(replies(case)?.iter().any(|reply| {
-            let out = |number: &String| !number.trim_end_matches('.').parse::<u8>().is_ok_and(|value| value <= 6);
+            let out = |number: &String| {
+                !number.trim_end_matches('.').parse::<u8>().is_ok_and(|value| value <= 6)
+            };
             rated_numbers(reply).iter().any(out) || reply.contains(": -")
         }))
     },
@@ -158,7 +169,8 @@ const PART_OF_WORD: Rule = Rule {
         Ok(replies(case)?.iter().any(|reply| {
             let lower = reply.to_lowercase();
             let mut places = lower.match_indices("rating").map(|(place, _)| place);
-            places.any(|place| lower[..place].chars().next_back().is_some_and(char::is_alphanumeric))
+            places
+                .any(|place| lower[..place].chars().next_back().is_some_and(char::is_alphanumeric))
         }))
     },
 };
@@ -168,7 +180,9 @@ const OTHER_LAYOUT: Rule = Rule {
     holds: |case| {
         Ok(replies(case)?.iter().any(|reply| {
             let lower = reply.to_lowercase();
-            let spelled = |number: &String| number.parse::<u8>().is_ok_and(|value| lower.contains(&format!("rating: {value}")));
+            let spelled = |number: &String| {
+                number.parse::<u8>().is_ok_and(|value| lower.contains(&format!("rating: {value}")))
+            };
             rated_numbers(reply).iter().any(|number| !spelled(number))
         }))
     },
@@ -181,7 +195,8 @@ const NO_RATING: Rule = Rule {
 
 fn mmhal_fields(ratings: &[Option<u8>], summary: &mmhal::Summary) -> Value {
     let printed = |value: Option<f64>| number(value.map(mmhal::two_decimals));
-    let hallucinates = |rating: &Option<u8>| rating.map(|rating| u8::from(rating < mmhal::FAITHFUL));
+    let hallucinates =
+        |rating: &Option<u8>| rating.map(|rating| u8::from(rating < mmhal::FAITHFUL));
     json!({
         "scores": ratings,
         "hallucination": ratings.iter().map(hallucinates).collect::<Vec<_>>(),
@@ -204,7 +219,8 @@ const FAILED: Rule = Rule {
     about: "a reply without two scores is a failure of the judge, and no -1",
     holds: |case| {
         let text = case.text("text")?;
-        Ok(llava_bench::scores_peers(text) == llava_bench::FAILED && llava_bench::scores(text).is_none())
+        Ok(llava_bench::scores_peers(text) == llava_bench::FAILED
+            && llava_bench::scores(text).is_none())
     },
 };
 const RANGE: Rule = Rule {
@@ -281,9 +297,16 @@ const ROUNDED_ONCE: Rule = Rule {
         let mut names: Vec<&str> = rows.iter().map(|(name, _)| *name).collect();
         names.push("");
         Ok(names.iter().any(|name| {
-            let group = || rows.iter().filter(|(row, _)| name.is_empty() || row == name).map(|(_, scores)| scores);
+            let group = || {
+                rows.iter()
+                    .filter(|(row, _)| name.is_empty() || row == name)
+                    .map(|(_, scores)| scores)
+            };
             let count = group().count() as f64;
-            let means = [group().map(|s| s.0).sum::<f64>() / count, group().map(|s| s.1).sum::<f64>() / count];
+            let means = [
+                group().map(|s| s.0).sum::<f64>() / count,
+                group().map(|s| s.1).sum::<f64>() / count,
+            ];
             means.iter().any(|&mean| round(mean, 3) != mean)
         }))
     },
@@ -306,7 +329,8 @@ const NAN: Rule = Rule {
     name: "mm_vet_nan_is_no_grade",
     about: "nan is no grade",
     holds: |case| {
-        let is_nan = |reply: &String| crate::eval::python::number::float(reply).is_some_and(f64::is_nan);
+        let is_nan =
+            |reply: &String| crate::eval::python::number::float(reply).is_some_and(f64::is_nan);
         Ok(case.texts("judge_outputs")?.iter().any(is_nan))
     },
 };
@@ -315,7 +339,8 @@ const NO_GRADE: Rule = Rule {
     about: "a judge who gives no grade in five tries failed, and grades nothing 0",
     holds: |case| {
         let in_range = |reply: &String| {
-            crate::eval::python::number::float(reply).is_some_and(|grade| (0.0..=1.0).contains(&grade))
+            crate::eval::python::number::float(reply)
+                .is_some_and(|grade| (0.0..=1.0).contains(&grade))
         };
         Ok(!case.texts("judge_outputs")?.iter().take(mm_vet::TRIES).any(in_range))
     },
@@ -342,14 +367,20 @@ const NO_QUESTION: Rule = Rule {
     about: "a capability without a question has no score",
     holds: |case| {
         let (categories, _) = mm_vet_rows(case)?;
-        let asked = |capability: &&str| categories.iter().any(|category| category.contains(*capability));
+        let asked =
+            |capability: &&str| categories.iter().any(|category| category.contains(*capability));
         Ok(!mm_vet::CAPABILITIES.iter().all(asked))
     },
 };
 const COUNTED_ONCE: Rule = Rule {
     name: "mm_vet_a_question_counts_once",
     about: "a question of one capability counts once, not again as a combination of that name",
-    holds: |case| Ok(mm_vet_rows(case)?.0.iter().any(|category| mm_vet::CAPABILITIES.contains(&category.as_str()))),
+    holds: |case| {
+        Ok(mm_vet_rows(case)?
+            .0
+            .iter()
+            .any(|category| mm_vet::CAPABILITIES.contains(&category.as_str())))
+    },
 };
 const CAPABILITY_IS_A_WORD: Rule = Rule {
     name: "mm_vet_capability_is_a_word",

@@ -19,7 +19,8 @@ pub const GROUPS: &[Group] = &[
         metric: "labeller_check_answer",
         variant: None,
         peer: |case| {
-            let right = labeller::check(case.text("gold")?, case.text("prediction")?, &named(case)?);
+            let right =
+                labeller::check(case.text("gold")?, case.text("prediction")?, &named(case)?);
             Ok(u8::from(right).into())
         },
         ours: Some(Ours { value: check, part: whole, rules: CHECK }),
@@ -27,9 +28,13 @@ pub const GROUPS: &[Group] = &[
     Group {
         metric: "labeller_multi_choice_score",
         variant: Some("raw"),
-        peer: |case| Ok(score(labeller::multi_choice(case.text("gold")?, case.text("prediction")?))),
+        peer: |case| {
+            Ok(score(labeller::multi_choice(case.text("gold")?, case.text("prediction")?)))
+        },
         ours: Some(Ours {
-            value: |case| Ok(score(choice::same_letter(case.text("gold")?, case.text("prediction")?))),
+            value: |case| {
+                Ok(score(choice::same_letter(case.text("gold")?, case.text("prediction")?)))
+            },
             part: whole,
             rules: &[DECIMAL, LETTER_STYLE],
         }),
@@ -49,7 +54,9 @@ pub const GROUPS: &[Group] = &[
         variant: Some("raw"),
         peer: |case| Ok(relaxed::labeller(case.text("gold")?, case.text("prediction")?).into()),
         ours: Some(Ours {
-            value: |case| Ok(matching::chart_equal(case.text("gold")?, case.text("prediction")?).into()),
+            value: |case| {
+                Ok(matching::chart_equal(case.text("gold")?, case.text("prediction")?).into())
+            },
             part: whole,
             rules: &[YEARS, PERCENT, ZERO, NOT_FINITE, SEPARATORS, SPACE],
         }),
@@ -75,9 +82,13 @@ pub const GROUPS: &[Group] = &[
         peer: parse,
         ours: Some(Ours {
             value: |case| {
-                let parsed = labeller::parse(case.text("response")?, case.text("prompt_version")?).ok();
+                let parsed =
+                    labeller::parse(case.text("response")?, case.text("prompt_version")?).ok();
                 let answer = parsed.and_then(|_| boxed(case.fields["response"].as_str()?));
-                Ok(answer.map_or_else(|| json!({ "error": "no box" }), |answer| json!({ "rationale": null, "answer": answer })))
+                Ok(answer.map_or_else(
+                    || json!({ "error": "no box" }),
+                    |answer| json!({ "rationale": null, "answer": answer }),
+                ))
             },
             part: whole,
             rules: &[NO_BOX],
@@ -116,7 +127,11 @@ pub const GROUPS: &[Group] = &[
         metric: "labeller_fix_answer",
         variant: Some("fix_answer"),
         peer: |case| {
-            let fixed = labeller::fix(case.text("response")?, case.text("answer_pred")?, case.text("gold")?);
+            let fixed = labeller::fix(
+                case.text("response")?,
+                case.text("answer_pred")?,
+                case.text("gold")?,
+            );
             Ok(raised(fixed, Value::from))
         },
         ours: None,
@@ -145,7 +160,9 @@ pub fn reads(variant: &str) -> bool {
 
 fn named(case: &Case<'_>) -> Result<Vec<Mode>> {
     let modes = case.variant.split('+').map(Mode::named).collect::<Option<_>>();
-    modes.ok_or_else(|| Error::new(format!("{}: `{}` is no list of modes", case.place, case.variant)))
+    modes.ok_or_else(|| {
+        Error::new(format!("{}: `{}` is no list of modes", case.place, case.variant))
+    })
 }
 
 fn parse(case: &Case<'_>) -> Result<Value> {
@@ -186,7 +203,8 @@ fn our_modes(case: &Case<'_>) -> Result<Value> {
 fn common_modes(_: &Case<'_>, recorded: &Value) -> Result<Value> {
     let mut names: Vec<&str> = Vec::new();
     for name in recorded.as_array().into_iter().flatten().filter_map(Value::as_str) {
-        let name = if matches!(name, "math_verify_score" | "latex_score") { "math_score" } else { name };
+        let name =
+            if matches!(name, "math_verify_score" | "latex_score") { "math_score" } else { name };
         if !names.contains(&name) {
             names.push(name);
         }
@@ -194,8 +212,20 @@ fn common_modes(_: &Case<'_>, recorded: &Value) -> Result<Value> {
     Ok(names.into())
 }
 
-const CHECK: &[Rule] =
-    &[SIMILARITY, DECIMAL, YEARS, INTEGERS, PERCENT, ZERO, NOT_FINITE, DRESS, SEPARATORS, NOTHING, LETTER_STYLE, SPACE];
+const CHECK: &[Rule] = &[
+    SIMILARITY,
+    DECIMAL,
+    YEARS,
+    INTEGERS,
+    PERCENT,
+    ZERO,
+    NOT_FINITE,
+    DRESS,
+    SEPARATORS,
+    NOTHING,
+    LETTER_STYLE,
+    SPACE,
+];
 
 fn has_mode(case: &Case<'_>, mode: Mode) -> Result<bool> {
     let any = case.group["metric"] == "labeller_check_answer";
@@ -271,7 +301,8 @@ const NOT_FINITE: Rule = Rule {
     about: "what is no finite number compares as text",
     holds: |case| {
         either(case, |text| {
-            let plain = labeller::DROPPED.iter().fold(text.to_owned(), |text, part| text.replace(part, ""));
+            let plain =
+                labeller::DROPPED.iter().fold(text.to_owned(), |text, part| text.replace(part, ""));
             float(&plain).is_some_and(|number| !number.is_finite())
         })
     },
@@ -281,8 +312,10 @@ const DRESS: Rule = Rule {
     about: "fractions, number words, separators, a real minus sign and units belong to a number, and marks around it do not",
     holds: |case| {
         let dressed = |text: &str| {
-            let plain = labeller::DROPPED.iter().fold(text.to_owned(), |text, part| text.replace(part, ""));
-            float(&plain).is_some() != quantity::read(text).is_some() || (float(text).is_none() && quantity::read(text).is_some())
+            let plain =
+                labeller::DROPPED.iter().fold(text.to_owned(), |text, part| text.replace(part, ""));
+            float(&plain).is_some() != quantity::read(text).is_some()
+                || (float(text).is_none() && quantity::read(text).is_some())
         };
         Ok(has_mode(case, Mode::Math)? && either(case, dressed)?)
     },
@@ -291,7 +324,9 @@ const SEPARATORS: Rule = Rule {
     name: "relaxed_separators_and_minus_are_read",
     about: "thousand separators and a real minus sign belong to a number",
     holds: |case| {
-        let read = |text: &str| float(text.trim_end_matches('%')).is_none() && relaxed::number(text).is_some();
+        let read = |text: &str| {
+            float(text.trim_end_matches('%')).is_none() && relaxed::number(text).is_some()
+        };
         Ok(has_mode(case, Mode::Relaxed)? && either(case, read)?)
     },
 };
@@ -305,9 +340,14 @@ const LETTER_STYLE: Rule = Rule {
     about: "a letter is read in any case and dress, in the known answer too: b, `B`, \"B\", $B$, (B) cow",
     holds: |case| {
         let (gold, prediction) = pair(case)?;
-        let (known, said) = (choice::letter::lead(gold, MOST_LETTERS), choice::letter::lead(prediction, MOST_LETTERS));
-        let edge = |text: &str| text.trim_matches(|c: char| !c.is_alphanumeric()).len() < text.len();
-        Ok(has_mode(case, Mode::Letter)? && ((known.is_some() && said.is_some()) || edge(gold) || edge(prediction)))
+        let (known, said) = (
+            choice::letter::lead(gold, MOST_LETTERS),
+            choice::letter::lead(prediction, MOST_LETTERS),
+        );
+        let edge =
+            |text: &str| text.trim_matches(|c: char| !c.is_alphanumeric()).len() < text.len();
+        Ok(has_mode(case, Mode::Letter)?
+            && ((known.is_some() && said.is_some()) || edge(gold) || edge(prediction)))
     },
 };
 const MOST_LETTERS: usize = choice::MOST;
@@ -320,7 +360,11 @@ const NO_BOX: Rule = Rule {
     name: "label_no_box_is_no_answer",
     about: "a response without a box that closes has no answer",
     holds: |case| {
-        let text = if case.fields.get("text").is_some() { case.text("text")? } else { case.text("response")? };
+        let text = if case.fields.get("text").is_some() {
+            case.text("text")?
+        } else {
+            case.text("response")?
+        };
         let open = text.rfind("\\boxed{").map(|place| &text[place..]);
         Ok(open.is_none_or(|inner| inner.matches('{').count() > inner.matches('}').count()))
     },
@@ -340,7 +384,9 @@ const WORD: Rule = Rule {
         let text = strip(strip(case.text("text")?).trim_matches('*'));
         let mut characters = text.chars();
         let first = characters.next();
-        Ok(first.is_some_and(char::is_alphabetic) && characters.next().is_some() && choice::letter::lead(text, LETTERS).is_none())
+        Ok(first.is_some_and(char::is_alphabetic)
+            && characters.next().is_some()
+            && choice::letter::lead(text, LETTERS).is_none())
     },
 };
 const LETTER_TEXT: Rule = Rule {
@@ -357,7 +403,8 @@ const ANY_CASE: Rule = Rule {
     about: "a data set's name is known in any case",
     holds: |case| {
         let name = case.text("dataset")?;
-        let known = ["chartqa", "docvqa", "infographics", "sroie", "clevr_math", "geos", "geometry"];
+        let known =
+            ["chartqa", "docvqa", "infographics", "sroie", "clevr_math", "geos", "geometry"];
         Ok(known.iter().any(|part| name.to_lowercase().contains(part)))
     },
 };

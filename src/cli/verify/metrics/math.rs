@@ -3,11 +3,11 @@
 use super::case::{Case, raised};
 use super::{Group, Ours, Rule, option, whole};
 use crate::Result;
-use crate::eval::metric::mathvista::{self, Problem, bracketed_letter};
 use crate::eval::metric::mathvision;
+use crate::eval::metric::mathvista::{self, Problem, bracketed_letter};
+use crate::eval::python::Py;
 use crate::eval::python::number::{float, int};
 use crate::eval::python::text::strip;
-use crate::eval::python::Py;
 use crate::eval::quantity;
 use serde_json::Value;
 
@@ -18,12 +18,16 @@ pub const GROUPS: &[Group] = &[
         variant: Some("internvl"),
         peer: |case| {
             let given = Given::of(case)?;
-            Ok(raised(mathvista::normalize_internvl(&given.problem(), &case.py("extraction")?), |value| Value::from(&value)))
+            Ok(raised(
+                mathvista::normalize_internvl(&given.problem(), &case.py("extraction")?),
+                |value| Value::from(&value),
+            ))
         },
         ours: Some(Ours {
             value: |case| {
                 let given = Given::of(case)?;
-                Ok(mathvista::normalize(&given.problem(), &case.py("extraction")?).map_or(Value::Null, Value::from))
+                Ok(mathvista::normalize(&given.problem(), &case.py("extraction")?)
+                    .map_or(Value::Null, Value::from))
             },
             part: whole,
             rules: NORMALIZE,
@@ -41,7 +45,12 @@ pub const GROUPS: &[Group] = &[
         ours: Some(Ours {
             value: |case| {
                 let given = Given::of(case)?;
-                Ok(mathvista::is_right(&given.problem(), &case.py("extraction")?, &case.py("gold")?).into())
+                Ok(mathvista::is_right(
+                    &given.problem(),
+                    &case.py("extraction")?,
+                    &case.py("gold")?,
+                )
+                .into())
             },
             part: whole,
             rules: SCORE,
@@ -74,7 +83,12 @@ pub const GROUPS: &[Group] = &[
         variant: Some("vlmevalkit"),
         peer: |case| {
             let given = Given::of(case)?;
-            let checked = mathvista::post_check_vlmevalkit(&given.problem(), &case.py("response")?, &given.gold, case.flag("prefetch")?);
+            let checked = mathvista::post_check_vlmevalkit(
+                &given.problem(),
+                &case.py("response")?,
+                &given.gold,
+                case.flag("prefetch")?,
+            );
             Ok(raised(checked, |value| Value::from(&value)))
         },
         ours: Some(Ours { value: post_check, part: whole, rules: POST }),
@@ -151,12 +165,28 @@ fn post_check(case: &Case<'_>) -> Result<Value> {
     })
 }
 
-const NORMALIZE: &[Rule] = &[NOT_FINITE, TRUTH, EMPTY, OPTION_TEXT, LETTERS, NUMBERS, PRECISION, TEXT_FORM];
-const SCORE: &[Rule] = &[NOT_FINITE, TRUTH, EMPTY, OPTION_TEXT, LETTERS, NUMBERS, PRECISION, BY_VALUE, TEXT_CASE];
+const NORMALIZE: &[Rule] =
+    &[NOT_FINITE, TRUTH, EMPTY, OPTION_TEXT, LETTERS, NUMBERS, PRECISION, TEXT_FORM];
+const SCORE: &[Rule] =
+    &[NOT_FINITE, TRUTH, EMPTY, OPTION_TEXT, LETTERS, NUMBERS, PRECISION, BY_VALUE, TEXT_CASE];
 const POST: &[Rule] = &[
-    FREE_TEXT, NOT_FINITE, NUMBERS, TRUNCATED, option::REFUSAL, option::EMPTY_OPTION, option::BOUNDARY, option::DENIED,
-    option::WHOLE, option::LEAD, option::STYLE, option::LIST, option::PHRASE, option::PARTS, option::COVERED,
-    option::DENIED_TEXT, option::WRAPPED,
+    FREE_TEXT,
+    NOT_FINITE,
+    NUMBERS,
+    TRUNCATED,
+    option::REFUSAL,
+    option::EMPTY_OPTION,
+    option::BOUNDARY,
+    option::DENIED,
+    option::WHOLE,
+    option::LEAD,
+    option::STYLE,
+    option::LIST,
+    option::PHRASE,
+    option::PARTS,
+    option::COVERED,
+    option::DENIED_TEXT,
+    option::WRAPPED,
 ];
 
 fn is_choice(case: &Case<'_>) -> Result<bool> {
@@ -174,7 +204,8 @@ fn said(case: &Case<'_>) -> Result<Py> {
 
 /// Any text that must be a number.
 fn any_number(case: &Case<'_>, holds: impl Fn(&Py) -> bool) -> Result<bool> {
-    Ok(is_number_type(case)? && (holds(&said(case)?) || case.fields.get("gold").is_some_and(|gold| holds(&gold.into()))))
+    Ok(is_number_type(case)?
+        && (holds(&said(case)?) || case.fields.get("gold").is_some_and(|gold| holds(&gold.into()))))
 }
 
 const NOT_FINITE: Rule = Rule {
@@ -239,7 +270,9 @@ const TEXT_FORM: Rule = Rule {
     about: "a free answer is a text without white space around it",
     holds: |case| {
         let said = said(case)?;
-        Ok(!is_number_type(case)? && !is_choice(case)? && (!matches!(said, Py::Str(_)) || strip(&said.str()) != said.str()))
+        Ok(!is_number_type(case)?
+            && !is_choice(case)?
+            && (!matches!(said, Py::Str(_)) || strip(&said.str()) != said.str()))
     },
 };
 const BY_VALUE: Rule = Rule {
@@ -259,7 +292,9 @@ const TEXT_CASE: Rule = Rule {
         let plain = |value: &Py| strip(&value.str()).to_lowercase();
         let padded = |text: &str| strip(text) != text;
         let choices = case.texts_or_none("choices")?;
-        Ok(plain(&said) == plain(&gold) || padded(&gold.str()) || choices.iter().any(|choice| padded(choice)))
+        Ok(plain(&said) == plain(&gold)
+            || padded(&gold.str())
+            || choices.iter().any(|choice| padded(choice)))
     },
 };
 const MARKERS: Rule = Rule {
@@ -267,7 +302,10 @@ const MARKERS: Rule = Rule {
     about: "the last marker in any language or a box introduces the answer",
     holds: |case| {
         let lower = case.text("response")?.to_lowercase();
-        Ok(lower.contains("answer:") || lower.contains("\\boxed{") || lower.contains('答') || lower.contains('답'))
+        Ok(lower.contains("answer:")
+            || lower.contains("\\boxed{")
+            || lower.contains('答')
+            || lower.contains('답'))
     },
 };
 const DRESS: Rule = Rule {
@@ -284,7 +322,10 @@ const TRUNCATED: Rule = Rule {
     name: "mathvista_integer_is_truncated",
     about: "an integer answer may be written as a float, and is truncated as the authors do",
     holds: |case| {
-        any_number(case, |value| matches!(value, Py::Str(text) if int(text).is_none() && float(text).is_some()))
+        any_number(
+            case,
+            |value| matches!(value, Py::Str(text) if int(text).is_none() && float(text).is_some()),
+        )
     },
 };
 /// Whether something holds for either text of an equality.
@@ -295,12 +336,20 @@ fn either(case: &Case<'_>, holds: impl Fn(&str) -> bool) -> Result<bool> {
 const NAMES: Rule = Rule {
     name: "mathvision_a_letter_is_no_value",
     about: "a letter has no value: the peer's own variables a and b do not answer questions",
-    holds: |case| either(case, |text| text.to_lowercase().split(|c: char| !c.is_alphanumeric()).any(|word| !word.is_empty() && word.chars().all(|c| matches!(c, 'a' | 'b')))),
+    holds: |case| {
+        either(case, |text| {
+            text.to_lowercase()
+                .split(|c: char| !c.is_alphanumeric())
+                .any(|word| !word.is_empty() && word.chars().all(|c| matches!(c, 'a' | 'b')))
+        })
+    },
 };
 const OPERATORS: Rule = Rule {
     name: "mathvision_power_is_a_power",
     about: "^ is a power, // and ** are nothing, : is no division",
-    holds: |case| either(case, |text| text.contains(['^', ':']) || text.contains("//") || text.contains("**")),
+    holds: |case| {
+        either(case, |text| text.contains(['^', ':']) || text.contains("//") || text.contains("**"))
+    },
 };
 const SIGNS: Rule = Rule {
     name: "mathvision_percent_is_read",

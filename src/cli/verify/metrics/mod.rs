@@ -82,7 +82,9 @@ fn groups() -> impl Iterator<Item = &'static Group> {
 
 fn find(metric: &str, variant: &str) -> Option<&'static Group> {
     groups().find(|group| {
-        let fits = |known: Option<&str>| known.map_or_else(|| labeller::reads(variant), |known| known == variant);
+        let fits = |known: Option<&str>| {
+            known.map_or_else(|| labeller::reads(variant), |known| known == variant)
+        };
         group.metric == metric && fits(group.variant)
     })
 }
@@ -120,7 +122,8 @@ pub fn run(path: &Path) -> Result<()> {
     let text = std::fs::read_to_string(path).with_context(|| format!("reading `{name}`"))?;
     let file: Value = serde_json::from_str(&text).with_context(|| format!("parsing `{name}`"))?;
     let groups = file.get("groups").and_then(Value::as_array).ok_or_else(|| {
-        Error::new(format!("`{name}` has no list `groups`")).hint("its schema is that of tests/assets/metrics.json")
+        Error::new(format!("`{name}` has no list `groups`"))
+            .hint("its schema is that of tests/assets/metrics.json")
     })?;
     let mut tally = Tally::default();
     for group in groups {
@@ -190,12 +193,15 @@ impl Tally {
     }
 
     fn close(self, file: &str) -> Result<()> {
-        let mut lines = vec![["metric", "cases", "agree", "departs", "unexplained"].map(str::to_owned).to_vec()];
+        let mut lines = vec![
+            ["metric", "cases", "agree", "departs", "unexplained"].map(str::to_owned).to_vec(),
+        ];
         let mut total = Row::default();
         for (title, row) in &self.rows {
             let mark = if row.has_own { "" } else { " (as the peer)" };
             let counts = [row.cases, row.agree, row.departs, row.unexplained];
-            let cells = std::iter::once(format!("{title}{mark}")).chain(counts.map(|count| count.to_string()));
+            let cells = std::iter::once(format!("{title}{mark}"))
+                .chain(counts.map(|count| count.to_string()));
             lines.push(cells.collect());
             total.cases += row.cases;
             total.agree += row.agree;
@@ -203,7 +209,11 @@ impl Tally {
             total.unexplained += row.unexplained;
         }
         let counts = [total.cases, total.agree, total.departs, total.unexplained];
-        lines.push(std::iter::once("all".to_owned()).chain(counts.map(|count| count.to_string())).collect());
+        lines.push(
+            std::iter::once("all".to_owned())
+                .chain(counts.map(|count| count.to_string()))
+                .collect(),
+        );
         say(&aligned(&lines));
         if !self.rules.is_empty() {
             let mut lines = vec![["\nrule", "cases", "Prefab's own"].map(str::to_owned).to_vec()];
@@ -218,13 +228,19 @@ impl Tally {
         };
         if total.unexplained > 0 {
             return failure(
-                format!("{} of {} cases in `{file}` are unexplained", total.unexplained, total.cases),
+                format!(
+                    "{} of {} cases in `{file}` are unexplained",
+                    total.unexplained, total.cases
+                ),
                 "the first of them stand above",
             );
         }
         if !self.unknown.is_empty() {
             return failure(
-                format!("`{file}` records what nothing here recomputes: {}", self.unknown.join(", ")),
+                format!(
+                    "`{file}` records what nothing here recomputes: {}",
+                    self.unknown.join(", ")
+                ),
                 "metrics and variants are those of tests/assets/metrics.json",
             );
         }

@@ -3,8 +3,8 @@
 use super::case::{Case, raised, score};
 use super::{Group, Ours, Rule, whole};
 use crate::Result;
-use crate::eval::metric::relaxed::{self, SHARE, within};
 use crate::eval::metric::anls;
+use crate::eval::metric::relaxed::{self, SHARE, within};
 use crate::eval::python::eval::list;
 use crate::eval::python::number::float;
 use crate::eval::python::text::{collapse, len, strip};
@@ -16,7 +16,12 @@ pub const GROUPS: &[Group] = &[
     Group {
         metric: "relaxed_accuracy",
         variant: Some("vlmevalkit_target_prediction"),
-        peer: |case| Ok(raised(relaxed::vlmevalkit(case.text("gold")?, case.text("prediction")?), Value::from)),
+        peer: |case| {
+            Ok(raised(
+                relaxed::vlmevalkit(case.text("gold")?, case.text("prediction")?),
+                Value::from,
+            ))
+        },
         ours: Some(Ours { value: relaxed_score, part: whole, rules: RELAXED }),
     },
     Group {
@@ -51,19 +56,32 @@ pub const GROUPS: &[Group] = &[
         ours: Some(Ours {
             value: |case| {
                 let prediction = case.text("prediction")?;
-                let right = case.texts("golds")?.iter().any(|gold| relaxed::relaxed(gold, prediction));
+                let right =
+                    case.texts("golds")?.iter().any(|gold| relaxed::relaxed(gold, prediction));
                 Ok(json!({ "vlmevalkit": score(right), "internvl_swapped": score(right) }))
             },
             part: whole,
             rules: SWAPPED,
         }),
     },
-    Group { metric: "anls", variant: Some("vlmevalkit_docvqa"), peer: anls_peers, ours: Some(ANLS) },
-    Group { metric: "anls", variant: Some("internvl_infographicsvqa"), peer: anls_peers, ours: Some(ANLS) },
+    Group {
+        metric: "anls",
+        variant: Some("vlmevalkit_docvqa"),
+        peer: anls_peers,
+        ours: Some(ANLS),
+    },
+    Group {
+        metric: "anls",
+        variant: Some("internvl_infographicsvqa"),
+        peer: anls_peers,
+        ours: Some(ANLS),
+    },
     Group {
         metric: "anls",
         variant: Some("internvl_stvqa"),
-        peer: |case| Ok(raised(anls::stvqa(&case.texts("golds")?, case.text("prediction")?), Value::from)),
+        peer: |case| {
+            Ok(raised(anls::stvqa(&case.texts("golds")?, case.text("prediction")?), Value::from))
+        },
         ours: Some(Ours { value: anls_best, part: whole, rules: &[EMPTY, INNER_SPACE] }),
     },
     Group {
@@ -95,7 +113,9 @@ const ZERO: Rule = Rule {
 const NOT_FINITE: Rule = Rule {
     name: "relaxed_nan_and_inf_are_words",
     about: "what is no finite number compares as text",
-    holds: |case| any_text(case, |text| float(text.trim_end_matches('%')).is_some_and(|n| !n.is_finite())),
+    holds: |case| {
+        any_text(case, |text| float(text.trim_end_matches('%')).is_some_and(|n| !n.is_finite()))
+    },
 };
 const SEPARATORS: Rule = Rule {
     name: "relaxed_separators_and_minus_are_read",
@@ -149,7 +169,9 @@ const LENGTH: Rule = Rule {
 const EMPTY: Rule = Rule {
     name: "anls_empty_equals_empty",
     about: "two empty answers are alike",
-    holds: |case| any_pair(case, |gold, prediction| strip(gold).is_empty() && strip(prediction).is_empty()),
+    holds: |case| {
+        any_pair(case, |gold, prediction| strip(gold).is_empty() && strip(prediction).is_empty())
+    },
 };
 const INNER_SPACE: Rule = Rule {
     name: "anls_inner_space_collapses",

@@ -16,7 +16,8 @@ pub const GROUPS: &[Group] = &[
         metric: "mc_infer_option",
         variant: Some("vlmevalkit"),
         peer: |case| {
-            let picked = option::infer_option(case.text("answer")?, &case.options("choices")?, false);
+            let picked =
+                option::infer_option(case.text("answer")?, &case.options("choices")?, false);
             Ok(letter_or_false(picked))
         },
         ours: Some(Ours { value: by_letter, part: whole, rules: LETTERS }),
@@ -69,7 +70,9 @@ fn infer_peer(case: &Case<'_>, verbose: bool) -> Result<Value> {
 }
 
 fn name(index: Option<usize>) -> Value {
-    letter_or_false(index.filter(|&index| index < MOST).map(|index| choice::name(index).to_string()))
+    letter_or_false(
+        index.filter(|&index| index < MOST).map(|index| choice::name(index).to_string()),
+    )
 }
 
 fn by_letter(case: &Case<'_>) -> Result<Value> {
@@ -99,15 +102,53 @@ fn named_option(case: &Case<'_>, recorded: &Value) -> Result<Value> {
 const LETTERS: &[Rule] = &[REFUSAL, BOUNDARY, DENIED, LEAD, STYLE, LIST, PHRASE];
 const TEXTS: &[Rule] = &[EMPTY_OPTION, WHOLE, PARTS, COVERED, DENIED_TEXT, WRAPPED];
 const BOTH: &[Rule] = &[
-    REFUSAL, EMPTY_OPTION, BOUNDARY, DENIED, WHOLE, LEAD, STYLE, LIST, PHRASE, PARTS, COVERED, DENIED_TEXT, WRAPPED,
+    REFUSAL,
+    EMPTY_OPTION,
+    BOUNDARY,
+    DENIED,
+    WHOLE,
+    LEAD,
+    STYLE,
+    LIST,
+    PHRASE,
+    PARTS,
+    COVERED,
+    DENIED_TEXT,
+    WRAPPED,
 ];
 const VERBOSE: &[Rule] = &[
-    ENVIRONMENT, REFUSAL, EMPTY_OPTION, BOUNDARY, DENIED, WHOLE, LEAD, STYLE, LIST, PHRASE, PARTS, COVERED,
-    DENIED_TEXT, WRAPPED,
+    ENVIRONMENT,
+    REFUSAL,
+    EMPTY_OPTION,
+    BOUNDARY,
+    DENIED,
+    WHOLE,
+    LEAD,
+    STYLE,
+    LIST,
+    PHRASE,
+    PARTS,
+    COVERED,
+    DENIED_TEXT,
+    WRAPPED,
 ];
 const POST: &[Rule] = &[
-    REFUSAL, EMPTY_OPTION, WORD, LIST, STYLE, PHRASE, NEAR_END, LEAD, WHOLE, FIRST_TEXT, PARTS, LONG, CASE, BARE_LETTER,
-    DENIED, DENIED_TEXT,
+    REFUSAL,
+    EMPTY_OPTION,
+    WORD,
+    LIST,
+    STYLE,
+    PHRASE,
+    NEAR_END,
+    LEAD,
+    WHOLE,
+    FIRST_TEXT,
+    PARTS,
+    LONG,
+    CASE,
+    BARE_LETTER,
+    DENIED,
+    DENIED_TEXT,
 ];
 
 pub const REFUSAL: Rule = Rule {
@@ -115,7 +156,8 @@ pub const REFUSAL: Rule = Rule {
     about: "a refusal picks nothing; Z is no option of its own",
     holds: |case| {
         let answer = case.answer()?;
-        Ok(REFUSALS.iter().any(|refusal| answer.contains(refusal)) || tokens(&answer).iter().any(|token| token == "Z"))
+        Ok(REFUSALS.iter().any(|refusal| answer.contains(refusal))
+            || tokens(&answer).iter().any(|token| token == "Z"))
     },
 };
 pub const BOUNDARY: Rule = Rule {
@@ -142,7 +184,8 @@ pub const DENIED: Rule = Rule {
     holds: |case| {
         let answer = case.answer()?;
         let tokens = tokens(&answer);
-        let is_letter = |token: &String| token.len() == 1 && token.chars().all(|c| c.is_ascii_uppercase());
+        let is_letter =
+            |token: &String| token.len() == 1 && token.chars().all(|c| c.is_ascii_uppercase());
         Ok((0..tokens.len()).any(|place| {
             is_letter(&tokens[place]) && choice::negated(&tokens[..place].join(" ").to_lowercase())
         }))
@@ -151,7 +194,9 @@ pub const DENIED: Rule = Rule {
 pub const LEAD: Rule = Rule {
     name: "option_letter_in_front_is_the_pick",
     about: "a letter with a delimiter in front is the pick, however much follows",
-    holds: |case| Ok(lead(&case.answer()?, case.choices()?.len()).is_some_and(|lead| !lead.rest.is_empty())),
+    holds: |case| {
+        Ok(lead(&case.answer()?, case.choices()?.len()).is_some_and(|lead| !lead.rest.is_empty()))
+    },
 };
 pub const STYLE: Rule = Rule {
     name: "option_letter_in_any_style",
@@ -203,7 +248,9 @@ pub const WHOLE: Rule = Rule {
     name: "option_whole_text_is_the_pick",
     about: "an answer that is one option's text picks it, whatever else it holds",
     holds: |case| {
-        let bare = |text: &str| text.to_lowercase().trim_matches(|c: char| !c.is_alphanumeric()).to_owned();
+        let bare = |text: &str| {
+            text.to_lowercase().trim_matches(|c: char| !c.is_alphanumeric()).to_owned()
+        };
         let answer = bare(&case.answer()?);
         Ok(case.choices()?.iter().any(|choice| !choice.is_empty() && bare(choice) == answer))
     },
@@ -218,7 +265,8 @@ pub const PARTS: Rule = Rule {
                 && answer.match_indices(&choice).any(|(place, _)| {
                     let before = answer[..place].chars().next_back();
                     let after = answer[place + choice.len()..].chars().next();
-                    before.is_some_and(char::is_alphanumeric) || after.is_some_and(char::is_alphanumeric)
+                    before.is_some_and(char::is_alphanumeric)
+                        || after.is_some_and(char::is_alphanumeric)
                 })
         }))
     },
@@ -228,12 +276,15 @@ pub const COVERED: Rule = Rule {
     about: "\"New York\" is no mention of \"York\"",
     holds: |case| {
         let answer = case.answer()?.to_lowercase();
-        let found: Vec<String> = case.choices()?
+        let found: Vec<String> = case
+            .choices()?
             .iter()
             .map(|choice| choice.to_lowercase())
             .filter(|choice| !choice.is_empty() && answer.contains(choice.as_str()))
             .collect();
-        Ok(found.iter().any(|long| found.iter().any(|short| long != short && long.contains(short.as_str()))))
+        Ok(found
+            .iter()
+            .any(|long| found.iter().any(|short| long != short && long.contains(short.as_str()))))
     },
 };
 pub const DENIED_TEXT: Rule = Rule {
@@ -251,7 +302,10 @@ pub const WRAPPED: Rule = Rule {
     name: "option_marks_do_not_count",
     about: "white space and marks around an answer or an option do not count, nor toward its length",
     holds: |case| {
-        let edge = |text: &str| text.trim_matches(|c: char| !c.is_alphanumeric()).len() < text.len() || text.contains("  ");
+        let edge = |text: &str| {
+            text.trim_matches(|c: char| !c.is_alphanumeric()).len() < text.len()
+                || text.contains("  ")
+        };
         Ok(edge(&case.answer()?) || case.choices()?.iter().any(|choice| edge(choice)))
     },
 };
@@ -307,7 +361,9 @@ const CASE: Rule = Rule {
     holds: |case| {
         let answer = case.answer()?;
         Ok(case.choices()?.iter().any(|choice| {
-            !choice.is_empty() && !answer.contains(choice.as_str()) && answer.to_lowercase().contains(&choice.to_lowercase())
+            !choice.is_empty()
+                && !answer.contains(choice.as_str())
+                && answer.to_lowercase().contains(&choice.to_lowercase())
         }))
     },
 };

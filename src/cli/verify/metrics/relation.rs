@@ -55,7 +55,8 @@ pub const GROUPS: &[Group] = &[
     },
 ];
 
-const CRPE: &[Rule] = &[EMPTY_PREDICTION, ARTICLE, KNOWN_LETTER, SHORT_GOLD, CUT, CRPE_WORD, CRPE_STYLE, LIST];
+const CRPE: &[Rule] =
+    &[EMPTY_PREDICTION, ARTICLE, KNOWN_LETTER, SHORT_GOLD, CUT, CRPE_WORD, CRPE_STYLE, LIST];
 
 const LAST_MARKER: Rule = Rule {
     name: "marker_last_wins",
@@ -69,7 +70,11 @@ const LAST_MARKER: Rule = Rule {
 const MORE_MARKERS: Rule = Rule {
     name: "marker_in_other_languages",
     about: "Chinese and Korean markers introduce an answer too",
-    holds: |case| Ok(["答案", "答：", "답"].iter().any(|marker| case.fields["text"].as_str().is_some_and(|text| text.contains(marker)))),
+    holds: |case| {
+        Ok(["答案", "答：", "답"]
+            .iter()
+            .any(|marker| case.fields["text"].as_str().is_some_and(|text| text.contains(marker))))
+    },
 };
 const EMPHASIS: Rule = Rule {
     name: "marker_emphasis_goes",
@@ -126,7 +131,8 @@ const CRPE_WORD: Rule = Rule {
     about: "the first letter of a word is no option",
     holds: |case| {
         let prediction = case.text("prediction")?.trim();
-        Ok(lead(prediction, crpe::ROTATIONS).is_none() && prediction.starts_with(|c| ('A'..='D').contains(&c)))
+        Ok(lead(prediction, crpe::ROTATIONS).is_none()
+            && prediction.starts_with(|c| ('A'..='D').contains(&c)))
     },
 };
 const CRPE_STYLE: Rule = Rule {
@@ -145,7 +151,9 @@ const CATEGORY: Rule = Rule {
     holds: |case| {
         let rows = case.list("rows")?;
         let categories = case.of_rows(rows, "category", Value::as_str)?;
-        Ok(categories.chunks(crpe::ROTATIONS).any(|question| question.iter().any(|name| name != &question[0])))
+        Ok(categories
+            .chunks(crpe::ROTATIONS)
+            .any(|question| question.iter().any(|name| name != &question[0])))
     },
 };
 const EMPTY_ROW: Rule = Rule {
@@ -159,7 +167,10 @@ const LEAD_ROW: Rule = Rule {
     holds: |case| {
         let rows = case.list("rows")?;
         let predictions = case.of_rows(rows, "prediction", Value::as_str)?;
-        Ok(predictions.iter().any(|text| !text.starts_with(|c| ('A'..='D').contains(&c)) || text.chars().nth(1).is_some_and(|c| c != '.')))
+        Ok(predictions.iter().any(|text| {
+            !text.starts_with(|c| ('A'..='D').contains(&c))
+                || text.chars().nth(1).is_some_and(|c| c != '.')
+        }))
     },
 };
 
@@ -171,11 +182,17 @@ fn with_rows(case: &Case<'_>, count: impl Fn(&[crpe::Row<'_>]) -> Value) -> Resu
         .iter()
         .zip(&predictions)
         .zip(&categories)
-        .map(|((gold, prediction), category)| (gold.as_str(), prediction.as_str(), category.as_str()))
+        .map(|((gold, prediction), category)| {
+            (gold.as_str(), prediction.as_str(), category.as_str())
+        })
         .collect();
     Ok(count(&rows))
 }
 
 fn table(shares: BTreeMap<&'static str, Option<f64>>) -> Value {
-    shares.into_iter().map(|(name, share)| (name.to_owned(), number(share))).collect::<Map<_, _>>().into()
+    shares
+        .into_iter()
+        .map(|(name, share)| (name.to_owned(), number(share)))
+        .collect::<Map<_, _>>()
+        .into()
 }

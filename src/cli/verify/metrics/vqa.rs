@@ -27,7 +27,8 @@ pub const GROUPS: &[Group] = &[
         metric: "vqa_accuracy",
         variant: Some("internvl_textvqa_10"),
         peer: |case| {
-            let accuracy = vqa::accuracy_internvl(&case.texts("answers")?, case.text("prediction")?);
+            let accuracy =
+                vqa::accuracy_internvl(&case.texts("answers")?, case.text("prediction")?);
             Ok(raised(accuracy, Value::from))
         },
         ours: Some(Ours { value: accuracy, part: whole, rules: &[ANY_NUMBER, EVERY_PERIOD] }),
@@ -36,7 +37,8 @@ pub const GROUPS: &[Group] = &[
         metric: "vqa_accuracy",
         variant: Some("vlmevalkit_textvqa_10"),
         peer: |case| {
-            let accuracy = vqa::accuracy_vlmevalkit(&case.texts("answers")?, case.text("prediction")?);
+            let accuracy =
+                vqa::accuracy_vlmevalkit(&case.texts("answers")?, case.text("prediction")?);
             Ok(number(Some(accuracy)))
         },
         ours: Some(Ours { value: accuracy, part: whole, rules: ACCURACY }),
@@ -83,7 +85,8 @@ const LONE: Rule = Rule {
     name: "vqa_lone_answer_is_compared",
     about: "a single known answer is compared, not left out of its own comparison",
     holds: |case| {
-        let equal = |gold: &str, prediction: &str| vqa::normalize(gold) == vqa::normalize(prediction);
+        let equal =
+            |gold: &str, prediction: &str| vqa::normalize(gold) == vqa::normalize(prediction);
         match case.fields.get("answers") {
             Some(_) => Ok(case.list("answers")?.len() < 2),
             None => Ok(equal(case.text("gold")?, case.text("prediction")?)),

@@ -5,7 +5,8 @@ use super::{Group, Ours, Rule, whole};
 use crate::Result;
 use crate::eval::metric::vqa::normalize_punctuation;
 use crate::eval::metric::yes_no::{
-    self, Tally, by_category, by_category_vlmevalkit, internvl, judged, spoken, vlmevalkit, yes_or_no,
+    self, Tally, by_category, by_category_vlmevalkit, internvl, judged, spoken, vlmevalkit,
+    yes_or_no,
 };
 use crate::eval::python::text::words;
 use serde_json::{Map, Value, json};
@@ -68,7 +69,12 @@ pub const GROUPS: &[Group] = &[
 const LANGUAGES: Rule = Rule {
     name: "yes_no_in_chinese_and_korean",
     about: "the words for yes and no of Chinese and Korean are read",
-    holds: |case| any_text(case, |text| spoken(&text.to_lowercase()).any(|word| !word.is_ascii() && yes_no::said(word).is_some())),
+    holds: |case| {
+        any_text(case, |text| {
+            spoken(&text.to_lowercase())
+                .any(|word| !word.is_ascii() && yes_no::said(word).is_some())
+        })
+    },
 };
 const BOTH: Rule = Rule {
     name: "yes_no_both_words_are_weighed",
@@ -85,7 +91,8 @@ const NOT: Rule = Rule {
     about: "\"not\" does not outweigh a yes",
     holds: |case| {
         any_text(case, |text| {
-            heard(text) == (true, false) && spoken(text).any(|word| word.eq_ignore_ascii_case("not"))
+            heard(text) == (true, false)
+                && spoken(text).any(|word| word.eq_ignore_ascii_case("not"))
         })
     },
 };
@@ -113,12 +120,14 @@ const DENOMINATOR: Rule = Rule {
         let labels = case.texts("labels")?;
         let yes = |label: &String| label.eq_ignore_ascii_case("yes");
         let groups = categories(case)?;
-        let mut names: Vec<&str> = groups.iter().flatten().flat_map(|name| name.split(',')).collect();
+        let mut names: Vec<&str> =
+            groups.iter().flatten().flat_map(|name| name.split(',')).collect();
         names.push("");
         Ok(names.iter().any(|name| {
             let inside = |index: usize| {
-                groups.get(index).is_none_or(|group| group.is_some_and(|group| group.split(',').any(|part| part == *name)))
-                    || name.is_empty()
+                groups.get(index).is_none_or(|group| {
+                    group.is_some_and(|group| group.split(',').any(|part| part == *name))
+                }) || name.is_empty()
             };
             let rows = || (0..labels.len().min(said.len())).filter(|&index| inside(index));
             let reads = |index: usize| match groups.is_empty() {
@@ -127,7 +136,8 @@ const DENOMINATOR: Rule = Rule {
             };
             let none_there = rows().all(|index| !yes(&labels[index]));
             let none_said = rows().all(|index| reads(index) != Some(true));
-            let none_right = rows().all(|index| !(yes(&labels[index]) && reads(index) == Some(true)));
+            let none_right =
+                rows().all(|index| !(yes(&labels[index]) && reads(index) == Some(true)));
             none_there || none_said || none_right
         }))
     },
@@ -175,7 +185,11 @@ fn answer((said, calls): (Option<bool>, usize)) -> Value {
 }
 
 /// What was said and what is there, row by row.
-fn rows(case: &Case<'_>, read: fn(&str) -> Option<bool>, there: &str) -> Result<Vec<(Option<bool>, bool)>> {
+fn rows(
+    case: &Case<'_>,
+    read: fn(&str) -> Option<bool>,
+    there: &str,
+) -> Result<Vec<(Option<bool>, bool)>> {
     let labels = case.texts("labels")?;
     let said = case.texts("texts")?;
     Ok(said.iter().zip(&labels).map(|(text, label)| (read(text), label == there)).collect())
@@ -191,9 +205,12 @@ fn fractions(case: &Case<'_>, read: fn(&str) -> Option<bool>, raises: bool) -> R
     let mut fields = Map::new();
     fields.insert("extracted".into(), extracted.into());
     let count = |fields: &mut Map<String, Value>| {
-        for (name, value) in
-            [("tp", tally.true_yes), ("fp", tally.false_yes), ("tn", tally.true_no), ("fn", tally.false_no)]
-        {
+        for (name, value) in [
+            ("tp", tally.true_yes),
+            ("fp", tally.false_yes),
+            ("tn", tally.true_no),
+            ("fn", tally.false_no),
+        ] {
             fields.insert(name.into(), value.into());
         }
     };
@@ -248,5 +265,9 @@ fn percentages(
         })
     };
     let tallies = group(&rows(case, read, "Yes")?, &categories(case)?);
-    Ok(tallies.iter().map(|(name, tally)| (name.clone(), table(tally))).collect::<Map<_, _>>().into())
+    Ok(tallies
+        .iter()
+        .map(|(name, tally)| (name.clone(), table(tally)))
+        .collect::<Map<_, _>>()
+        .into())
 }

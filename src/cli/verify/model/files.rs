@@ -1,10 +1,10 @@
 //! What is in the checkpoint's files: tensor names and shapes, special tokens.
 
 use super::{Check, EXACT, malformed};
+use crate::Result;
 use crate::error::Context;
 use crate::model::config::Layout;
 use crate::model::{checkpoint, native};
-use crate::Result;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -73,7 +73,9 @@ impl Check<'_> {
         }
         for role in ["eos_token", "pad_token"] {
             let key = format!("{role}_id");
-            let Some(recorded) = self.record.json.get(&key).filter(|id| !id.is_null()) else { continue };
+            let Some(recorded) = self.record.json.get(&key).filter(|id| !id.is_null()) else {
+                continue;
+            };
             let path = dir.join("tokenizer_config.json");
             let doing = || format!("reading `{}`", path.display());
             let text = std::fs::read(&path).with_context(doing)?;

@@ -102,7 +102,13 @@ impl Check<'_> {
     }
 
     /// The smallest gap between the two largest logits on the way, without a cache.
-    fn margin(&mut self, run: &str, rows: &[Vec<i64>], recorded: &Value, features: &Tensor) -> Result<()> {
+    fn margin(
+        &mut self,
+        run: &str,
+        rows: &[Vec<i64>],
+        recorded: &Value,
+        features: &Tensor,
+    ) -> Result<()> {
         let mut smallest = f64::INFINITY;
         for (sample, tokens) in self.samples(&format!("{run}."))?.into_iter().zip(rows) {
             let Some((_, before)) = tokens.split_last() else { continue };

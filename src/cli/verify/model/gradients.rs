@@ -56,7 +56,12 @@ impl Check<'_> {
         }
         let all: Vec<Tensor> =
             self.model.parameters().into_iter().map(|(_, tensor)| gradient_of(tensor)).collect();
-        self.number("gradient norm, total", norm(&all), self.record.json.get("grad_norm_total"), NORMS);
+        self.number(
+            "gradient norm, total",
+            norm(&all),
+            self.record.json.get("grad_norm_total"),
+            NORMS,
+        );
         Ok(())
     }
 
@@ -78,7 +83,8 @@ impl Check<'_> {
                     label_logps(sample, &logits).narrow(0, start as i64 - 1, answer.len() as i64)
                 }
                 false => {
-                    let group = Group { prompt, tiles: sample.tiles.clone(), answers: vec![answer] };
+                    let group =
+                        Group { prompt, tiles: sample.tiles.clone(), answers: vec![answer] };
                     let logps = self.model.answer_logps(&[group], &features, Precision::Fp32)?;
                     supervised(sample, start, &logps.tokens.expect("tokens are given"))
                 }
@@ -123,8 +129,8 @@ fn gradient_of(parameter: &Tensor) -> Tensor {
 
 /// The Euclidean norm of all numbers, in f64.
 fn norm(tensors: &[Tensor]) -> f64 {
-    let squares = tensors.iter().map(|tensor| {
-        tensor.to_kind(Kind::Double).square().sum(Kind::Double).double_value(&[])
-    });
+    let squares = tensors
+        .iter()
+        .map(|tensor| tensor.to_kind(Kind::Double).square().sum(Kind::Double).double_value(&[]));
     squares.sum::<f64>().sqrt()
 }

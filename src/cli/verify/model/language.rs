@@ -67,7 +67,9 @@ impl Check<'_> {
                 let recorded = sample.rows_of(recorded);
                 match trace.inputs.get(index) {
                     Some(got) => self.tensor("decoder hidden states", &at, got, &recorded, HIDDEN),
-                    None => self.ledger.compare("decoder hidden states", &at, f64::NAN, 0.0, HIDDEN),
+                    None => {
+                        self.ledger.compare("decoder hidden states", &at, f64::NAN, 0.0, HIDDEN)
+                    }
                 }
             }
             let at = format!("row {}", sample.row);
@@ -150,12 +152,20 @@ impl Check<'_> {
             let length = recorded.get("max_position_embeddings");
             self.number("beyond the trained length", trained as f64, length, EXACT);
             let longest = samples.iter().map(|sample| sample.ids.len()).max().unwrap_or(0);
-            self.number("beyond the trained length", longest as f64, recorded.get("seq_len"), EXACT);
+            self.number(
+                "beyond the trained length",
+                longest as f64,
+                recorded.get("seq_len"),
+                EXACT,
+            );
             let mut change: f64 = 0.0;
             for (sample, plain) in samples.iter().zip(plain) {
                 // The reference takes one base for the whole batch, from its padded length.
                 let mut ids = sample.ids.clone();
-                ids.resize(longest, *ids.iter().find(|&&id| id != model.config.image_token).unwrap_or(&0));
+                ids.resize(
+                    longest,
+                    *ids.iter().find(|&&id| id != model.config.image_token).unwrap_or(&0),
+                );
                 let logits = model.trace(&ids, sample.tiles.clone(), features)?.logits;
                 let logits = logits.narrow(0, 0, sample.ids.len() as i64);
                 change = change.max((logits - &plain.logits).abs().max().double_value(&[]));

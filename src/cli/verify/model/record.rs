@@ -56,7 +56,10 @@ impl Record {
     /// An input tensor.
     pub(super) fn input(&self, name: &str) -> Result<&Tensor> {
         self.inputs.get(name).ok_or_else(|| {
-            Error::new(format!("`{}` has no `{name}`", self.dir.join("inputs.safetensors").display()))
+            Error::new(format!(
+                "`{}` has no `{name}`",
+                self.dir.join("inputs.safetensors").display()
+            ))
         })
     }
 
@@ -72,12 +75,15 @@ impl Record {
 
     /// Recorded tensors whose name begins so, with the rest of it.
     pub(super) fn expected_below(&self, prefix: &str) -> impl Iterator<Item = (&str, &Tensor)> {
-        self.expected.iter().filter_map(move |(name, tensor)| Some((name.strip_prefix(prefix)?, tensor)))
+        self.expected
+            .iter()
+            .filter_map(move |(name, tensor)| Some((name.strip_prefix(prefix)?, tensor)))
     }
 
     /// Recorded tensors `PREFIX.0`, `PREFIX.1`, …
     pub(super) fn indexed(&self, prefix: &str) -> impl Iterator<Item = (usize, &Tensor)> {
-        self.expected_below(prefix).filter_map(|(index, tensor)| Some((index.parse().ok()?, tensor)))
+        self.expected_below(prefix)
+            .filter_map(|(index, tensor)| Some((index.parse().ok()?, tensor)))
     }
 
     /// Which tiles of a batch are real: rows of its features.
@@ -90,7 +96,12 @@ impl Record {
 
     /// The rows of a batch, whichever side they are padded on. Tiles belong to the
     /// `<IMG_CONTEXT>` positions in reading order over the whole batch.
-    pub(super) fn samples(&self, prefix: &str, image_token: i64, image_tokens: usize) -> Result<Vec<Sample>> {
+    pub(super) fn samples(
+        &self,
+        prefix: &str,
+        image_token: i64,
+        image_tokens: usize,
+    ) -> Result<Vec<Sample>> {
         let named = |name: &str| format!("{prefix}{name}");
         let (ids, mask) = (self.input(&named("input_ids"))?, self.input(&named("attention_mask"))?);
         if ids.dim() != 2 || ids.size() != mask.size() {
@@ -130,14 +141,22 @@ impl Record {
     }
 
     fn wrong(&self, name: &str, what: &str) -> Error {
-        Error::new(format!("`{name}` of `{}`: {what}", self.dir.join("inputs.safetensors").display()))
+        Error::new(format!(
+            "`{name}` of `{}`: {what}",
+            self.dir.join("inputs.safetensors").display()
+        ))
     }
 }
 
 impl Sample {
     /// Supervised positions, as the position of what they predict: 1 and above.
     pub(super) fn supervised(&self) -> impl Iterator<Item = usize> {
-        self.labels.iter().enumerate().skip(1).filter(|(_, label)| **label != IGNORED).map(|(at, _)| at)
+        self.labels
+            .iter()
+            .enumerate()
+            .skip(1)
+            .filter(|(_, label)| **label != IGNORED)
+            .map(|(at, _)| at)
     }
 
     /// The rows of a padded tensor that belong to this sample, `[tokens, …]`.

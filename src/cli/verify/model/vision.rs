@@ -26,7 +26,8 @@ impl Check<'_> {
             self.tensor("vision features", "vision_features", &projected, recorded, FEATURES);
         }
         let largest = projected.abs().max().to_kind(Kind::Double).double_value(&[]);
-        let recorded = self.record.json.get("scale").and_then(|scale| scale.get("vision_features_absmax"));
+        let recorded =
+            self.record.json.get("scale").and_then(|scale| scale.get("vision_features_absmax"));
         self.number("scale", largest, recorded, FEATURES);
         self.other_sizes()?;
         Ok(features)
