@@ -106,6 +106,8 @@ pub fn lead(text: &str, count: usize) -> Option<Lead<'_>> {
         Some(' ') if capital && next.as_str().starts_with(['-', '–', '—', '(', '\u{2212}']) => {
             next.as_str()
         }
+        // "A/C" is a list of letters, "A/C unit" is not.
+        Some('/') if capital && lead(next.as_str(), count).is_some() => next.as_str(),
         Some(_) if wrapped && capital => rest,
         Some(_) if is_sign(first) => rest,
         Some(c) if capital && is_cjk(c) => rest,
@@ -146,22 +148,15 @@ fn is_cjk(c: char) -> bool {
 
 /// Which letter a text picks, of the first `count`.
 pub fn pick(text: &str, count: usize) -> Pick {
-    // "A/C" is a list of letters, "A/C unit" is not.
-    let is_letter = |part: &str| lead(part, count).is_some_and(|found| found.rest.is_empty());
-    if text.contains('/') && text.split('/').all(is_letter) {
-        return Pick::Several;
+    match lead(text, count).or_else(|| by_phrase(text, count)) {
+        Some(found) if goes_on(found.rest, count) => Pick::Several,
+        Some(found) => Pick::One(found.index),
+        None => near_the_end(text, count),
     }
-    if let Some(found) = lead(text, count) {
-        return if goes_on(found.rest, count) { Pick::Several } else { Pick::One(found.index) };
-    }
-    if let Some(found) = by_phrase(text, count) {
-        return if goes_on(found.rest, count) { Pick::Several } else { Pick::One(found.index) };
-    }
-    near_the_end(text, count)
 }
 
 /// Whether a further letter is named right behind the first: ", C", "or C", "/C", "和C".
-fn goes_on(rest: &str, count: usize) -> bool {
+pub fn goes_on(rest: &str, count: usize) -> bool {
     let rest = rest.trim_start_matches(|c: char| is_space(c) || ",;/&+，、".contains(c));
     let joined = ["or ", "and ", "OR ", "AND ", "或", "和", "및 "]
         .iter()

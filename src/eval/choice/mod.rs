@@ -8,7 +8,7 @@ pub mod letter;
 
 use super::metric::option::REFUSALS;
 use super::python::text::{collapse, len, strip};
-use letter::{Lead, lead, pick};
+use letter::{Lead, goes_on, lead, pick};
 
 /// Most options that letters can name.
 pub const MOST: usize = 26;
@@ -145,8 +145,10 @@ fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
 /// Whether both are the same option letter, or the same text: `(B) cow` is `B`.
 pub fn same_letter(gold: &str, prediction: &str) -> bool {
     match (lead(gold, MOST), lead(prediction, MOST)) {
-        // "B. cow" against "B. cat": both name B.
-        (Some(gold), Some(prediction)) => gold.index == prediction.index,
+        // "B. cow" against "B. cat": both name B. "B, C" names none.
+        (Some(gold), Some(prediction)) => {
+            gold.index == prediction.index && !goes_on(prediction.rest, MOST)
+        }
         _ => bare(gold) == bare(prediction),
     }
 }
