@@ -1,6 +1,7 @@
 //! Sums that a rationale writes down: `3 + 7 = 10`. Only what is surely one is judged: an
 //! equation with a letter, a unit or an unknown mark in it says nothing here.
 
+use crate::eval::quantity;
 use crate::eval::text::generous_number;
 
 /// A token, and where in its text it begins and ends.
@@ -21,6 +22,19 @@ enum Token<'a> {
     Unknown,
     /// A mark that ends a sum: `,` `;` `:` and the like.
     Mark,
+}
+
+impl Token<'_> {
+    /// What it is in a sum without spaces.
+    fn bare(&self) -> String {
+        match self {
+            Self::Number(value, _) => value.to_string(),
+            Self::Operator(sign) => sign.to_string(),
+            Self::Open => "(".to_owned(),
+            Self::Close => ")".to_owned(),
+            Self::Word(_) | Self::Unknown | Self::Mark => String::new(),
+        }
+    }
 }
 
 /// Words that are part of a sum if they stand before it.
@@ -205,7 +219,10 @@ fn first_values(side: &str) -> Option<Vec<Value>> {
 
 /// The value of some tokens of a side; none where they are no sum.
 fn value(sum: &[Placed<'_>], side: &str) -> Option<Value> {
-    let number = Parser::whole(sum)?;
+    let text = side[sum[0].1..sum[sum.len() - 1].2].to_owned();
+    // Spaces and thousand separators are settled here: `1 250` and `2 (3)` mean other things alone.
+    let bare: String = sum.iter().map(|(token, ..)| token.bare()).collect();
+    let number = quantity::read(&bare).filter(|_| is_plain(sum))?.value;
     let (mut decimals, mut is_rounded) = (0, false);
     for (token, ..) in sum {
         match token {
@@ -214,79 +231,22 @@ fn value(sum: &[Placed<'_>], side: &str) -> Option<Value> {
             _ => {}
         }
     }
-    let text = side[sum[0].1..sum[sum.len() - 1].2].to_owned();
     Some(Value { number, decimals, is_rounded, text })
 }
 
-/// Reads a sum by the usual precedence.
-struct Parser<'a, 'b> {
-    rest: &'a [Placed<'b>],
-}
-
-impl<'a, 'b> Parser<'a, 'b> {
-    /// The value of the whole; none where it is no sum.
-    fn whole(tokens: &'a [Placed<'b>]) -> Option<f64> {
-        let mut parser = Self { rest: tokens };
-        let value = parser.sum()?;
-        (parser.rest.is_empty() && value.is_finite()).then_some(value)
-    }
-
-    fn peek(&self) -> Option<Token<'b>> {
-        self.rest.first().map(|(token, ..)| *token)
-    }
-
-    fn next(&mut self) -> Option<Token<'b>> {
-        let ((token, ..), rest) = self.rest.split_first()?;
-        self.rest = rest;
-        Some(*token)
-    }
-
-    fn sum(&mut self) -> Option<f64> {
-        let mut value = self.product()?;
-        while let Some(Token::Operator(sign @ ('+' | '-'))) = self.peek() {
-            self.next();
-            let more = self.product()?;
-            value += if sign == '+' { more } else { -more };
-        }
-        Some(value)
-    }
-
-    fn product(&mut self) -> Option<f64> {
-        let mut value = self.power()?;
-        loop {
-            match self.peek() {
-                Some(Token::Operator(sign @ ('*' | '/'))) => {
-                    self.next();
-                    let more = self.power()?;
-                    value = if sign == '*' { value * more } else { value / more };
-                }
-                // `2(3 + 4)`
-                Some(Token::Open) => value *= self.power()?,
-                _ => return Some(value),
-            }
-        }
-    }
-
-    fn power(&mut self) -> Option<f64> {
-        let base = self.atom()?;
-        if self.peek() == Some(Token::Operator('^')) {
-            self.next();
-            return Some(base.powf(self.power()?));
-        }
-        Some(base)
-    }
-
-    fn atom(&mut self) -> Option<f64> {
-        match self.next()? {
-            Token::Number(value, _) => Some(value),
-            Token::Operator('-') => Some(-self.power()?),
-            Token::Open => {
-                let value = self.sum()?;
-                (self.next()? == Token::Close).then_some(value)
-            }
-            _ => None,
-        }
-    }
+/// Whether a sum has an operator between its numbers and no sign but minus: `1 1/2` and `+3` may
+/// mean several things in a rationale.
+fn is_plain(sum: &[Placed<'_>]) -> bool {
+    let mut after_value = false;
+    sum.iter().all(|(token, ..)| {
+        let fits = match token {
+            Token::Number(..) => !after_value,
+            Token::Operator(sign) => after_value || *sign == '-',
+            _ => true,
+        };
+        after_value = matches!(token, Token::Number(..) | Token::Close);
+        fits
+    })
 }
 
 #[cfg(test)]
