@@ -11,9 +11,9 @@
 //! is the word "None", which swallows "no" and "one"); and an answer that repeats itself until
 //! it is cut off is a format negative, whatever can be read from it.
 
-use super::record::{provenance, record, truth};
+use super::record::{Side, built, provenance};
 use super::stats::Stats;
-use super::{Built, Kind, Paired, Shop, choose, consistency};
+use super::{Kind, Paired, Shop, choose, consistency};
 use crate::Result;
 use crate::data::record::{Question, Verdict};
 use crate::eval::matching::is_open;
@@ -156,22 +156,8 @@ fn paired(shop: &Shop<'_>, place: usize, kind: Kind, chosen: usize, rejected: us
     if shop.sampled.is_degenerate(rejected) {
         meta["degenerate"] = true.into();
     }
-    let pair = record(
-        shop.prompter,
-        question,
-        better.prompt,
-        (&better.text, provenance(question, kind, better)),
-        (&worse.text, meta),
-    );
-    Paired {
-        question: place,
-        chosen,
-        built: Built {
-            pair,
-            kind,
-            task: question.task.clone(),
-            tokens: Some((better.tokens, worse.tokens)),
-            truth: truth(question, &better.text, &worse.text),
-        },
-    }
+    let chosen_side = Side::of(better, provenance(question, kind, better));
+    let rejected_side = Side::of(worse, meta);
+    let built = built(shop.prompter, question, kind, better.prompt, chosen_side, rejected_side);
+    Paired { question: place, chosen, built }
 }

@@ -19,9 +19,9 @@
 
 use super::claims::{self, Grammar};
 use super::judge::{Ask, Judge, Opinion};
-use super::record::{provenance, record, truth};
+use super::record::{Side, built, provenance};
 use super::stats::Stats;
-use super::{Built, Kind, Paired, Shop, choose};
+use super::{Kind, Paired, Shop, choose};
 use crate::Result;
 use crate::eval::matching::is_open;
 use crate::eval::statistics;
@@ -177,24 +177,15 @@ fn pair(
         meta["denied"] = json!(denied);
         meta
     };
-    let pair = record(
+    let built = built(
         shop.prompter,
         question,
+        kind,
         chosen.prompt,
-        (&chosen.text, meta(better, chosen, few)),
-        (&rejected.text, meta(worse, rejected, many)),
+        Side::of(chosen, meta(better, chosen, few)),
+        Side::of(rejected, meta(worse, rejected, many)),
     );
-    Paired {
-        question: better.question,
-        chosen: better.answer,
-        built: Built {
-            pair,
-            kind,
-            task: question.task.clone(),
-            tokens: Some((chosen.tokens, rejected.tokens)),
-            truth: truth(question, &chosen.text, &rejected.text),
-        },
-    }
+    Paired { question: better.question, chosen: better.answer, built }
 }
 
 /// Which pairs stay so that mean lengths differ least.

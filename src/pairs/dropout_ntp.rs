@@ -11,7 +11,7 @@
 //! Wang et al. 2024, arXiv:2411.10442, section 3.1, and its released code.
 
 use super::local::Local;
-use super::record::{provenance, record, truth};
+use super::record::{Side, built, provenance};
 use super::stats::Stats;
 use super::{Built, Kind, Shop};
 use crate::data::record::{Answer, Question};
@@ -109,7 +109,7 @@ pub fn pairs(shop: &Shop<'_>, cuts: &[Cut], stats: &mut Stats) -> Result<Vec<Bui
                 shop.ctx.progress.report(done, cuts.len() as u64, "continuing answers");
             })
         })?;
-    let mut built = Vec::new();
+    let mut pairs = Vec::new();
     for (cut, continued) in cuts.iter().zip(continued) {
         let (question, answer) = of(shop, *cut);
         stats.spend(Source::DropoutNtp, answer.tokens + continued.written);
@@ -133,21 +133,11 @@ pub fn pairs(shop: &Shop<'_>, cuts: &[Cut], stats: &mut Stats) -> Result<Vec<Bui
         } else {
             meta["ended"] = continued.ended.into();
         }
-        built.push(Built {
-            pair: record(
-                shop.prompter,
-                question,
-                answer.prompt,
-                (&answer.text, provenance(question, kind, answer)),
-                (&continued.text, meta),
-            ),
-            kind,
-            task: question.task.clone(),
-            tokens: Some((answer.tokens, continued.tokens)),
-            truth: truth(question, &answer.text, &continued.text),
-        });
+        let chosen = Side::of(answer, provenance(question, kind, answer));
+        let rejected = Side { text: &continued.text, tokens: continued.tokens, meta };
+        pairs.push(built(shop.prompter, question, kind, answer.prompt, chosen, rejected));
     }
-    Ok(built)
+    Ok(pairs)
 }
 
 fn of<'a>(shop: &'a Shop<'_>, cut: Cut) -> (&'a Question, &'a Answer) {

@@ -1,28 +1,50 @@
 //! Pairs as MMPR's records, each with where it comes from.
 
-use super::{Kind, Truth};
+use super::{Built, Kind, Truth};
 use crate::data::record::{Answer, Images, Pair, Question};
 use crate::data::template::Prompter;
 use crate::sample::prompts::asked;
 use crate::spec::candidates::Prompt;
 use serde_json::{Value, json};
 
-/// A record; `chosen` and `rejected` are texts with their provenance.
-pub fn record(
+/// One side of a pair.
+pub struct Side<'a> {
+    pub text: &'a str,
+    pub tokens: usize,
+    /// Where it comes from.
+    pub meta: Value,
+}
+
+impl<'a> Side<'a> {
+    /// A sampled answer.
+    pub fn of(answer: &'a Answer, meta: Value) -> Self {
+        Self { text: &answer.text, tokens: answer.tokens, meta }
+    }
+}
+
+/// A pair of answers to a question that was put in the form `prompt`.
+pub fn built(
     prompter: &Prompter<'_>,
     question: &Question,
+    kind: Kind,
     prompt: Prompt,
-    chosen: (&str, Value),
-    rejected: (&str, Value),
-) -> Pair {
-    Pair {
-        image: Images(question.images.clone()),
-        question: asked(prompter, question, prompt),
-        chosen: chosen.0.to_owned(),
-        rejected: rejected.0.to_owned(),
-        answer_gt: question.answer.clone(),
-        chosen_meta: Some(chosen.1),
-        rejected_meta: Some(rejected.1),
+    chosen: Side<'_>,
+    rejected: Side<'_>,
+) -> Built {
+    Built {
+        pair: Pair {
+            image: Images(question.images.clone()),
+            question: asked(prompter, question, prompt),
+            chosen: chosen.text.to_owned(),
+            rejected: rejected.text.to_owned(),
+            answer_gt: question.answer.clone(),
+            chosen_meta: Some(chosen.meta),
+            rejected_meta: Some(rejected.meta),
+        },
+        kind,
+        task: question.task.clone(),
+        tokens: Some((chosen.tokens, rejected.tokens)),
+        truth: truth(question, chosen.text, rejected.text),
     }
 }
 
@@ -41,7 +63,7 @@ pub fn provenance(question: &Question, kind: Kind, answer: &Answer) -> Value {
 }
 
 /// How both answers compare with the rationales of a generated question.
-pub fn truth(question: &Question, chosen: &str, rejected: &str) -> Option<Truth> {
+fn truth(question: &Question, chosen: &str, rejected: &str) -> Option<Truth> {
     let truth = question.generated.as_ref()?;
     let (chosen, rejected, careful) = (chosen.trim(), rejected.trim(), truth.rationale.trim());
     Some(Truth {
