@@ -18,10 +18,7 @@ pub(super) fn candidates_and_pairs(settings: &Settings, find: &mut Finder) {
             "such as the default, `per_question = 8`",
         );
     }
-    if candidates.top_p.get() <= 0.0 {
-        let hint = "1.0 keeps all tokens";
-        find.wrong("candidates.top_p", "`candidates.top_p` must be above 0, got 0", hint);
-    }
+    find.top_p("candidates.top_p", candidates.top_p.get());
     let empty = candidates.stop.iter().position(|stop| stop.is_empty());
     if let Some(index) = empty {
         let key = format!("candidates.stop.{index}");
@@ -99,10 +96,7 @@ fn dropout_ntp(pairs: &Pairs, find: &mut Finder) {
             "such as the paper's 0.5; a whole answer leaves nothing to continue",
         );
     }
-    if settings.top_p.get() <= 0.0 {
-        let message = "`pairs.dropout_ntp.top_p` must be above 0, got 0";
-        find.wrong("pairs.dropout_ntp.top_p", message, "1.0 keeps all tokens");
-    }
+    find.top_p("pairs.dropout_ntp.top_p", settings.top_p.get());
     settings.server.check("pairs.dropout_ntp.server", find);
 }
 

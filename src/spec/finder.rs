@@ -55,6 +55,13 @@ impl Finder<'_> {
         self.mistakes.push(Mistake { message: message.into(), hint: hint.into(), source, span });
     }
 
+    /// Notes a `top_p` that would keep no token.
+    pub fn top_p(&mut self, key: &str, value: f64) {
+        if value <= 0.0 {
+            self.wrong(key, format!("`{key}` must be above 0, got 0"), "1.0 keeps all tokens");
+        }
+    }
+
     /// Notes a number that is too small.
     pub fn at_least(&mut self, key: &str, value: usize, least: usize) {
         if value < least {
