@@ -30,6 +30,8 @@ const SHOWN: [Shown; 2] = [
         &[
             ("pairs_correctness", "by answer"),
             ("pairs_format", "by format"),
+            ("pairs_dropout_ntp", "continued blindly"),
+            ("pairs_divide_and_conquer", "by claims"),
             ("pairs_imported", "imported"),
             ("chosen_tokens", "chosen tokens"),
             ("rejected_tokens", "rejected tokens"),

@@ -11,7 +11,7 @@ use crate::report::compare::{self, Contender, Difference};
 use crate::report::metric::{Metric, Unit, spoken};
 use crate::report::number::{Scale, counted, grouped};
 use crate::report::runs::Runs;
-use crate::report::scene::{Anchor, GRID_LINE, INK, PALETTE, SOFT, Scene, fitted, text_width};
+use crate::report::scene::{Anchor, INK, PALETTE, SOFT, Scene, fitted};
 use crate::report::select::{Selection, filter_note, nearest};
 use crate::{Error, Result};
 
@@ -153,8 +153,7 @@ fn draw(content: &Content, heading: &Heading) -> Scene {
     heading.draw(&mut scene);
     frame::legend(Some(&mut scene), &entries, legend_top, WIDTH);
 
-    let wide = content.labels.iter().map(|label| text_width(label, LABEL, false));
-    let label_width = wide.fold(40.0, f64::max).min(260.0);
+    let label_width = frame::label_column(content.labels.iter());
     let left = MARGIN + label_width + 12.0;
     // The column of numbers at the right.
     let right = WIDTH - MARGIN - 84.0;
@@ -165,14 +164,9 @@ fn draw(content: &Content, heading: &Heading) -> Scene {
     let scale = Scale::linear(ends, true);
     let at = |value: f64| left + scale.at(value) * (right - left);
     let bottom = height - 46.0;
-    for &tick in &scale.ticks {
-        scene.line(&[(at(tick), top), (at(tick), bottom)], 1.0, GRID_LINE);
-        let text = content.metric.tick(tick);
-        scene.text((at(tick), bottom + 15.0), &text, LABEL, Anchor::Middle, SOFT);
-    }
     let unit = if content.metric.unit == Unit::Share { " (points)" } else { "" };
     let axis = format!("Difference from {}{unit}", content.against);
-    scene.text(((left + right) / 2.0, bottom + 34.0), &axis, LABEL, Anchor::Middle, INK);
+    frame::axis_below(&mut scene, &scale, &content.metric, &axis, (left, right), (top, bottom));
     scene.line(&[(at(0.0), top), (at(0.0), bottom)], 1.4, SOFT);
 
     for (i, label) in content.labels.iter().enumerate() {
