@@ -22,8 +22,8 @@ use std::path::PathBuf;
 /// What to show.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// defaults, spec, schema, losses, tasks, benchmarks, sizes, sources, charts or pairs
-    #[arg(value_enum, hide_possible_values = true)]
+    // A line each would not fit a screen.
+    #[arg(value_enum, hide_possible_values = true, help = what_there_is())]
     what: What,
     /// The spec file, for `spec`; the artifact's key or its beginning, for `pairs`
     file: Option<PathBuf>,
@@ -64,6 +64,11 @@ enum What {
     Charts,
     /// Random pairs of an artifact, side by side
     Pairs,
+}
+
+fn what_there_is() -> String {
+    let names = What::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+    names.map(|value| value.get_name().to_owned()).collect::<Vec<_>>().join(", ")
 }
 
 /// Prints it.
