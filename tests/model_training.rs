@@ -1,8 +1,11 @@
 //! What training real sizes needs: recomputed layers, adapters, noise.
 
+#[path = "support/tiny.rs"]
+mod tiny;
+
 use prefab::model::pass::Noise;
-use prefab::model::{Config, Group, Vlm};
-use prefab::spec::model::{Dims, Lora, Model, Module, Size, Target};
+use prefab::model::{Group, Vlm};
+use prefab::spec::model::{Lora, Module, Target};
 use prefab::spec::number::Fraction;
 use prefab::spec::train::Precision;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,14 +21,7 @@ fn alone() -> MutexGuard<'static, ()> {
 
 /// The tiny size with a vocabulary of 40; the image token is 5.
 fn tiny() -> Vlm {
-    let model = Model {
-        size: Size::Tiny,
-        checkpoint: None,
-        dims: Dims::default(),
-        train: vec![],
-        lora: None,
-    };
-    Vlm::new(Config::of(&model, 40, 5).unwrap(), 7, Device::Cpu)
+    tiny::tiny(40)
 }
 
 fn pixels() -> Tensor {

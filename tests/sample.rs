@@ -1,10 +1,12 @@
 //! Generation against recorded tokens, against itself in other batches, and its draws
 //! against the distributions that they come from.
 
-use prefab::model::{Config, Vlm};
+#[path = "support/tiny.rs"]
+mod tiny;
+
+use prefab::model::Vlm;
 use prefab::sample::draw::{Draws, choose};
 use prefab::sample::{Bounds, Generated, Generation, Request, Watch, generate, generate_watched};
-use prefab::spec::model::{Dims, Model, Size};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
@@ -69,14 +71,7 @@ fn greedy_tokens_are_as_recorded() {
 
 /// The tiny size with a vocabulary of 40; the image token is 5, the end token 3.
 fn tiny() -> Vlm {
-    let model = Model {
-        size: Size::Tiny,
-        checkpoint: None,
-        dims: Dims::default(),
-        train: vec![],
-        lora: None,
-    };
-    Vlm::new(Config::of(&model, 40, 5).unwrap(), 7, Device::Cpu)
+    tiny::tiny(40)
 }
 
 fn features() -> Tensor {

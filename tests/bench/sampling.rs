@@ -8,9 +8,11 @@
 //! | one question at a time, shared | computed once | encoded once | K |
 //! | Prefab | computed once | features read | `BATCH` rows of many questions |
 
-use prefab::model::{Config, Vlm};
+#[path = "../support/tiny.rs"]
+mod tiny;
+
+use prefab::model::Vlm;
 use prefab::sample::{Generation, Request, generate};
-use prefab::spec::model::{Dims, Model, Size};
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 
@@ -37,14 +39,7 @@ type Way = fn(&Bench) -> usize;
 /// Prints tokens/s of each way and ratios to the plain ones.
 pub fn run(questions: usize) {
     tch::set_num_threads(1);
-    let model = Model {
-        size: Size::Tiny,
-        checkpoint: None,
-        dims: Dims::default(),
-        train: vec![],
-        lora: None,
-    };
-    let model = Vlm::new(Config::of(&model, 256, 5).expect("a valid size"), 7, Device::Cpu);
+    let model = tiny::tiny(256);
     let pixels = Tensor::rand([questions as i64, 3, 64, 64], (Kind::Float, Device::Cpu));
     let features = tch::no_grad(|| model.image_features(&pixels));
     let bench = Bench { model, pixels, features, questions };
