@@ -356,7 +356,9 @@ fn contact_sheet(results_dir: &Path) -> Option<Value> {
     let first = sheets.map(|entry| entry.path()).filter(|path| path.extension().is_some()).min()?;
     let url = format!("data:image/png;base64,{}", STANDARD.encode(std::fs::read(&first).ok()?));
     let name = first.file_name()?.to_string_lossy().into_owned();
-    Some(context! { name, url => Value::from_safe_string(url) })
+    // Pairs made before kinds were counted have no table.
+    let table = results_dir.join("pairs.csv").exists();
+    Some(context! { name, url => Value::from_safe_string(url), table })
 }
 
 fn duration(wall_s: f64) -> String {
