@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`record`] | the records that flow between stages |
 //! | [`questions`] | JSONL of questions: a corpus artifact's, or a user's own |
+//! | [`benchmark`] | benchmark files as their publishers write them |
 //! | [`pairs`] | MMPR's preference pairs and meta.json |
 //! | [`image`] | pictures as normalised pixels |
 //! | [`tokenizer`] | text to token ids and back, exactly |
 //! | [`template`] | how a question is put to a model |
 
+pub mod benchmark;
 pub mod image;
 pub mod pairs;
 pub mod questions;
