@@ -253,6 +253,15 @@ fn lists_are_those_of_their_rooms() {
         .map(|benchmark| benchmark.name())
         .collect();
     assert_eq!(lists::LIKELIHOOD_BENCHMARKS, likelihood);
+    for benchmark in prefab::eval::BENCHMARKS {
+        let (name, reads) = (benchmark.name(), benchmark.file().is_some());
+        assert_eq!(lists::file_of(name), reads.then(|| benchmark.asks()), "{name}");
+        assert_eq!(
+            lists::JUDGED_BENCHMARKS.contains(&name),
+            benchmark.grader().is_some(),
+            "{name}"
+        );
+    }
     for (benchmark, needed) in lists::NEEDED_TASKS {
         let benchmark = prefab::eval::benchmark(benchmark).unwrap();
         for family in prefab::tasks::FAMILIES {

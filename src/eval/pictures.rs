@@ -39,6 +39,18 @@ impl Pictures {
         Ok(Self { cached, corpus: ctx.input("corpus").to_path_buf(), split })
     }
 
+    /// Those of benchmarks' files.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn of_files(ctx: &StageContext) -> Result<Self> {
+        let cached = ctx.inputs.get("benchmark_features");
+        let cached = cached.map(|folder| Features::open(folder)).transpose()?;
+        let corpus = ctx.input("benchmarks").to_path_buf();
+        Ok(Self { cached, corpus, split: Split::Test })
+    }
+
     /// The features of some questions.
     ///
     /// # Errors

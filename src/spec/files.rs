@@ -45,6 +45,15 @@ pub fn check(settings: &Settings, find: &mut Finder) {
         let validation = files.validation.iter();
         wanted.extend(validation.map(|path| ("corpus.files.validation", path.as_str(), false)));
     }
+    if let Some(path) = &settings.eval.judge.checkpoint {
+        wanted.push(("eval.judge.checkpoint", path, true));
+    }
+    let keys: Vec<String> =
+        settings.eval.files.keys().map(|name| format!("eval.files.{name}")).collect();
+    for (key, path) in keys.iter().zip(settings.eval.files.values()) {
+        // One file, or a folder of those that belong together.
+        wanted.push((key, path, Path::new(path).is_dir()));
+    }
     for (key, path, folder) in wanted {
         let (there, what) = match folder {
             true => (Path::new(path).is_dir(), "folder"),

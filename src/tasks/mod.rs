@@ -21,6 +21,7 @@ pub mod slip;
 pub mod sources;
 
 pub use item::{Item, LAYERS, Layer};
+pub use relation::rotated;
 pub use rng::Rng;
 
 use crate::spec::eval::Split;

@@ -55,11 +55,10 @@ pub fn read(path: &Path, format: &Format, pictures: &mut Pictures<'_>) -> Result
         });
     }
     for join in format.joins {
-        let beside = beginning(
-            if folder.as_os_str().is_empty() { Path::new(".") } else { folder },
-            &[join.file],
-        )?;
-        for file in beside.iter().filter(|file| !files.contains(file)) {
+        let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        // A TSV has everything in its own columns.
+        let is_own = |file: &&PathBuf| files.contains(file) || extension(file) == "tsv";
+        for file in beginning(here, &[join.file])?.iter().filter(|file| !is_own(file)) {
             put_beside(&mut records, join, file)?;
         }
     }

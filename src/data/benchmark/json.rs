@@ -5,7 +5,7 @@
 
 use super::{Faults, Pictures, Record};
 use crate::error::{Context, Error, Result};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -100,11 +100,14 @@ fn objects(whole: Value, path: &Path) -> Result<Vec<Value>> {
                     return Ok(std::mem::take(list));
                 }
             }
-            let by_id = |(id, mut value): (String, Value)| {
-                if let Value::Object(fields) = &mut value {
+            // MM-Vet's answers are texts by id.
+            let by_id = |(id, value): (String, Value)| match value {
+                Value::Object(mut fields) => {
                     fields.entry("id").or_insert(id.into());
+                    Value::Object(fields)
                 }
-                value
+                Value::String(text) => json!({ "id": id, "text": text }),
+                other => other,
             };
             Ok(map.into_iter().map(by_id).collect())
         }

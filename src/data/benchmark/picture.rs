@@ -19,7 +19,8 @@ const BESIDE: [&str; 6] = ["images", "image", "img", "val2014", "train_images", 
 /// Where pictures go, and where those that a file names lie.
 #[derive(Debug)]
 pub struct Pictures<'a> {
-    out: &'a Path,
+    /// Where they go; nowhere for files that are read for their texts.
+    out: Option<&'a Path>,
     folder: String,
     roots: Vec<PathBuf>,
     copied: HashMap<String, String>,
@@ -41,7 +42,13 @@ impl<'a> Pictures<'a> {
         let beside = BESIDE.iter().map(|name| own.join(name));
         let above = own.ancestors().skip(1).take(ABOVE).map(Path::to_path_buf);
         let roots = std::iter::once(own.clone()).chain(beside).chain(above).collect();
-        Ok(Self { out, folder, roots, copied: HashMap::new() })
+        Ok(Self { out: Some(out), folder, roots, copied: HashMap::new() })
+    }
+
+    /// Pictures that nobody looks at: they stay where they are, and only their names count.
+    pub fn unseen() -> Self {
+        let (folder, roots) = (String::new(), Vec::new());
+        Self { out: None, folder, roots, copied: HashMap::new() }
     }
 
     /// Keeps a picture's bytes; its path below the output folder.
@@ -52,7 +59,8 @@ impl<'a> Pictures<'a> {
     pub fn keep(&self, bytes: &[u8]) -> Result<String, String> {
         let name = &blake3::hash(bytes).to_hex()[..20];
         let path = format!("{}/{name}.{}", self.folder, extension(bytes));
-        let target = self.out.join(&path);
+        let Some(out) = self.out else { return Ok(path) };
+        let target = out.join(&path);
         if !target.exists() {
             decode::from_bytes(bytes)
                 .map_err(|error| format!("the picture is damaged: {error}"))?;
@@ -113,7 +121,12 @@ impl<'a> Pictures<'a> {
     ///
     /// As [`Self::copy`] and [`Self::keep_base64`].
     pub fn take(&mut self, text: &str) -> Result<String, String> {
-        if is_path(text) { self.copy(text) } else { self.keep_base64(text) }
+        match (self.out, is_path(text)) {
+            (None, true) => Ok(text.to_owned()),
+            (None, false) => self.keep(text.as_bytes()),
+            (Some(_), true) => self.copy(text),
+            (Some(_), false) => self.keep_base64(text),
+        }
     }
 }
 
