@@ -189,7 +189,10 @@ fn stand_ins_are_asked_scored_and_exported() {
         .from_path(ctx.out.join("tsv/crpe-cot.tsv"))
         .unwrap();
     let header: Vec<String> = table.headers().unwrap().iter().map(str::to_owned).collect();
-    assert_eq!(header, ["index", "question", "answer", "A", "B", "C", "D", "prediction"]);
+    assert_eq!(
+        header,
+        ["index", "question", "answer", "A", "B", "C", "D", "category", "prediction"]
+    );
     assert_eq!(table.records().count(), 8);
     assert!(!ctx.out.join("tsv/crpe_rows-cot.tsv").exists(), "the same answers");
 

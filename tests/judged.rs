@@ -7,13 +7,16 @@ mod http;
 
 use http::{Answer, Asked, Server, question, texts};
 use prefab::data::record::Question;
+use prefab::data::tokenizer::Tokenizer;
 use prefab::eval::asking::Asking;
 use prefab::eval::judging::{By, Judge, Judgement};
 use prefab::eval::scores::{Score, Scored, score_asked};
 use prefab::eval::{Row, benchmark, files, matching};
+use prefab::model::{Config, Vlm};
 use prefab::spec::candidates::Prompt;
 use prefab::spec::embedded;
 use prefab::spec::eval::Eval;
+use prefab::spec::model::{Dims, Model, Size};
 use prefab::spec::number::NonNegative;
 use prefab::spec::server::Server as Table;
 use std::path::PathBuf;
@@ -188,6 +191,48 @@ fn without_a_judge_everything_fails_and_says_so() {
         (5, "mm-vet.json")
     );
     assert!(scored.judgements[0].reply.contains("`[eval.judge]` names one"));
+}
+
+#[test]
+fn a_checkpoint_judges_without_a_server() {
+    let folder = Folder::new();
+    let questions = folder.reads("mm_vet", "mm-vet.json", MM_VET);
+    let rows: Vec<Row> = questions.iter().map(|question| row(question, "x")).collect();
+    let mut eval = Eval {
+        prompts: vec![Prompt::Direct],
+        benchmarks: vec!["mm_vet".to_owned()],
+        files: [("mm_vet".to_owned(), "mm-vet.json".to_owned())].into(),
+        ..embedded().eval.clone()
+    };
+    eval.judge.max_tokens = 4;
+    // One that knows the words of the rubric, and has learned nothing.
+    let grader = benchmark("mm_vet").unwrap().grader().unwrap();
+    let rubrics: Vec<String> = questions.iter().map(|q| (grader.ask)(q, "x")).collect();
+    let tokenizer = Tokenizer::build(rubrics.iter().map(String::as_str));
+    let dims = Dims { width: Some(32), layers: Some(1), mlp: Some(32), ..Dims::default() };
+    let size = Model { size: Size::Tiny, checkpoint: None, dims, train: Vec::new(), lora: None };
+    let config = Config::of(&size, tokenizer.vocabulary(), tokenizer.image_context()).unwrap();
+    let dir = folder.0.path().join("judge");
+    std::fs::create_dir(&dir).unwrap();
+    Vlm::new(config, 0, tch::Device::Cpu).save(&dir).unwrap();
+    tokenizer.save(&dir).unwrap();
+    eval.judge.checkpoint = Some(dir.to_string_lossy().into_owned());
+    let asking = Asking::new(&eval, questions).unwrap();
+    let score = |eval: &Eval| {
+        let mut judge = Judge::with(&eval.judge, folder.0.path(), tch::Device::Cpu)?;
+        score_asked(eval, &asking, &rows, &[], &mut judge)
+    };
+    let scored = score(&eval).unwrap();
+    assert!(scored.origins[0].judge.ends_with("judge"));
+    for judgement in &scored.judgements {
+        let read = (grader.read)(&Question::default(), &judgement.reply);
+        assert_eq!(judgement.grade, read, "{judgement:?}");
+    }
+    let base = concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/base");
+    eval.judge.checkpoint = Some(base.to_owned());
+    let error = score(&eval).unwrap_err();
+    assert!(error.to_string().contains("is not in the vocabulary"), "{error}");
+    assert!(error.hint_text().unwrap().contains("or a server"), "{error:?}");
 }
 
 #[test]

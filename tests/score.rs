@@ -58,7 +58,8 @@ fn answers_by_id_are_joined_with_their_questions() {
         "answers.jsonl",
         "{\"question_id\": 8, \"text\": \"so it is half.\\nAnswer: 0.5\"}\n{\"question_id\": 7, \"text\": \"Answer: 104\"}\n",
     );
-    let (code, out, err) = folder.score(&answers, &["-b", "chartqa", "--questions", questions, "-p", "cot"]);
+    let (code, out, err) =
+        folder.score(&answers, &["-b", "chartqa", "--questions", questions, "-p", "cot"]);
     assert_eq!(code, 0, "{err}");
     assert!(
         out.lines()
@@ -88,4 +89,44 @@ fn what_is_missing_is_named() {
     let twice = folder.write("twice.tsv", &TABLE.replace("\n4\t", "\n3\t"));
     let (code, _, err) = folder.score(&twice, &["-b", "scienceqa"]);
     assert!(code == 2 && err.contains("index `3` is that of row 3 too"), "{err}");
+}
+
+#[test]
+fn exported_answers_are_scored_alike() {
+    // Generated questions of every benchmark whose answers need no judge, answered by the known answer.
+    use prefab::eval::asking::Asking;
+    use prefab::eval::{BENCHMARKS, Row, benchmark, export, matching};
+    use prefab::spec::candidates::Prompt;
+    let folder = Folder::new();
+    let names = BENCHMARKS.iter().filter(|b| b.file().is_some() && b.grader().is_none());
+    let names: Vec<&str> = names.filter(|b| b.asks() == b.name()).map(|b| b.name()).collect();
+    let eval = prefab::spec::eval::Eval {
+        benchmarks: names.iter().map(|&name| name.to_owned()).collect(),
+        ..prefab::spec::embedded().eval.clone()
+    };
+    let of = |family: &'static prefab::tasks::Family| {
+        (0..3).map(move |index| {
+            let id = format!("{}-{index}", family.name);
+            family.item(0, index).record(id.clone(), format!("{id}.png"), family.name)
+        })
+    };
+    let asking = Asking::new(&eval, prefab::tasks::FAMILIES.iter().flat_map(of).collect()).unwrap();
+    let row = |question: &prefab::data::record::Question| -> Row {
+        let text = question.answer.clone().unwrap();
+        let (said, verdict) = matching::verdict(question, Prompt::Direct, &text);
+        serde_json::from_value(serde_json::json!({ "question": question.id, "prompt": "direct",
+            "sample": 0, "text": text, "tokens": 1, "ended": true, "final": said, "verdict": verdict }))
+        .unwrap()
+    };
+    let rows: Vec<Row> = asking.questions.iter().map(row).collect();
+    export::write(folder.0.path(), &asking, &rows).unwrap();
+    for name in names {
+        let path = folder.0.path().join(format!("{name}-direct.tsv"));
+        let (code, out, err) = folder.score(&path, &["-b", name]);
+        assert_eq!(code, 0, "{name}: {err}");
+        let first = benchmark(name).unwrap().metrics()[0].name;
+        let line =
+            out.lines().find(|line| line.starts_with("all") && line.contains(first)).unwrap();
+        assert!(line.contains("1.0000"), "{name}: {out}");
+    }
 }

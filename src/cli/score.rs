@@ -72,6 +72,7 @@ fn scored(args: &Args) -> Result<Scored> {
     let asking = Asking::new(&eval, questions)?;
     let replies = args.store.join("replies");
     let mut judge = Judge::with(&eval.judge, &replies, tch::Device::Cpu)?;
+    judge.tell = |text| eprintln!("{text}");
     score_asked(&eval, &asking, &rows, &[], &mut judge)
 }
 

@@ -26,8 +26,7 @@ impl Asking {
     ///
     /// A benchmark that does not exist.
     pub fn new(eval: &Eval, questions: Vec<Question>) -> Result<Self> {
-        let (files, mut questions): (Vec<_>, Vec<_>) =
-            questions.into_iter().partition(|question| is_of_file(question));
+        let (files, mut questions): (Vec<_>, Vec<_>) = questions.into_iter().partition(is_of_file);
         let in_corpus = questions.len();
         let mut derived: HashMap<String, usize> = HashMap::new();
         let mut of: Vec<(&'static dyn Benchmark, Vec<usize>)> = Vec::new();

@@ -11,7 +11,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 /// What [`Question::meta`] holds for Prefab alone.
-const OURS: [&str; 5] = [OF, "direct", "cot", "rotation_of", "synonyms"];
+const OURS: [&str; 6] = [OF, "direct", "cot", "tiles", "rotation_of", "synonyms"];
 /// Columns that stand first.
 const FIRST: [&str; 3] = ["index", "question", "answer"];
 
@@ -43,13 +43,15 @@ pub fn write(folder: &Path, asking: &Asking, answered: &[Row]) -> Result<()> {
             }
             std::fs::create_dir_all(folder).with_context(|| folder.display())?;
             let path = folder.join(format!("{}-{}.tsv", benchmark.name(), prompt.name()));
+            let filed = |(question, row): &(&Question, _)| (benchmark.filed(question), *row);
+            let answered: Vec<(Question, &Row)> = answered.iter().map(filed).collect();
             table(&path, &answered).with_context(|| format!("writing {}", path.display()))?;
         }
     }
     Ok(())
 }
 
-fn table(path: &Path, answered: &[(&Question, &Row)]) -> csv::Result<()> {
+fn table(path: &Path, answered: &[(Question, &Row)]) -> csv::Result<()> {
     let names = answered.iter().flat_map(|(question, _)| question.meta.keys());
     let own: BTreeSet<&str> = names
         .map(String::as_str)

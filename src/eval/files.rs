@@ -101,6 +101,7 @@ fn from_records(
         name.clone_into(&mut question.source);
         question.meta.insert(OF.to_owned(), name.to_owned());
         question.meta.insert("index".to_owned(), own);
+        question.meta.insert("tiles".to_owned(), file.tiles.to_string());
         question.meta.entry("direct".to_owned()).or_insert_with(|| file.direct.to_owned());
         questions.push(question);
     }

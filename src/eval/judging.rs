@@ -74,6 +74,8 @@ pub struct Judge<'a> {
     who: Who,
     /// Tokens used so far, those of kept replies included.
     pub used: Used,
+    /// Who hears what judging will cost, before it begins; the log, as a rule.
+    pub tell: fn(&str),
 }
 
 enum Who {
@@ -90,7 +92,12 @@ struct Here {
 impl<'a> Judge<'a> {
     /// Nobody: questions of files get no grade.
     pub fn nobody(table: &'a Table) -> Self {
-        Self { table, who: Who::Nobody, used: Used::default() }
+        Self {
+            table,
+            who: Who::Nobody,
+            used: Used::default(),
+            tell: |text| tracing::info!("{text}"),
+        }
     }
 
     /// The judge that the table names; replies are kept beside the store.
@@ -117,7 +124,7 @@ impl<'a> Judge<'a> {
             }
             None => Who::Nobody,
         };
-        Ok(Self { table, who, used: Used::default() })
+        Ok(Self { who, ..Self::nobody(table) })
     }
 
     /// The judge's name for tables.
@@ -206,14 +213,14 @@ impl<'a> Judge<'a> {
         if count > 0 && !matches!(self.who, Who::Nobody) {
             let read = (characters as f64 / A_TOKEN) as u64;
             let used = Used { read, written: (count as f64 * A_REPLY) as u64 };
-            tracing::info!(
+            (self.tell)(&format!(
                 "{benchmark}: {count} answers to judge by {}, about {} tokens to read and {} to \
-                 write, at most {:.2} in all; kept replies cost nothing",
+                 write, {:.2} in all; kept replies cost nothing again",
                 self.name(),
                 used.read,
                 used.written,
                 self.cost(used)
-            );
+            ));
         }
     }
 

@@ -131,6 +131,11 @@ pub trait Benchmark: Sync {
         None
     }
 
+    /// A generated question as this benchmark's file would have it: with options, or typed.
+    fn filed(&self, question: &Question) -> Question {
+        question.clone()
+    }
+
     /// Which part of a response it takes for the answer.
     fn extraction(&self) -> &'static str {
         "final answer, by the labeller's rules"

@@ -204,9 +204,8 @@ fn question(record: &Record) -> Result<Question, String> {
     if is_yes(answer).is_none() {
         return Err(format!("`{answer}` is neither yes nor no"));
     }
-    if question.says("category").is_empty() {
-        let of_file = SPLITS.into_iter().find(|split| record.file.contains(split));
-        let split = of_file.ok_or("no split: `category`, or a file named for it")?;
+    let of_file = SPLITS.into_iter().find(|split| record.file.contains(split));
+    if let Some(split) = of_file.filter(|_| question.says("category").is_empty()) {
         question.meta.insert("category".to_owned(), split.to_owned());
     }
     Ok(question)

@@ -76,6 +76,7 @@ pub fn rotated(question: &Question) -> Option<Vec<Question>> {
         rotated.question = format!("Is the {thing} {a}, {b}, {c} or {d} the {anchor}?");
         rotated.choices = [a, b, c, d].map(str::to_owned).into();
         rotated.meta.insert("rotation_of".to_owned(), question.id.clone());
+        rotated.meta.insert("category".to_owned(), "predicate".to_owned());
         rotated
     };
     Some((0..SIDES.len()).map(rotation).collect())

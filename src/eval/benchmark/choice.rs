@@ -8,6 +8,7 @@ use crate::eval::choice;
 use crate::eval::flag;
 use crate::eval::matching::exact;
 use crate::eval::metric::option::post_process;
+use crate::tasks::options;
 
 static SCIENCE: File = File { format: ALONE, tiles: 6, direct: LETTER, question };
 static DIAGRAMS: File = File { format: ALONE, tiles: 6, direct: "", question: diagram };
@@ -20,6 +21,7 @@ pub static M3COT: Scored = Scored {
              letters as `eval::choice` reads them",
     asks: "m3cot",
     file: &SCIENCE,
+    filed: with_choices,
     tasks: &["compare", "relation", "diagram"],
     needs: "questions with options: `relation`, `compare` or `diagram` in `corpus.tasks`",
     extraction: LAST_MARKER,
@@ -60,6 +62,18 @@ pub static AI2D: Scored = Scored {
     needs: "science questions: `diagram` in `corpus.tasks`",
     ..M3COT
 };
+
+/// Generated questions do not list all of their options.
+fn with_choices(question: &Question) -> Question {
+    let mut filed = question.clone();
+    let offered = options(question);
+    if filed.choices.is_empty()
+        && offered.iter().any(|offer| Some(offer) == question.answer.as_ref())
+    {
+        filed.choices = offered;
+    }
+    filed
+}
 
 fn domain(question: &Question) -> String {
     match question.says("domain") {

@@ -124,15 +124,18 @@ impl Benchmark for Crpe {
         }
         let mut counted: Vec<Counted> = asked.iter().map(|asked| self.row(asked)).collect();
         for rows in rotations.values() {
-            let (first, whole) = (rows[0], rows.iter().all(|&row| right[row]));
-            for &row in rows {
-                let score = flag(if self.whole { whole } else { right[row] });
-                if !self.whole || row == first {
-                    counted[row].counts[RIGHT] = score;
-                    counted[row].counts[UNITS] = 1.0;
-                    counted[row].score = Some(score);
-                }
+            if !self.whole {
+                rows.iter().for_each(|&row| counted[row].is(right[row]));
+                continue;
             }
+            // The first row stands for all four.
+            let (first, others) = (rows[0], &rows[1..]);
+            for &row in others {
+                counted[first].counts[UNPARSABLE] += counted[row].counts[UNPARSABLE];
+                counted[first].counts[ROWS] += counted[row].counts[ROWS];
+                (counted[row].groups, counted[row].counts) = (Vec::new(), Counts::default());
+            }
+            counted[first].is(rows.iter().all(|&row| right[row]));
         }
         counted
     }
@@ -153,11 +156,16 @@ impl Crpe {
         let mut counts = Counts::default();
         counts[UNPARSABLE] = flag(asked.row.is_unparsable());
         counts[ROWS] = 1.0;
-        let category = match asked.question.says("category") {
-            "" => "predicate",
-            category => category,
-        };
-        Counted { groups: groups(category.to_owned()), counts, score: None }
+        let category = asked.question.says("category").to_owned();
+        Counted { groups: groups(category), counts, score: None }
+    }
+}
+
+impl Counted {
+    /// Counts as one question.
+    fn is(&mut self, right: bool) {
+        let score = flag(right);
+        (self.counts[RIGHT], self.counts[UNITS], self.score) = (score, 1.0, Some(score));
     }
 }
 

@@ -21,6 +21,7 @@ pub static MATHVISTA: Scored = Scored {
              extraction by rule",
     asks: "mathvista",
     file: &VISTA,
+    filed: typed_by_answer,
     tasks: &["count", "subtract", "chart", "geometry"],
     needs: "questions with a number for an answer: `geometry`, `count`, `subtract` or `chart` in \
             `corpus.tasks`",
@@ -65,6 +66,7 @@ pub static MATHVISION: Scored = Scored {
              output is read, never executed",
     asks: "mathvision",
     file: &VISION,
+    filed: Question::clone,
     tasks: &["subtract", "geometry"],
     needs: "mathematics: `geometry` or `subtract` in `corpus.tasks`",
     extraction: LAST_MARKER,
@@ -126,21 +128,24 @@ fn vision(record: &Record) -> Result<Question, String> {
     Ok(question)
 }
 
-/// Does something with a question's types. Generated questions, and files without types, get theirs
-/// from the known answer.
+/// Generated answers are whole numbers or words.
+fn typed_by_answer(question: &Question) -> Question {
+    let mut filed = question.clone();
+    let is_number = question.answer.as_deref().is_some_and(|answer| int(answer).is_some());
+    let answer_type = if is_number { "integer" } else { "text" };
+    for (name, kind) in [("question_type", "free_form"), ("answer_type", answer_type)] {
+        filed.meta.entry(name.to_owned()).or_insert_with(|| kind.to_owned());
+    }
+    filed
+}
+
+/// Does something with a question's types.
 fn with<T>(question: &Question, act: impl FnOnce(&Problem<'_>) -> T) -> T {
-    let or = |said: &'static str, other: &'static str| match question.says(said) {
-        "" => other.to_owned(),
-        said => said.to_owned(),
-    };
-    let gold = question.answer.as_deref().unwrap_or_default();
-    let question_type = or("question_type", "free_form");
-    let answer_type = or("answer_type", if int(gold).is_some() { "integer" } else { "text" });
     let precision = question.says("precision").trim_end_matches(".0");
     let precision = int(precision).map_or(Py::None, Py::Int);
     act(&Problem {
-        question_type: &question_type,
-        answer_type: &answer_type,
+        question_type: question.says("question_type"),
+        answer_type: question.says("answer_type"),
         precision: &precision,
         choices: &question.choices,
     })

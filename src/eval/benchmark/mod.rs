@@ -42,6 +42,8 @@ pub struct Scored {
     pub asks: &'static str,
     /// See [`Benchmark::file`].
     pub file: &'static File,
+    /// See [`Benchmark::filed`].
+    pub filed: fn(&Question) -> Question,
     /// The generated families that stand in.
     pub tasks: &'static [&'static str],
     /// See [`Benchmark::needs`].
@@ -117,6 +119,10 @@ impl Benchmark for Scored {
         Some(self.file)
     }
 
+    fn filed(&self, question: &Question) -> Question {
+        (self.filed)(question)
+    }
+
     fn extraction(&self) -> &'static str {
         self.extraction
     }
@@ -124,7 +130,10 @@ impl Benchmark for Scored {
     fn count(&self, asked: &[Asked<'_>]) -> Vec<Counted> {
         let count = |asked: &Asked<'_>| {
             let mut counts = Counts::default();
-            counts[SCORE] = (self.score)(asked.question, asked.row);
+            counts[SCORE] = match asked.question.generated {
+                Some(_) => (self.score)(&(self.filed)(asked.question), asked.row),
+                None => (self.score)(asked.question, asked.row),
+            };
             counts[UNPARSABLE] = flag(asked.row.is_unparsable());
             counts[TOKENS] = asked.row.answer.tokens as f64;
             counts[ASKED] = 1.0;

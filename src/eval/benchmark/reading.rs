@@ -55,6 +55,7 @@ pub static CHARTQA: Scored = Scored {
     source: "Masry et al. 2022, arXiv:2203.10244; human and augmented questions have equal shares",
     asks: "chartqa",
     file: &CHARTS,
+    filed: Question::clone,
     tasks: &["chart"],
     needs: "charts: `chart` in `corpus.tasks`",
     extraction: LAST_MARKER,
@@ -164,7 +165,9 @@ fn chart(record: &Record) -> Result<Question, String> {
             record.fields.entry(other).or_insert(value);
         }
     }
-    answered(&record, &["answer"])
+    let mut question = answered(&record, &["answer"])?;
+    question.meta.insert("file".to_owned(), record.file);
+    Ok(question)
 }
 
 /// Which half: the file's name, or the column that says so.

@@ -65,7 +65,7 @@ pub static MMHAL: Graded = Graded {
             some if 2 * some >= facts.present => 2,
             _ => 1,
         };
-        let rating = if facts.invented == 0 { 3 + told } else { (told as u8).saturating_sub(1) };
+        let rating = if facts.invented == 0 { 3 + told } else { u8::saturating_sub(told, 1) };
         Grade::of(f64::from(rating))
     },
     count: |_, grade, counts| {
