@@ -210,7 +210,13 @@ fn a_checkpoint_judges_without_a_server() {
     let rubrics: Vec<String> = questions.iter().map(|q| (grader.ask)(q, "x")).collect();
     let tokenizer = Tokenizer::build(rubrics.iter().map(String::as_str));
     let dims = Dims { width: Some(32), layers: Some(1), mlp: Some(32), ..Dims::default() };
-    let size = Model { size: Size::Tiny, checkpoint: None, dims, train: Vec::new(), lora: None };
+    let size = Model {
+        size: Size::Tiny,
+        checkpoint: None,
+        dims,
+        train: Vec::new(),
+        ..embedded().model.clone()
+    };
     let config = Config::of(&size, tokenizer.vocabulary(), tokenizer.image_context()).unwrap();
     let dir = folder.0.path().join("judge");
     std::fs::create_dir(&dir).unwrap();

@@ -8,13 +8,14 @@
 //! ([`Likelihood`]); for the paper's benchmarks also `tsv/BENCHMARK-PROMPT.tsv` ([`super::export`]). [`Asker`] serves the validation scores during training too.
 
 use super::asking::{Asking, is_of_file};
-use super::pictures::{Pictures, Seen};
 use super::{Likelihood, Row, export, extract, matching, rows};
+use crate::data::image::View;
 use crate::data::record::{Answer, Generated, Question};
 use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
 use crate::error::Context;
-use crate::model::{Group, Vlm};
+use crate::model::features::shown;
+use crate::model::{Group, Pictures, Seen, Vlm};
 use crate::run::stage::StageContext;
 use crate::sample::{Generation, Request, generate};
 use crate::spec::candidates::Prompt;
@@ -42,17 +43,24 @@ pub fn run(eval: &Eval, ctx: &StageContext) -> Result<()> {
     let model = Vlm::load(ctx.input("model"), ctx.device)?;
     let tokenizer = Tokenizer::load(ctx.input("model"))?;
     let asker = Asker::new(&model, &tokenizer, eval)?;
-    let pictures = Pictures::open(ctx, eval.split)?;
+    let views = |items: &[Item<'_>]| -> Vec<View> {
+        items.iter().flat_map(|item| shown(item.question, &model.config.tiling())).collect()
+    };
+    let pictures = Pictures::open(ctx, &model.config, eval.split, false, &views(&items))?;
     let total = items.len() + of_files.len() + likely.len();
     let mut chunks = Chunks { ctx, done: 0, total, size: BATCHES * eval.batch.max(1) };
+    let see = |pictures: &Pictures, items: &[Item<'_>]| {
+        let views = items.iter().map(|item| shown(item.question, pictures.tiling()));
+        pictures.see_as(&model, views)
+    };
     let ask = |pictures: &Pictures, items: &[Item<'_>], progress: &dyn Fn(u64, u64)| {
-        let seen = pictures.of(&model, items.iter().map(|item| item.question))?;
+        let seen = see(pictures, items)?;
         asker.ask(items, &seen, progress)
     };
     let mut answered: Vec<Row> =
         chunks.work("answers", &items, |items, progress| ask(&pictures, items, progress))?;
     if !of_files.is_empty() {
-        let pictures = Pictures::of_files(ctx)?;
+        let pictures = Pictures::of_benchmarks(ctx, &model.config, &views(&of_files))?;
         answered.extend(
             chunks.work("files", &of_files, |items, progress| ask(&pictures, items, progress))?,
         );
@@ -68,7 +76,7 @@ pub fn run(eval: &Eval, ctx: &StageContext) -> Result<()> {
         .map(|row| (row.answer.question.as_str(), row.answer.text.as_str()))
         .collect();
     let measured: Vec<Likelihood> = chunks.work("likelihood", &likely, |items, _| {
-        let seen = pictures.of(&model, items.iter().map(|item| item.question))?;
+        let seen = see(&pictures, items)?;
         asker.likelihoods(items, &seen, &own)
     })?;
     rows::write(&ctx.out.join("likelihood.jsonl"), &measured)
@@ -206,12 +214,12 @@ impl<'a> Asker<'a> {
         progress: &dyn Fn(u64, u64),
     ) -> Result<Vec<Row>> {
         let mut requests = Vec::with_capacity(items.len());
-        for (stream, (item, tiles)) in (0..).zip(items.iter().zip(&seen.tiles)) {
+        for (stream, item) in items.iter().enumerate() {
             requests.push(Request {
-                prompt: self.prompt(item)?,
-                tiles: tiles.clone(),
+                prompt: self.prompt(item, &seen.counts[stream])?,
+                tiles: seen.tiles[stream].clone(),
                 samples: 1,
-                stream,
+                stream: stream as u64,
                 prefix: match item.percent {
                     0 => Vec::new(),
                     percent => self.beginning(item.question, percent).0,
@@ -241,13 +249,13 @@ impl<'a> Asker<'a> {
         Ok(items.iter().zip(requests.iter().zip(&generated)).map(answer).collect())
     }
 
-    fn prompt(&self, item: &Item<'_>) -> Result<Vec<i64>> {
-        let num_images = item.question.images.len();
-        let own = item.question.meta.get(item.prompt.name()).map(String::as_str);
-        let text =
-            self.prompter.question_text_of(&item.question.question, num_images, item.prompt, own);
+    /// The prompt about pictures of so many tiles.
+    fn prompt(&self, item: &Item<'_>, tiles: &[usize]) -> Result<Vec<i64>> {
+        let (asked, own) = (&item.question.question, item.question.meta.get(item.prompt.name()));
+        let own = own.map(String::as_str);
+        let text = self.prompter.question_text_of(asked, tiles.len(), item.prompt, own);
         self.prompter
-            .encode_prompt_with(&text, &vec![1; num_images])
+            .encode_prompt_with(&text, tiles)
             .map_err(|error| error.context(format!("question `{}`", item.question.id)))
     }
 
@@ -274,11 +282,12 @@ impl<'a> Asker<'a> {
         let _guard = tch::no_grad_guard();
         let mut measured = Vec::with_capacity(items.len());
         let batch = self.settings.batch.max(1);
-        for (items, tiles) in items.chunks(batch).zip(seen.tiles.chunks(batch)) {
+        let shown: Vec<_> = seen.tiles.iter().zip(&seen.counts).collect();
+        for (items, shown) in items.chunks(batch).zip(shown.chunks(batch)) {
             let mut prompts = Vec::with_capacity(2 * items.len());
             let mut rests = Vec::with_capacity(items.len());
-            for item in items {
-                let prompt = self.prompt(item)?;
+            for (item, (_, counts)) in items.iter().zip(shown) {
+                let prompt = self.prompt(item, counts)?;
                 let (given, rest) = self.beginning(item.question, item.percent);
                 let said = own.get(item.question.id.as_str()).copied().unwrap_or_default();
                 let mut said = self.tokenizer.encode(said);
@@ -290,7 +299,7 @@ impl<'a> Asker<'a> {
             let groups: Vec<Group<'_>> = (0..prompts.len())
                 .map(|index| Group {
                     prompt: &prompts[index],
-                    tiles: tiles[index / 2].clone(),
+                    tiles: shown[index / 2].0.clone(),
                     answers: vec![rests[index / 2].as_slice()],
                 })
                 .collect();

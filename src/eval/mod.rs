@@ -23,7 +23,6 @@ pub mod judging;
 pub mod matching;
 pub mod metric;
 pub mod origin;
-pub mod pictures;
 mod pope;
 pub mod python;
 pub mod quantity;
