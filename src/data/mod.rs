@@ -8,8 +8,10 @@
 //! | [`image`] | pictures as normalised pixels |
 //! | [`tokenizer`] | text to token ids and back, exactly |
 //! | [`template`] | how a question is put to a model |
+//! | [`labels`] | which tokens of a conversation InternVL's trainer learns |
 
 pub mod image;
+pub mod labels;
 pub mod pairs;
 pub mod questions;
 pub mod record;

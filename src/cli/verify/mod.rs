@@ -3,6 +3,7 @@
 mod exact;
 mod ledger;
 mod losses;
+mod prompts;
 mod record;
 mod tiles;
 
@@ -25,6 +26,11 @@ pub enum Verify {
         /// Folder of pictures with grid_table.json and expected.json
         dir: PathBuf,
     },
+    /// Chat prompts, token ids and label masks, against InternVL's code
+    Prompts {
+        /// Folder with prompts.json and tokenizers/
+        dir: PathBuf,
+    },
 }
 
 /// Recomputes and compares; an error ends in exit code 1.
@@ -32,5 +38,6 @@ pub fn run(what: &Verify) -> Result<()> {
     match what {
         Verify::Losses { file } => losses::run(file),
         Verify::Tiles { dir } => tiles::run(dir),
+        Verify::Prompts { dir } => prompts::run(dir),
     }
 }
