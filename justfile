@@ -44,6 +44,10 @@ test: libtorch
 test-slow: libtorch
     OMP_NUM_THREADS=1 cargo {{runner}} {{ if runner == "test" { "-- --ignored" } else { "--run-ignored only" } }}
 
+# The part of it that continuous integration runs: kills, faults and whole pipelines, two minutes
+test-slow-short: libtorch
+    OMP_NUM_THREADS=1 cargo {{runner}} {{ if runner == "test" { "short_ -- --ignored" } else { "--run-ignored only short_" } }}
+
 # The training step beside a plain libtorch step: pairs a second, memory, ratios
 bench: libtorch
     cargo bench --profile dev --bench bench
@@ -57,6 +61,15 @@ base: build
 easy-vqa:
     python3 experiments/fetch_easy_vqa.py
 
+# A folder for `prefab verify model` from a checkpoint: transformers' values of it (pip install torch transformers)
+record CHECKPOINT FOLDER="recorded":
+    python3 tests/record/record.py {{CHECKPOINT}} {{FOLDER}}
+
+# Checkpoints that were trained for a step load in transformers and give the same logits (pip install torch transformers)
+check-export: libtorch
+    rm -rf target/export && PREFAB_EXPORT=target/export cargo test --quiet --test model_export -- --ignored
+    python3 tests/record/check_export.py target/export
+
 # A short quickstart into a folder of its own: CSV and charts exist, a second run does nothing
 smoke: build
     tests/smoke.sh {{prefab}}
@@ -67,10 +80,15 @@ bless: build
     {{prefab}} show schema > experiments/spec.schema.json
 
 # What continuous integration runs
-ci: fmt-check lint doc test check-experiments smoke
+ci: fmt-check lint doc test test-slow-short check-experiments smoke
 
+# `cargo fmt` does not follow modules that a macro declares
 fmt-check:
-    cargo fmt --all --check
+    git ls-files '*.rs' | xargs rustfmt --edition 2024 --check
+
+# Format every source
+fmt:
+    git ls-files '*.rs' | xargs rustfmt --edition 2024
 
 lint: libtorch
     cargo clippy --quiet --workspace --all-targets -- -D warnings

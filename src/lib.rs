@@ -18,6 +18,7 @@
 //! | candidates, answers | [`sample`] |
 //! | pairs | [`pairs`] |
 //! | scores | [`eval`] |
+//! | whatever a server answers or judges | [`server`] |
 //! | report | [`report`], which reads files only |
 //!
 //! Arrows point one way: `cli → run → plan → spec`; `loss` touches no file,
@@ -34,6 +35,7 @@ pub mod plan;
 pub mod report;
 pub mod run;
 pub mod sample;
+pub mod server;
 pub mod spec;
 pub mod store;
 pub mod tasks;

@@ -39,7 +39,13 @@ impl World {
         }
         let tokenizer = Tokenizer::build(texts);
         let small = Dims { width: Some(32), layers: Some(1), mlp: Some(32), ..Dims::default() };
-        let model = Model { size: Size::Tiny, checkpoint: None, dims: small, train: Vec::new() };
+        let model = Model {
+            size: Size::Tiny,
+            checkpoint: None,
+            dims: small,
+            train: Vec::new(),
+            lora: None,
+        };
         let config = Config::of(&model, tokenizer.vocabulary(), tokenizer.image_context()).unwrap();
         let folder = world.folder("model");
         Vlm::new(config, 0, tch::Device::Cpu).save(&folder).unwrap();

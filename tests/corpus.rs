@@ -1,5 +1,8 @@
 //! The corpus stage, generated and from files.
 
+mod files;
+
+use files::{message, write};
 use prefab::data::questions::{Pictures, read_split};
 use prefab::data::template::Prompter;
 use prefab::data::tokenizer::Tokenizer;
@@ -8,7 +11,7 @@ use prefab::spec::candidates::Prompt;
 use prefab::spec::corpus::{Corpus, Files};
 use prefab::spec::eval::Split;
 use prefab::tasks::{FAMILIES, Family};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 fn context(out: &Path) -> StageContext {
     StageContext {
@@ -30,17 +33,6 @@ fn generated(questions: usize) -> Corpus {
         tasks: FAMILIES.iter().map(|family| family.name.to_owned()).collect(),
         files: None,
     }
-}
-
-fn write(dir: &Path, name: &str, text: &str) -> PathBuf {
-    let path = dir.join(name);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(&path, text).unwrap();
-    path
-}
-
-fn message<T>(result: prefab::Result<T>) -> String {
-    result.err().expect("an error").to_string()
 }
 
 #[test]

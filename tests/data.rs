@@ -1,23 +1,15 @@
 //! Readers, tokenizer and templates, on real files.
 
+mod files;
+
+use files::{message, write};
 use prefab::data::pairs::{DataSet, read_meta, read_pairs, write_meta, write_pairs};
 use prefab::data::questions::{Pictures, read_questions, write_questions};
 use prefab::data::record::{Images, Question};
 use prefab::data::template::{Prompter, TEMPLATES};
 use prefab::data::tokenizer::Tokenizer;
 use prefab::spec::candidates::Prompt;
-use std::path::{Path, PathBuf};
-
-fn write(dir: &Path, name: &str, text: &str) -> PathBuf {
-    let path = dir.join(name);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(&path, text).unwrap();
-    path
-}
-
-fn message<T>(result: prefab::Result<T>) -> String {
-    result.err().expect("an error").to_string()
-}
+use std::path::Path;
 
 #[test]
 fn a_decompression_bomb_is_refused() {

@@ -1,28 +1,15 @@
 //! Laws that hold for every algorithm in the list, and the peers' recorded values.
 
+mod loss_table;
+
+use loss_table::loss_table;
 use prefab::cli::verify;
 use prefab::loss::{ALGORITHMS, Mix, Shift, StepLogps};
-use prefab::spec::loss::Loss;
 use std::f64::consts::LN_2;
 use tch::{Kind, Tensor};
 
-/// The `[loss]` table with every default, and `extra` lines on top.
 fn mix(algorithm: &str, extra: &str) -> prefab::Result<Mix> {
-    let text = format!(
-        r#"
-        algorithm = "{algorithm}"
-        hyper = "embedded"
-        {extra}
-        cdpo = {{ label_smoothing = 0.1 }}
-        robust_dpo = {{ label_smoothing = 0.1 }}
-        exo = {{ label_smoothing = 0.001 }}
-        ipo = {{ average = true }}
-        aot = {{ paired = false, label_smoothing = 0.0 }}
-        tr_dpo = {{}}
-        discopop = {{ temperature = 0.05 }}
-        "#
-    );
-    Mix::new(&toml::from_str::<Loss>(&text).expect("the table parses"))
+    Mix::new(&loss_table(algorithm, extra))
 }
 
 /// Four pairs in fp64; the policy is the reference moved by `drift` nats.

@@ -1,7 +1,10 @@
 //! The model against itself in other arrangements: shared prompts, bf16, save and load.
 
-use prefab::model::{Config, Group, Vlm};
-use prefab::spec::model::{Dims, Model, Module, Size};
+#[path = "support/tiny.rs"]
+mod tiny;
+
+use prefab::model::{Group, Vlm};
+use prefab::spec::model::Module;
 use prefab::spec::train::Precision;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
@@ -13,8 +16,7 @@ fn difference(a: &Tensor, b: &Tensor) -> f64 {
 
 /// The tiny size with a vocabulary of 40; the image token is 5.
 fn tiny() -> Vlm {
-    let model = Model { size: Size::Tiny, checkpoint: None, dims: Dims::default(), train: vec![] };
-    Vlm::new(Config::of(&model, 40, 5).unwrap(), 7, Device::Cpu)
+    tiny::tiny(40)
 }
 
 /// A prompt with one tile and some text.

@@ -8,20 +8,20 @@ use prefab::eval::rows;
 use prefab::pairs::run;
 use prefab::run::stage::{Progress, StageContext};
 use prefab::spec::candidates::Prompt;
-use prefab::spec::pairs::{Correctness, Pairs};
+use prefab::spec::number::Fraction;
+use prefab::spec::pairs::{Consistency, Correctness, Pairs};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 fn settings() -> Pairs {
+    let defaults = prefab::spec::embedded().pairs.clone();
     Pairs {
-        seed: 0,
-        import: None,
-        max: None,
         correctness: Correctness {
             max_per_question: 15,
             format_negatives: false,
-            exclude: Vec::new(),
+            ..defaults.correctness
         },
+        ..defaults
     }
 }
 
@@ -257,4 +257,91 @@ fn open_questions_make_no_correctness_pairs() {
     let built = build(&settings(), (questions, answers)).unwrap();
     assert_eq!(built.pairs.len(), 4);
     assert_eq!(built.stat("describe", "skipped_open_questions"), 1.0);
+}
+
+#[test]
+fn degenerate_answers_are_format_negatives_and_never_chosen() {
+    let (questions, mut answers) = candidates();
+    let line = "Kani Don (Fried Rice with Tuna): 9.00";
+    let whole = vec![line; 390].join("\n");
+    // The loop is cut off, or it finds its way to a right or to a wrong answer.
+    answers.push(answer("d", 2, whole.clone(), Verdict::Unparsable));
+    answers.push(answer("d", 3, format!("{whole}\nFinal answer: 2"), Verdict::Right));
+    answers.push(answer("d", 4, format!("{whole}\nFinal answer: 3"), Verdict::Wrong));
+    let mut settings = settings();
+    settings.correctness.format_negatives = true;
+    let built = build(&settings, (questions, answers)).unwrap();
+    let of = |kind: &str| {
+        let chart = |pair: &&Pair| pair.image.0[0].ends_with("d.png");
+        let kind = |pair: &&Pair| pair.rejected_meta.as_ref().unwrap()["kind"] == kind;
+        built.pairs.iter().filter(chart).filter(kind).collect::<Vec<_>>()
+    };
+    assert!(built.pairs.iter().all(|pair| !pair.chosen.contains("Kani")));
+    assert!(of("correctness").iter().all(|pair| !pair.rejected.contains("Kani")));
+    assert_eq!(of("format").len(), 3);
+    assert!(
+        of("format").iter().all(|pair| pair.rejected_meta.as_ref().unwrap()["degenerate"] == true)
+    );
+    assert_eq!(built.stat("chart", "skipped_degenerate"), 3.0);
+    settings.correctness.format_negatives = false;
+    let (questions, answers) = candidates();
+    let without = build(&settings, (questions, answers)).unwrap();
+    assert!(without.pairs.iter().all(|pair| !pair.rejected.contains("Kani")));
+}
+
+#[test]
+fn contradicting_rationales_are_dropped_and_their_share_reported() {
+    let (questions, mut answers) = candidates();
+    let contradicts = "The bar reaches 10.\nTherefore, the value is 10.\nFinal answer: 2";
+    let wrong_sum = "b1 1, c2 2.\n1 + 2 = 2.\nFinal answer: 2";
+    answers.push(answer("a", 6, contradicts.into(), Verdict::Right));
+    answers.push(answer("a", 7, wrong_sum.into(), Verdict::Right));
+    let mut settings = settings();
+    let plain = build(&settings, (questions.clone(), answers.clone())).unwrap();
+    assert!(plain.pairs.iter().any(|pair| pair.chosen == contradicts));
+    assert!(!plain.stats.contains_key(&("all".into(), "inconsistent".into())));
+    settings.correctness.consistency = Consistency::Rule;
+    let built = build(&settings, (questions, answers)).unwrap();
+    assert!(built.pairs.iter().all(|pair| pair.chosen != contradicts && pair.chosen != wrong_sum));
+    // a has five right answers, two of them against themselves; b, d and e one each.
+    assert_eq!(built.stat("count", "inconsistent"), 2.0 / 7.0);
+    assert_eq!(built.stat("all", "inconsistent"), 0.25);
+    assert_eq!(built.stat("chart", "inconsistent"), 0.0);
+}
+
+#[test]
+fn general_and_document_data_sets_are_left_out_unless_told_otherwise() {
+    let (questions, answers) = candidates();
+    let of_files = |sources: [&str; 5]| -> Vec<Question> {
+        let with = |(question, source): (&Question, &str)| Question {
+            source: source.into(),
+            generated: None,
+            ..question.clone()
+        };
+        questions.iter().zip(sources).map(with).collect()
+    };
+    let sources = ["vqav2_en_20240402", "gqa", "docvqa", "chartqa", "my own"];
+    let built = build(&settings(), (of_files(sources), answers.clone())).unwrap();
+    assert_eq!(built.stat("all", "skipped_excluded_domain_questions"), 3.0);
+    assert!(built.pairs.iter().all(|pair| pair.image.0[0].ends_with("d.png")));
+    let mut all = settings();
+    all.correctness.exclude_domains = Vec::new();
+    let built = build(&all, (of_files(sources), answers.clone())).unwrap();
+    assert_eq!(built.pairs.len(), 5);
+    // Generated questions of general VQA know their answers: `count` stays in.
+    let built = build(&settings(), (questions, answers)).unwrap();
+    assert!(!built.stats.keys().any(|(_, metric)| metric.contains("excluded_domain")));
+}
+
+#[test]
+fn questions_that_are_too_easy_are_left_out() {
+    let mut settings = settings();
+    // a: 3 of 6 right; d and e: 1 of 2; b: all.
+    settings.correctness.max_right = Fraction::try_from(0.4).unwrap();
+    let error = build(&settings, candidates()).err().expect("no pairs");
+    assert!(error.to_string().contains("1 wrong ones only"), "{error}");
+    settings.correctness.max_right = Fraction::try_from(0.5).unwrap();
+    let built = build(&settings, candidates()).unwrap();
+    assert_eq!(built.pairs.len(), 5);
+    assert_eq!(built.stat("all", "skipped_easy_questions"), 1.0);
 }

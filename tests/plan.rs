@@ -1,7 +1,7 @@
 //! Laws of plans: what is shared, what a change touches, what comes first.
 
 use prefab::plan::estimate::estimate;
-use prefab::plan::{Machine, Plan, Stage, plan};
+use prefab::plan::{Machine, Plan, Reuse, Stage, plan, plan_reusing};
 use prefab::spec::{self, Experiment};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,6 +85,76 @@ fn a_setting_changes_the_stages_that_read_it_and_what_stands_on_them() {
     assert_eq!(touched("corpus.seed=1"), Stage::ALL);
     assert_eq!(touched("eval.slice=10"), [], "nobody looks while every is 0");
     assert_eq!(touched("store.feature_gib=19"), []);
+}
+
+#[test]
+fn a_later_setting_enters_a_key_only_away_from_its_default() {
+    let from_pairs = [Pairs, Reference, Policy, Answers, Scores];
+    for default in [
+        "pairs.sources=['correctness']",
+        "pairs.correctness.max_right=1.0",
+        "pairs.correctness.consistency=none",
+        "candidates.stop=[]",
+        "candidates.multimodal=0.0",
+        "candidates.server.attempts=5",
+    ] {
+        assert_eq!(touched(default), [], "{default}");
+    }
+    assert_eq!(touched("pairs.correctness.max_right=0.9"), from_pairs);
+    assert_eq!(touched("pairs.correctness.exclude_domains=[]"), from_pairs);
+    assert_eq!(touched("candidates.stop=['x']")[0], Candidates);
+    // What a slice leaves out, the worker gets as the default.
+    let plan = planned(MPO);
+    let task = plan.task_of(plan.jobs.last().unwrap(), Pairs).unwrap();
+    assert!(!task.settings["pairs"].as_object().unwrap().contains_key("sources"));
+    let table = task.table::<spec::pairs::Pairs>("pairs").unwrap();
+    assert_eq!(table, spec::embedded().pairs);
+}
+
+#[test]
+fn keys_of_older_settings_have_not_moved() {
+    // Worked out before any later setting was there; the corpus of files has no machine.
+    let plan = planned("schema = 1\nloss.algorithm = \"mpo\"\n");
+    let task = |stage| plan.task_of(plan.jobs.last().unwrap(), stage).unwrap();
+    let names = |stage: Stage, table: &str| -> Vec<String> {
+        task(stage).settings[table].as_object().unwrap().keys().cloned().collect()
+    };
+    assert_eq!(names(Pairs, "pairs"), ["seed", "import", "max", "correctness"]);
+    let correctness = &task(Pairs).settings["pairs"]["correctness"];
+    let keys: Vec<&String> = correctness.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["max_per_question", "format_negatives", "exclude"]);
+    // Nulls do not enter a key.
+    let set = |name: &String| !task(Candidates).settings["candidates"][name.as_str()].is_null();
+    let of_candidates = names(Candidates, "candidates").into_iter().filter(set).collect::<Vec<_>>();
+    let expected =
+        ["seed", "per_question", "temperature", "top_k", "top_p", "max_tokens", "prompt", "batch"];
+    assert_eq!(of_candidates, expected);
+}
+
+#[test]
+fn the_model_enters_the_pairs_stage_only_where_a_source_asks_it() {
+    let with = |more: &str| planned(&format!("{MPO}{more}"));
+    let pairs = |plan: &Plan| plan.task_of(plan.jobs.last().unwrap(), Pairs).unwrap().clone();
+    let blind = pairs(&with("pairs.sources = [\"dropout_ntp\"]\n"));
+    let roles: Vec<&String> = blind.inputs.keys().collect();
+    assert_eq!(roles, ["base", "candidates", "corpus", "features"]);
+    assert!(blind.settings.contains_key("machine"));
+    let server = "url = \"http://localhost:1/v1\", model = \"m\"";
+    let remote = with(&format!(
+        "pairs.sources = [\"dropout_ntp\"]\npairs.dropout_ntp.server = {{ {server} }}\n"
+    ));
+    assert!(!pairs(&remote).settings.contains_key("machine"));
+    assert!(!pairs(&remote).inputs.contains_key("features"));
+    let sampled = with(&format!("candidates.server = {{ {server} }}\n"));
+    let task = sampled.task_of(sampled.jobs.last().unwrap(), Candidates).unwrap();
+    assert!(!task.settings.contains_key("machine") && !task.inputs.contains_key("features"));
+    // Settings of a source that is not built change nothing.
+    let sources = "pairs.sources = [\"correctness\"]\n";
+    let other = with(&format!("{sources}pairs.dropout_ntp.ratio = 0.25\n"));
+    assert_eq!(changed(&with(sources), &other), []);
+    let both = "pairs.sources = [\"correctness\", \"dropout_ntp\"]\n";
+    let other = with(&format!("{both}pairs.dropout_ntp.ratio = 0.25\n"));
+    assert_eq!(changed(&with(both), &other)[0], Pairs);
 }
 
 #[test]
@@ -232,6 +302,33 @@ fn imported_files_enter_by_their_content() {
     assert_eq!(changed(&before, &planned(&text)), []);
     std::fs::write(&meta, "{ }").unwrap();
     assert_eq!(changed(&before, &planned(&text))[0], Pairs);
+    // The files that a meta.json names count as well.
+    let named = r#"{ "a": { "root": ".", "annotation": "a.jsonl", "length": 1 } }"#;
+    std::fs::write(&meta, named).unwrap();
+    std::fs::write(folder.path().join("a.jsonl"), "1\n").unwrap();
+    let before = planned(&text);
+    std::fs::write(folder.path().join("a.jsonl"), "2\n").unwrap();
+    assert_eq!(changed(&before, &planned(&text))[0], Pairs);
+}
+
+#[test]
+fn artifacts_of_another_device_stand_in_where_this_one_has_none() {
+    let experiment = read(MPO, &[]);
+    let cuda = Machine { device: "cuda-9.0".into(), ..machine() };
+    let [here, there] = [&machine(), &cuda].map(|machine| plan(&experiment, machine, None));
+    let made = |key: &str| there.tasks.iter().any(|task| task.key == key && task.stage <= Base);
+    let reuse = Reuse { machines: vec![cuda], exists: &made };
+    let mixed = plan_reusing(&experiment, &machine(), None, &reuse);
+    laws(&mixed);
+    assert_eq!(changed(&here, &mixed), Stage::ALL[1..]);
+    assert_eq!(keys(&mixed, Base), keys(&there, Base), "made there");
+    let features = mixed.tasks.iter().find(|task| task.stage == Features).unwrap();
+    assert_eq!(features.settings["machine"]["device"], "cpu", "to be made here");
+    assert!(
+        keys(&there, Base).contains(features.inputs["base"].as_str()),
+        "from what was made there"
+    );
+    assert_eq!(mixed.jobs.len(), here.jobs.len());
 }
 
 #[test]

@@ -124,6 +124,46 @@ fn one_svg_of_each_kind_keeps_its_shape() {
     insta::assert_snapshot!("heat.svg", text(&files, "charts/grid.svg"));
 }
 
+const AGAINST: &str = r#"
+[chart.against]
+differences = { y = "reasoning.accuracy", against = "DPO", where = { prompt = "cot" } }
+"#;
+
+#[test]
+fn differences_are_those_of_the_verdicts() {
+    let experiment = experiment("differences", &some(&["DPO", "MPO"], 1), 60, 4);
+    let files = run(&experiment, AGAINST);
+    insta::assert_snapshot!("differences.svg", text(&files, "charts/against.svg"));
+    // The same difference by hand: mean score of the one less that of the other.
+    let mean = |job: &str| {
+        let job = experiment.plan.jobs.iter().find(|known| known.id == job).unwrap();
+        let task = &experiment.plan.tasks[*job.tasks.last().unwrap()];
+        let path = experiment.store().join(&task.key).join("payload/verdicts.csv");
+        let mut table = csv::Reader::from_path(path).unwrap();
+        let header = table.headers().unwrap().clone();
+        let at = |name: &str| header.iter().position(|column| column == name).unwrap();
+        let (benchmark, prompt, score) = (at("benchmark"), at("prompt"), at("score"));
+        let scores: Vec<f64> = table
+            .records()
+            .map(Result::unwrap)
+            .filter(|row| &row[benchmark] == "reasoning" && &row[prompt] == "cot")
+            .map(|row| row[score].parse().unwrap())
+            .collect();
+        scores.iter().sum::<f64>() / scores.len() as f64
+    };
+    let drawn = text(&files, "charts/against.csv");
+    for (label, job) in [("base", "base"), ("MPO", "mpo-s0")] {
+        let row = drawn.lines().find(|line| line.starts_with(&format!(",{label},cot,"))).unwrap();
+        let cells: Vec<&str> = row.split(',').collect();
+        let [value, low, high] = [4, 5, 6].map(|at: usize| cells[at].parse::<f64>().unwrap());
+        assert!((value - (mean(job) - mean("dpo-s0"))).abs() < 1e-12, "{row}");
+        assert!(low < value && value < high);
+        // Beyond chance by the mark only where the interval leaves zero out.
+        assert!(cells[3] != "differs" || low > 0.0 || high < 0.0, "{row}");
+    }
+    assert_eq!(drawn.lines().count(), 3, "DPO is not held against itself");
+}
+
 #[test]
 fn labels_of_seventeen_variants_are_all_there() {
     let experiment = experiment("labels", &figure_3(), 30, 4);
@@ -190,6 +230,7 @@ fn mistakes_in_charts_point_at_the_way_out() {
         ("bars = { x = 'variant', y = 'reasoning.acuracy' }", "did you mean `reasoning.accuracy`?"),
         ("lines = { x = 'step', y = 'reward/chosen' }", "did you mean `rewards/chosen`?"),
         ("lines = { x = 'job', y = 'reasoning.accuracy' }", "draw it with `bars`"),
+        ("differences = { y = 'reasoning.accuracy', against = 'bas' }", "did you mean `base`?"),
         (
             "bars = { x = 'variant', y = 'reasoning.accuracy', overlay = 'figure_4' }",
             "did you mean `figure_3`?",

@@ -178,3 +178,38 @@ fn clean_says_what_would_go_and_removes_it_only_when_told() {
         assert!(project.path(&format!(".prefab/store/{}", task.key)).exists());
     }
 }
+
+#[test]
+fn a_plan_for_another_device_is_not_worked_off_on_this_one() {
+    let project = Project::new();
+    let plan = project.freeze(|_, _| None);
+    let mut other = plan.clone();
+    for task in &mut other.tasks {
+        if let Some(machine) = task.settings.get_mut("machine") {
+            machine["device"] = "cuda-9.0".into();
+        }
+    }
+    let text = serde_json::to_string(&other).unwrap();
+    fs::write(project.path("experiments/plan.json"), text).unwrap();
+    let output = project.run(&["-j1"]);
+    assert_code(&output, 3);
+    assert!(
+        stderr(&output).contains("was planned for `cuda-9.0`, and this is `cpu`"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn an_input_that_is_taken_away_is_made_again() {
+    let project = Project::new();
+    let plan =
+        project.freeze(|_, stage| (stage == Stage::Base).then(|| json!({ "robs": "corpus" })));
+    let output = project.run(&["-j1"]);
+    assert_code(&output, 0);
+    let said = stderr(&output);
+    assert!(said.contains("lost an input that another run took away; will look again"), "{said}");
+    let stages = project.table("stages.csv");
+    let done = stages.lines().filter(|line| line.contains(",done,")).count();
+    assert_eq!(done, plan.tasks.len(), "{stages}");
+}

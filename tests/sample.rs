@@ -1,10 +1,12 @@
 //! Generation against recorded tokens, against itself in other batches, and its draws
 //! against the distributions that they come from.
 
-use prefab::model::{Config, Vlm};
+#[path = "support/tiny.rs"]
+mod tiny;
+
+use prefab::model::Vlm;
 use prefab::sample::draw::{Draws, choose};
-use prefab::sample::{Generated, Generation, Request, generate};
-use prefab::spec::model::{Dims, Model, Size};
+use prefab::sample::{Bounds, Generated, Generation, Request, Watch, generate, generate_watched};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
@@ -69,8 +71,7 @@ fn greedy_tokens_are_as_recorded() {
 
 /// The tiny size with a vocabulary of 40; the image token is 5, the end token 3.
 fn tiny() -> Vlm {
-    let model = Model { size: Size::Tiny, checkpoint: None, dims: Dims::default(), train: vec![] };
-    Vlm::new(Config::of(&model, 40, 5).unwrap(), 7, Device::Cpu)
+    tiny::tiny(40)
 }
 
 fn features() -> Tensor {
@@ -202,6 +203,120 @@ fn tokens_are_drawn_with_their_probabilities() {
     let squares = [0.16, 0.0025, 0.09, 0.0625].map(|square| square / 0.315);
     check(Generation { temperature: Some(0.5), ..plain }, squares);
     check(Generation { temperature: None, ..plain }, [1.0, 0.0, 0.0, 0.0]);
+}
+
+/// Probabilities of the next token after some tokens, without a cache.
+fn next(model: &Vlm, request: &Request, features: &Tensor, answer: &[i64]) -> Vec<f64> {
+    let sequence = [request.prompt.as_slice(), answer].concat();
+    let trace = tch::no_grad(|| model.trace(&sequence, request.tiles.clone(), features)).unwrap();
+    let last = trace.logits.get(-1).softmax(-1, Kind::Double);
+    Vec::try_from(&last).unwrap()
+}
+
+/// Pearson's statistic of drawn tokens against their probabilities, and its degrees of
+/// freedom. Tokens that are expected fewer than five times are taken together.
+fn chi_square(drawn: &[i64], probabilities: &[f64]) -> (f64, f64) {
+    let mut cells: Vec<(f64, f64)> = Vec::new();
+    let mut rare = (0.0, 0.0);
+    for (token, probability) in probabilities.iter().enumerate() {
+        let seen = drawn.iter().filter(|&&one| one == token as i64).count() as f64;
+        let expected = probability * drawn.len() as f64;
+        match expected >= 5.0 {
+            true => cells.push((seen, expected)),
+            false => rare = (rare.0 + seen, rare.1 + expected),
+        }
+    }
+    cells.push(rare);
+    let statistic = cells.iter().filter(|(_, expected)| *expected > 0.0);
+    let statistic = statistic.map(|(seen, expected)| (seen - expected).powi(2) / expected).sum();
+    (statistic, cells.len() as f64 - 1.0)
+}
+
+#[test]
+fn sampled_tokens_follow_the_models_own_distribution() {
+    let (model, features) = (tiny(), features());
+    let draws = 30_000;
+    let request = Request { samples: draws, stream: 3, ..requests()[4].clone() };
+    let one = std::slice::from_ref(&request);
+    for temperature in [1.0, 0.5] {
+        let settings = Generation {
+            seed: 21,
+            temperature: Some(temperature),
+            ..Generation::greedy(2, 4096, NEVER)
+        };
+        let answers = generate(&model, one, &features, &settings, &quiet).unwrap();
+        let heated = |probabilities: Vec<f64>| {
+            let powers: Vec<f64> =
+                probabilities.iter().map(|p| p.powf(1.0 / temperature)).collect();
+            let total: f64 = powers.iter().sum();
+            powers.into_iter().map(|power| power / total).collect::<Vec<f64>>()
+        };
+        let check = |drawn: &[i64], given: &[i64]| {
+            let (statistic, freedom) =
+                chi_square(drawn, &heated(next(&model, &request, &features, given)));
+            // The mean is `freedom`, the deviation √(2 · freedom): four of them.
+            let most = freedom + 4.0 * (2.0 * freedom).sqrt();
+            assert!(freedom > 5.0 && statistic < most, "{statistic} of {freedom} at {temperature}");
+        };
+        let first: Vec<i64> = answers.iter().map(|answer| answer.tokens[0]).collect();
+        check(&first, &[]);
+        // The second token depends on the first, which the cache holds.
+        let often = (0..40).max_by_key(|&token| first.iter().filter(|&&f| f == token).count());
+        let often = often.unwrap();
+        let after = answers.iter().filter(|answer| answer.tokens[0] == often);
+        let second: Vec<i64> = after.map(|answer| answer.tokens[1]).collect();
+        check(&second, &[often]);
+    }
+}
+
+#[test]
+fn bounds_forbid_an_early_end_and_stop_a_late_one() {
+    let (model, features) = (tiny(), features());
+    // Enough answers that some end within their first tokens.
+    let requests: Vec<Request> =
+        requests().into_iter().map(|request| Request { samples: 12, ..request }).collect();
+    let settings = sampled(16);
+    let free = generate(&model, &requests, &features, &settings, &quiet).unwrap();
+    let bounds: Vec<Bounds> = (0..requests.len())
+        .map(|index| match index % 3 {
+            0 => Bounds { least: usize::MAX, most: 9 },
+            1 => Bounds { least: 6, most: 20 },
+            _ => Bounds { least: 0, most: 70 },
+        })
+        .collect();
+    let watch = Watch { bounds: Some(&bounds), stops: None, progress: &quiet };
+    let bound = generate_watched(&model, &requests, &features, &settings, &watch).unwrap();
+    let mut shortest = usize::MAX;
+    for (answer, free) in bound.iter().zip(&free) {
+        match answer.request % 3 {
+            0 => assert!(answer.tokens.len() == 9 && !answer.ended && !answer.tokens.contains(&3)),
+            1 => {
+                assert!((6..=20).contains(&answer.tokens.len()));
+                assert!(answer.ended || answer.tokens.len() == 20);
+            }
+            // Other rows' bounds change nothing.
+            _ => assert_eq!(answer, free),
+        }
+        shortest = shortest.min(free.tokens.len());
+    }
+    assert!(shortest < 6, "some answer would have ended early: {shortest}");
+}
+
+#[test]
+fn a_rule_can_end_an_answer() {
+    let (model, features, requests) = (tiny(), features(), requests());
+    let settings = sampled(16);
+    let free = generate(&model, &requests, &features, &settings, &quiet).unwrap();
+    let stops = |tokens: &[i64]| {
+        tokens.ends_with(&[11]) || tokens.len() >= 2 && tokens[tokens.len() - 2] == 12
+    };
+    let watch = Watch { bounds: None, stops: Some(&stops), progress: &quiet };
+    let stopped = generate_watched(&model, &requests, &features, &settings, &watch).unwrap();
+    for (answer, free) in stopped.iter().zip(&free) {
+        let end = (1..=free.tokens.len()).find(|&length| stops(&free.tokens[..length]));
+        assert_eq!(answer.tokens, free.tokens[..end.unwrap_or(free.tokens.len())]);
+        assert_eq!(answer.ended, end.is_some() || free.ended);
+    }
 }
 
 /// Not a check but a measurement: `cargo nextest run --run-ignored only speed --no-capture`.

@@ -71,6 +71,7 @@ fn model() -> Model {
         checkpoint: None,
         dims: Dims::default(),
         train: vec![Module::Projector, Module::Language],
+        lora: None,
     }
 }
 
@@ -85,6 +86,7 @@ fn settings() -> Candidates {
         prompt: Prompt::Cot,
         // Chunks of six questions.
         batch: 2,
+        ..prefab::spec::embedded().candidates.clone()
     }
 }
 

@@ -1,6 +1,9 @@
 //! The training stages end to end on a model of a few thousand parameters:
 //! base, reference and policy; killed and resumed runs end in the same bytes.
 
+mod loss_table;
+
+use loss_table::loss_table;
 use prefab::data::pairs::write_pairs;
 use prefab::data::questions::read_questions;
 use prefab::data::record::{Images, Pair};
@@ -35,21 +38,9 @@ fn table<T: serde::de::DeserializeOwned>(text: &str) -> T {
     toml::from_str(text).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn loss(algorithm: &str, extra: &str) -> spec::loss::Loss {
-    table(&format!(
-        r#"
-        algorithm = "{algorithm}"
-        hyper = "embedded"
-        {extra}
-        cdpo = {{ label_smoothing = 0.1 }}
-        robust_dpo = {{ label_smoothing = 0.1 }}
-        exo = {{ label_smoothing = 0.001 }}
-        ipo = {{ average = true }}
-        aot = {{ paired = false, label_smoothing = 0.0 }}
-        tr_dpo = {{ alpha = 0.5, every = 3 }}
-        discopop = {{ temperature = 0.05 }}
-        "#
-    ))
+/// With a reference that moves within these few steps.
+fn loss(algorithm: &str) -> spec::loss::Loss {
+    loss_table(algorithm, "tr_dpo = { alpha = 0.5, every = 3 }")
 }
 
 fn settings(extra: &str) -> spec::train::Train {
@@ -212,7 +203,7 @@ fn assert_resumes(loss: &spec::loss::Loss, train: &spec::train::Train, eval: &st
 #[test]
 fn a_killed_run_resumes_to_the_same_bytes() {
     // 28 pairs, 2 epochs, 8 a step: 7 steps, a checkpoint after the fourth.
-    let steps = assert_resumes(&loss("mpo", ""), &settings(""), EVAL);
+    let steps = assert_resumes(&loss("mpo"), &settings(""), EVAL);
     assert_eq!(steps.lines().count(), 8);
     let deltas = column(&steps, "delta");
     assert_eq!(deltas[0], Some(0.0), "policy and reference agree at the start");
@@ -221,7 +212,7 @@ fn a_killed_run_resumes_to_the_same_bytes() {
 
 #[test]
 fn a_moving_reference_survives_a_kill() {
-    let steps = assert_resumes(&loss("tr_dpo", ""), &settings(""), EVAL);
+    let steps = assert_resumes(&loss("tr_dpo"), &settings(""), EVAL);
     let synced = column(&steps, "reference/synced");
     let when: Vec<usize> = (0..synced.len()).filter(|&step| synced[step] == Some(1.0)).collect();
     assert_eq!(when, [2, 5], "every third step");
@@ -230,7 +221,7 @@ fn a_moving_reference_survives_a_kill() {
 #[test]
 fn validation_and_the_best_weights_survive_a_kill() {
     let eval = EVAL.replace("every = 0", "every = 2");
-    let steps = assert_resumes(&loss("sft", ""), &settings("keep = \"best\""), &eval);
+    let steps = assert_resumes(&loss("sft"), &settings("keep = \"best\""), &eval);
     let asked = column(&steps, "validation/n");
     assert_eq!(
         asked.iter().filter(|n| **n == Some(4.0)).count(),
@@ -248,7 +239,7 @@ fn micro_batches_change_memory_alone() {
         let run = |micro: usize| {
             let train = settings(&format!("micro_batch = {micro}\nprecision = \"fp32\""));
             let root = folder.path().join(micro.to_string());
-            house.policy(&root, &loss(algorithm, ""), &train, EVAL).unwrap().0
+            house.policy(&root, &loss(algorithm), &train, EVAL).unwrap().0
         };
         let (whole, cut) = (run(8), run(3));
         for name in ["loss", "grad_norm", "logps/chosen", "rewards/margins"] {
@@ -265,7 +256,7 @@ fn the_loss_falls_and_starts_at_its_closed_form() {
     let house = House::shared();
     let folder = tempfile::tempdir().unwrap();
     let train = settings("learning_rate = 0.01\nepochs = 6.0");
-    let (steps, _) = house.policy(folder.path(), &loss("dpo", ""), &train, EVAL).unwrap();
+    let (steps, _) = house.policy(folder.path(), &loss("dpo"), &train, EVAL).unwrap();
     let losses = column(&steps, "loss");
     assert!((losses[0].unwrap() - std::f64::consts::LN_2).abs() < 1e-3);
     assert!(losses.last().unwrap().unwrap() < 0.6, "{losses:?}");
@@ -295,9 +286,8 @@ fn a_reference_of_other_numbers_stops_at_step_zero() {
     inputs.push(("reference", stale));
     let inputs: Vec<_> = inputs.iter().map(|(role, path)| (*role, path.as_path())).collect();
     let ctx = context(&folder.path().join("policy"), &inputs);
-    let error =
-        train::policy::run(&loss("dpo", ""), &settings(""), &table(MODEL), &table(EVAL), &ctx)
-            .unwrap_err();
+    let error = train::policy::run(&loss("dpo"), &settings(""), &table(MODEL), &table(EVAL), &ctx)
+        .unwrap_err();
     assert!(error.to_string().contains("step 0"), "{error}");
 }
 
@@ -306,9 +296,9 @@ fn impossible_settings_are_refused_before_training() {
     let house = House::shared();
     let folder = tempfile::tempdir().unwrap();
     let best = settings("keep = \"best\"");
-    let error = house.policy(folder.path(), &loss("dpo", ""), &best, EVAL).unwrap_err();
+    let error = house.policy(folder.path(), &loss("dpo"), &best, EVAL).unwrap_err();
     assert!(error.to_string().contains("best"), "{error}");
-    let mut late = loss("tr_dpo", "");
+    let mut late = loss("tr_dpo");
     late.tr_dpo = toml::from_str("every = 64").unwrap();
     let error = house.policy(folder.path(), &late, &settings(""), EVAL).unwrap_err();
     assert!(error.to_string().contains("never move"), "{error}");

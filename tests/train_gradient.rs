@@ -1,8 +1,10 @@
 //! Accumulation never changes a loss: the gradient of a step is the same for
 //! every micro-batch size, for every algorithm in the list.
 
+mod loss_table;
+
+use loss_table::loss_table;
 use prefab::loss::{ALGORITHMS, Mix, Shift};
-use prefab::spec::loss::Loss;
 use prefab::train::gradient::{Known, PairLogps, backward, pieces};
 use tch::{Kind, Tensor};
 
@@ -10,21 +12,7 @@ const PAIRS: usize = 32;
 const WIDTH: i64 = 6;
 
 fn mix(algorithm: &str, extra: &str) -> Mix {
-    let text = format!(
-        r#"
-        algorithm = "{algorithm}"
-        hyper = "embedded"
-        {extra}
-        cdpo = {{ label_smoothing = 0.1 }}
-        robust_dpo = {{ label_smoothing = 0.1 }}
-        exo = {{ label_smoothing = 0.001 }}
-        ipo = {{ average = true }}
-        aot = {{ paired = false, label_smoothing = 0.0 }}
-        tr_dpo = {{}}
-        discopop = {{ temperature = 0.05 }}
-        "#
-    );
-    Mix::new(&toml::from_str::<Loss>(&text).expect("the table parses")).expect("the mix is legal")
+    Mix::new(&loss_table(algorithm, extra)).expect("the mix is legal")
 }
 
 /// Numbers between −1 and 1 that look random and never change.

@@ -3,7 +3,7 @@
 //! Tensors are borrowed pointers; results are pointers that the caller owns.
 //! Every function returns 0, or 1 and leaves a message in [`prefab_last_error`].
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{c_char, c_int, c_void};
 pub use torch_sys::C_tensor;
 
 /// A borrowed tensor; null where the kernel's comment allows it.
@@ -51,6 +51,15 @@ unsafe extern "C" {
     ) -> c_int;
     pub fn prefab_linear_logp(out: Out, hidden: In, weight: In, targets: In) -> c_int;
     pub fn prefab_autocast(on: c_int) -> c_int;
+    /// Takes `body` over and gives it to `drop` once. `call` writes a new tensor to `out`
+    /// and returns 0, or 1 on failure.
+    pub fn prefab_recompute(
+        out: Out,
+        x: In,
+        body: *mut c_void,
+        call: unsafe extern "C" fn(body: *mut c_void, x: In, out: Out) -> c_int,
+        drop: unsafe extern "C" fn(body: *mut c_void),
+    ) -> c_int;
     pub fn prefab_gradient_norm(out: *mut f64, gradients: *const In, count: i64) -> c_int;
     pub fn prefab_adamw(
         parameters: *const In,

@@ -242,10 +242,18 @@ impl Batch {
 
     fn lengths(&self) -> Vec<usize> {
         let pairs = self.prompts.iter().zip(&self.chosen).zip(&self.rejected);
-        pairs.map(|((prompt, chosen), rejected)| prompt.len() + chosen.len() + rejected.len()).collect()
+        pairs
+            .map(|((prompt, chosen), rejected)| prompt.len() + chosen.len() + rejected.len())
+            .collect()
     }
 
-    fn logps(&self, vlm: &Vlm, at: &[usize], precision: Precision, encode: bool) -> Result<PairLogps> {
+    fn logps(
+        &self,
+        vlm: &Vlm,
+        at: &[usize],
+        precision: Precision,
+        encode: bool,
+    ) -> Result<PairLogps> {
         let rows: Vec<i64> = at.iter().map(|&pair| pair as i64).collect();
         let rows = Tensor::from_slice(&rows);
         let features = match encode {
@@ -273,7 +281,9 @@ impl Batch {
         let mut total = 0.0;
         for (name, tensor) in vlm.parameters() {
             let rows = match Vlm::module_of(name) {
-                _ if tensor.dim() < 2 || name.contains("embedding") || name.contains("tok_emb") => 0.0,
+                _ if tensor.dim() < 2 || name.contains("embedding") || name.contains("tok_emb") => {
+                    0.0
+                }
                 _ if name.contains("embed_tokens") => 0.0,
                 Module::Vision if trains_vision => images * (side * side + 1.0),
                 Module::Vision => 0.0,

@@ -1,19 +1,14 @@
 //! `prefab check`: everything that is wrong with specs.
 
-use super::{complain, say};
+use super::{Specs, complain, say};
 use crate::spec;
 use crate::{Error, Result};
-use std::path::PathBuf;
 
 /// What to check.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Spec files
-    #[arg(required = true, value_name = "SPEC")]
-    specs: Vec<PathBuf>,
-    /// Set a value over the specs' own: table.key=value
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
+    #[command(flatten)]
+    given: Specs,
 }
 
 /// Reads every spec; the mistakes of all of them are reported.
@@ -22,9 +17,10 @@ pub struct Args {
 ///
 /// If any has a mistake.
 pub fn run(args: &Args) -> Result<()> {
+    let Specs { specs, overrides } = &args.given;
     let mut wrong = Vec::new();
-    for path in &args.specs {
-        match spec::load(path, &args.overrides) {
+    for path in specs {
+        match spec::load(path, overrides) {
             Ok(experiment) => {
                 let jobs = experiment.points.len() * experiment.seeds.len();
                 let s = if jobs == 1 { "" } else { "s" };
@@ -41,7 +37,7 @@ pub fn run(args: &Args) -> Result<()> {
         0 => Err(last),
         others => {
             complain(&last);
-            Err(Error::spec(format!("{} of {} specs have mistakes", others + 1, args.specs.len())))
+            Err(Error::spec(format!("{} of {} specs have mistakes", others + 1, specs.len())))
         }
     }
 }

@@ -1,12 +1,15 @@
 //! `prefab clean`: removes stored artifacts that no spec refers to, after
 //! saying how much.
 
-use crate::error::{Context, Result};
+use super::say;
+use crate::error::{Context, Error, Result};
 use crate::run::device::Devices;
 use crate::run::worker;
-use crate::store::{Store, clean};
+use crate::store::Store;
+use crate::store::clean::{self, Rubbish};
 use crate::{plan, spec};
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Remove stored artifacts that no spec refers to.
@@ -33,30 +36,40 @@ pub fn run(args: &Args) -> Result<()> {
     let _alone = store.alone()?;
     let mut wanted = BTreeSet::new();
     for folder in &args.keep {
+        if !folder.is_dir() {
+            let message =
+                format!("there is no folder `{}` of specs to keep artifacts for", folder.display());
+            return Err(Error::spec(message)
+                .hint("start it beside `experiments/`, or name folders with `--keep DIR`"));
+        }
         wanted.extend(keys_below(folder)?);
     }
     let list = clean::rubbish(&store, &wanted)?;
-    for rubbish in &list {
-        let gib = rubbish.bytes as f64 / (1u64 << 30) as f64;
-        println!("{gib:9.3} GiB  {}  ({})", rubbish.path.display(), rubbish.why);
+    let gib = |bytes: u64| bytes as f64 / (1u64 << 30) as f64;
+    let mut text = String::new();
+    for Rubbish { path, bytes, why } in &list {
+        text += &format!("{:9.3} GiB  {}  ({why})\n", gib(*bytes), path.display());
     }
-    let gib = list.iter().map(|item| item.bytes).sum::<u64>() as f64 / (1u64 << 30) as f64;
+    let (all, places) = (gib(list.iter().map(|item| item.bytes).sum()), list.len());
+    text += &format!("{all:9.3} GiB in {places} places");
     if !args.yes {
-        println!("{gib:9.3} GiB in {} places; `prefab clean --yes` removes them", list.len());
+        say(&format!("{text}; `prefab clean --yes` removes them\n"));
         return Ok(());
     }
+    // Whether or not anybody reads it, the work is done.
+    let _ = writeln!(std::io::stdout(), "{text}");
     clean::remove(&list)?;
-    println!("{gib:9.3} GiB in {} places removed", list.len());
+    say("removed\n");
     Ok(())
 }
 
 /// Keys that the specs and plans below a folder refer to, on the processor and on the device at
-/// hand. A folder that is not there has none.
+/// hand.
 fn keys_below(folder: &Path) -> Result<BTreeSet<String>> {
     let mut keys = BTreeSet::new();
-    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(keys) };
-    for entry in entries {
-        let path = entry.with_context(|| format!("reading `{}`", folder.display()))?.path();
+    let doing = || format!("reading `{}`", folder.display());
+    for entry in std::fs::read_dir(folder).with_context(doing)? {
+        let path = entry.with_context(doing)?.path();
         let ending = path.extension().and_then(|ending| ending.to_str());
         let plans = match ending {
             _ if path.is_dir() => {

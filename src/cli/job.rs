@@ -36,14 +36,7 @@ pub struct Args {
 ///
 /// If plan or store cannot be opened.
 pub fn run(args: &Args) -> Result<()> {
-    let device = match args.device {
-        Choice::Cpu => tch::Device::Cpu,
-        Choice::Cuda(number) => {
-            // Before anything asks libtorch about CUDA.
-            device::open_cuda()?;
-            tch::Device::Cuda(number.unwrap_or(0))
-        }
-    };
+    let device = device::open(args.device)?;
     let label = match &args.label {
         Some(label) => label.clone(),
         None => device::Devices::resolve(Some(args.device))?.label,

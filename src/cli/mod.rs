@@ -6,6 +6,7 @@
 use crate::{Error, Result};
 use clap::{Parser, Subcommand};
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Declares the modules, the command line and the dispatch.
@@ -45,7 +46,9 @@ verbs! {
     Verify => verify::Verify,
     /// Measure a spec's training step: pairs/s, memory, share of the roof
     Bench => bench::Args,
-    /// Say what this machine has: libtorch, devices, threads, store
+    /// Ask a model about a picture
+    Ask => ask::Args,
+    /// Say what this machine has: libtorch, threads, devices, kernels, store
     Doctor => doctor::Args,
     /// Remove stored artifacts that no spec refers to
     Clean => clean::Args,
@@ -74,6 +77,17 @@ pub struct Cli {
     /// Say errors only
     #[arg(short, long, global = true)]
     quiet: bool,
+}
+
+/// Which specs, and what is set over them.
+#[derive(Debug, clap::Args)]
+pub struct Specs {
+    /// Spec files
+    #[arg(required = true, value_name = "SPEC")]
+    pub specs: Vec<PathBuf>,
+    /// Set a value over the specs' own: table.key=value
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
 }
 
 /// Reads the command line, does what it says, and reports what went wrong.

@@ -1,24 +1,20 @@
 //! `prefab plan`: jobs with their effective loss, what is cached, and what the
 //! rest will cost. Does nothing of it.
 
-use super::{aligned, say};
+use super::{Specs, aligned, say};
 use crate::loss::Mix;
-use crate::plan::{self, Plan, Stage, estimate::estimate};
+use crate::plan::{self, Machine, Plan, Reuse, Stage, estimate::estimate};
 use crate::run::device::{Choice, Devices};
-use crate::spec;
-use crate::{Error, Result};
-use std::collections::BTreeMap;
+use crate::spec::Experiment;
+use crate::{Error, Result, spec, store};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// What to plan.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Spec files
-    #[arg(required = true, value_name = "SPEC")]
-    specs: Vec<PathBuf>,
-    /// Set a value over the spec's own: table.key=value
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
+    #[command(flatten)]
+    given: Specs,
     /// Plan no stage after this one
     #[arg(long, value_name = "STAGE", value_parser = stage)]
     until: Option<Stage>,
@@ -31,6 +27,9 @@ pub struct Args {
     /// cpu, cuda or cuda:N [default: cuda where there is one]
     #[arg(short, long, value_name = "NAME")]
     device: Option<Choice>,
+    /// Take artifacts of other devices where this one has none
+    #[arg(long)]
+    reuse_across_devices: bool,
 }
 
 /// A stage by name, with all names where there is none.
@@ -53,20 +52,48 @@ pub fn stage(name: &str) -> Result<Stage, String> {
 pub fn run(args: &Args) -> Result<()> {
     let machine = Devices::resolve(args.device)?.machine();
     let store = args.store.join("store");
-    for path in &args.specs {
-        let experiment = spec::load(path, &args.overrides)?;
-        let plan = plan::plan(&experiment, &machine, args.until);
+    let Specs { specs, overrides } = &args.given;
+    let experiments: Vec<Experiment> =
+        specs.iter().map(|path| spec::load(path, overrides)).collect::<Result<_>>()?;
+    for experiment in &experiments {
+        let plan = match args.reuse_across_devices {
+            true => reusing(experiment, &machine, args.until, &store),
+            false => plan::plan(experiment, &machine, args.until),
+        };
         if args.json {
             let text = serde_json::to_string_pretty(&plan)
                 .map_err(|error| Error::new(format!("writing the plan: {error}")))?;
             say(&format!("{text}\n"));
         } else {
-            let cached = |key: &str| store.join(key).is_dir();
-            let times = measured(&store);
-            say(&describe(&plan, &cached, &|stage| times.get(&stage).copied()));
+            say(&summary(&plan, &store));
         }
     }
     Ok(())
+}
+
+/// The plan for people, with what is cached and what earlier runs took, from the folder of
+/// artifacts.
+pub fn summary(plan: &Plan, artifacts: &Path) -> String {
+    let cached = cached(plan, artifacts);
+    let times = measured(artifacts);
+    describe(plan, &|key| cached.contains(key), &|stage| times.get(&stage).copied())
+}
+
+/// Keys of what need not be made. Weights that are gone count where nobody needs them.
+fn cached<'a>(plan: &'a Plan, artifacts: &Path) -> BTreeSet<&'a str> {
+    let mut cached: BTreeSet<&str> = BTreeSet::new();
+    // Inputs come before their readers.
+    for task in plan.tasks.iter().rev() {
+        let readers =
+            || plan.tasks.iter().filter(|t| t.inputs.values().any(|key| *key == task.key));
+        let is_spent = task.sheds_weights() && store::is_shed(&artifacts.join(&task.key));
+        if artifacts.join(&task.key).is_dir()
+            && (!is_spent || readers().all(|reader| cached.contains(reader.key.as_str())))
+        {
+            cached.insert(&task.key);
+        }
+    }
+    cached
 }
 
 /// The plan for people.
@@ -160,16 +187,39 @@ fn duration(seconds: f64) -> String {
     }
 }
 
-/// Median wall time of each stage's artifacts in the store, from their stage.toml.
-fn measured(store: &Path) -> BTreeMap<Stage, f64> {
-    let mut times: BTreeMap<Stage, Vec<f64>> = BTreeMap::new();
-    for entry in std::fs::read_dir(store).into_iter().flatten().flatten() {
+/// What every artifact in the store says about itself, from its stage.toml.
+fn records(artifacts: &Path) -> impl Iterator<Item = (Stage, toml::Table)> {
+    std::fs::read_dir(artifacts).into_iter().flatten().flatten().filter_map(|entry| {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let stage = name.split_once('-').and_then(|(stage, _)| Stage::of(stage));
-        let text = std::fs::read_to_string(entry.path().join("stage.toml")).ok();
-        let table = text.and_then(|text| toml::from_str::<toml::Table>(&text).ok());
-        let wall = table.and_then(|table| table.get("wall_s")?.as_float());
-        if let (Some(stage), Some(wall)) = (stage, wall) {
+        let stage = name.split_once('-').and_then(|(stage, _)| Stage::of(stage))?;
+        let text = std::fs::read_to_string(entry.path().join("stage.toml")).ok()?;
+        Some((stage, toml::from_str(&text).ok()?))
+    })
+}
+
+/// A plan that takes artifacts of other devices where this one has none.
+pub fn reusing(
+    experiment: &Experiment,
+    machine: &Machine,
+    until: Option<Stage>,
+    artifacts: &Path,
+) -> Plan {
+    let machine_of = |(_, record): (Stage, toml::Table)| -> Option<Machine> {
+        record.get("settings")?.get("machine")?.clone().try_into().ok()
+    };
+    let mut machines: Vec<Machine> =
+        records(artifacts).filter_map(machine_of).filter(|m| m.device != machine.device).collect();
+    machines.sort_by(|a, b| (&b.device, &b.kernels).cmp(&(&a.device, &a.kernels)));
+    machines.dedup();
+    let exists = |key: &str| artifacts.join(key).is_dir();
+    plan::plan_reusing(experiment, machine, until, &Reuse { machines, exists: &exists })
+}
+
+/// Median wall time of each stage's artifacts in the store.
+fn measured(artifacts: &Path) -> BTreeMap<Stage, f64> {
+    let mut times: BTreeMap<Stage, Vec<f64>> = BTreeMap::new();
+    for (stage, record) in records(artifacts) {
+        if let Some(wall) = record.get("wall_s").and_then(toml::Value::as_float) {
             times.entry(stage).or_default().push(wall);
         }
     }

@@ -1,6 +1,7 @@
 //! `prefab report`: tables, charts and the page from stored results. Computes nothing else, so a
 //! changed chart costs a second.
 
+use super::say;
 use crate::error::{Context, Kind};
 use crate::plan::Plan;
 use crate::{Error, Result, report};
@@ -36,7 +37,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     for target in &args.targets {
         for file in one(args, target)? {
-            println!("{}", file.display());
+            say(&format!("{}\n", file.display()));
         }
     }
     Ok(())

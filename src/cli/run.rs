@@ -1,12 +1,12 @@
 //! `prefab run SPEC…`: does what has no result yet, then reports.
 
-use super::plan::stage;
+use super::plan::{reusing, stage, summary};
 use crate::error::{Error, Kind, Result};
 use crate::plan::{self, Stage};
 use crate::run::device::{Choice, Devices};
 use crate::run::progress::{duration, say};
 use crate::run::{self, Options, Outcome, Work, dispatch, fake, machine, worker};
-use crate::store::{Store, fault};
+use crate::store::Store;
 use crate::{report, spec};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -41,6 +41,9 @@ pub struct Args {
     /// Where artifacts are kept
     #[arg(long, value_name = "DIR", default_value = ".prefab")]
     store: PathBuf,
+    /// Take artifacts of other devices where this one has none
+    #[arg(long)]
+    reuse_across_devices: bool,
     /// Pretend: bytes computed from keys
     #[arg(long, hide = true)]
     fake: bool,
@@ -52,14 +55,10 @@ pub struct Args {
 ///
 /// If a spec is wrong, store or results cannot be written, or a job failed.
 pub fn run(args: &Args) -> Result<()> {
-    fault::enter("run");
-    if args.name.is_some() && args.specs.len() > 1 {
-        return Err(Error::spec("`--name` names one experiment, and several are given")
-            .hint("leave `--name` out: each is named for its file"));
-    }
     let devices = Devices::resolve(args.device)?;
     let all: Vec<Work> =
         args.specs.iter().map(|path| load(path, args, &devices)).collect::<Result<_>>()?;
+    check_names(args, &all)?;
     let store = Store::open(&args.store)?;
     let executor = if args.fake { fake::FAKE } else { dispatch::REAL };
     let default = match devices.list.as_slice() {
@@ -76,6 +75,7 @@ pub fn run(args: &Args) -> Result<()> {
             results: args.results.join(&work.plan.name),
             fake: args.fake,
         };
+        say(&summary(&work.plan, &store.artifacts()));
         let start = Instant::now();
         let outcome = run::execute(work, &store, &executor, &options)?;
         let ended = tell(&work.plan.name, &outcome, &store, &options, start);
@@ -88,6 +88,29 @@ pub fn run(args: &Args) -> Result<()> {
     failed
 }
 
+/// Every experiment must have a results folder of its own, below `--results`.
+fn check_names(args: &Args, all: &[Work]) -> Result<()> {
+    if args.name.is_some() && args.specs.len() > 1 {
+        return Err(Error::spec("`--name` names one experiment, and several are given")
+            .hint("leave `--name` out: each is named for its file"));
+    }
+    for (index, work) in all.iter().enumerate() {
+        let name = &work.plan.name;
+        if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\\']) {
+            return Err(Error::spec(format!("`{name}` cannot name a results folder"))
+                .hint("`--name` is one plain word; `--results DIR` says where the folder goes"));
+        }
+        if let Some(other) = all[..index].iter().position(|other| other.plan.name == *name) {
+            let (one, two) = (args.specs[other].display(), args.specs[index].display());
+            return Err(Error::spec(format!(
+                "`{one}` and `{two}` would both write results of `{name}`"
+            ))
+            .hint("rename one of them, or run them one by one with `--name`"));
+        }
+    }
+    Ok(())
+}
+
 /// A plan, the text of the spec that it comes from, and what to draw.
 fn load(path: &Path, args: &Args, devices: &Devices) -> Result<Work> {
     let is_plan = path.extension().is_some_and(|ending| ending == "json");
@@ -96,17 +119,25 @@ fn load(path: &Path, args: &Args, devices: &Devices) -> Result<Work> {
     } else {
         let experiment = spec::load(path, &args.overrides)?;
         // Frozen whole: `--until` only says where to stop.
-        let plan = plan::plan(&experiment, &devices.machine(), None);
+        let artifacts = args.store.join("store");
+        let plan = match args.reuse_across_devices {
+            true => reusing(&experiment, &devices.machine(), None, &artifacts),
+            false => plan::plan(&experiment, &devices.machine(), None),
+        };
         let mut text = experiment.text.clone();
         for set in &experiment.overrides {
             text += &format!("\n# run with --set {set}\n");
+        }
+        if args.reuse_across_devices {
+            text += "\n# run with --reuse-across-devices\n";
         }
         Work { plan, charts: report::charts(&text)?, spec: Some(text) }
     };
     if let Some(name) = &args.name {
         work.plan.name.clone_from(name);
-    } else if !is_plan && devices.label != "cpu" {
-        work.plan.name = on_device(&work.plan.name, &devices.label);
+    } else if !is_plan && (devices.label != "cpu" || args.reuse_across_devices) {
+        let reuses = if args.reuse_across_devices { " and others" } else { "" };
+        work.plan.name = on_device(&work.plan.name, &format!("{}{reuses}", devices.label));
     }
     Ok(work)
 }

@@ -1,9 +1,20 @@
 //! `prefab show`: what a spec can say, and what one says.
 
+mod pairs;
+
 use super::{aligned, say};
+use crate::data::record::Question;
+use crate::eval::matching::modes;
 use crate::loss::ALGORITHMS;
+use crate::model::Config;
+use crate::model::memory::{self, Counts};
+use crate::model::sizes::{SIZES, UNRELEASED};
+use crate::spec::candidates::Prompt;
 use crate::spec::chart::Chart;
-use crate::spec::{layer, lists, schema, show};
+use crate::spec::model::{Dims, Lora, Model, Module};
+use crate::spec::train::{Precision, Train};
+use crate::spec::{defaults, layer, lists, schema, show};
+use crate::tasks::sources::{DATA_SETS, form};
 use crate::{Error, Result};
 use clap::ValueEnum;
 use std::path::PathBuf;
@@ -11,14 +22,23 @@ use std::path::PathBuf;
 /// What to show.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// One of the lists, or `spec`
-    #[arg(value_enum)]
+    // A line each would not fit a screen.
+    #[arg(value_enum, hide_possible_values = true, help = what_there_is())]
     what: What,
-    /// The spec file, for `spec`
+    /// The spec file, for `spec`; the artifact's key or its beginning, for `pairs`
     file: Option<PathBuf>,
     /// Set a value over the spec's own: table.key=value
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
+    /// Where artifacts are kept, for `pairs`
+    #[arg(long, value_name = "DIR", default_value = ".prefab")]
+    store: PathBuf,
+    /// How many pairs
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 5)]
+    count: usize,
+    /// Which random pairs
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
 }
 
 /// The lists.
@@ -38,8 +58,17 @@ enum What {
     Benchmarks,
     /// Sizes of `[model]`
     Sizes,
+    /// Data sets of the paper: domain, tiles, matching, form
+    Sources,
     /// Kinds of `[chart.NAME]`
     Charts,
+    /// Random pairs of an artifact, side by side
+    Pairs,
+}
+
+fn what_there_is() -> String {
+    let names = What::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+    names.map(|value| value.get_name().to_owned()).collect::<Vec<_>>().join(", ")
 }
 
 /// Prints it.
@@ -53,21 +82,32 @@ pub fn run(args: &Args) -> Result<()> {
             return Err(Error::spec("`show spec` needs a spec file")
                 .hint("such as `prefab show spec experiments/quickstart.toml`"));
         }
-        (Some(file), what) if what != What::Spec => {
-            return Err(Error::spec(format!("only `show spec` takes a file, got `{}`", file.display()))
-                .hint(format!("`prefab show spec {}`", file.display())));
+        (None, What::Pairs) => {
+            return Err(Error::spec("`show pairs` needs the key of a pairs artifact")
+                .hint("such as `prefab show pairs 3f9a`; stages.csv of the results lists keys"));
+        }
+        (Some(file), what) if !matches!(what, What::Spec | What::Pairs) => {
+            return Err(Error::spec(format!(
+                "only `show spec` takes a file, got `{}`",
+                file.display()
+            ))
+            .hint(format!("`prefab show spec {}`", file.display())));
         }
         _ => {}
     }
     say(&match (args.what, &args.file) {
         (What::Spec, Some(file)) => show::resolved(file, &args.overrides)?,
+        (What::Pairs, Some(key)) => {
+            pairs::text(&key.to_string_lossy(), &args.store, args.count, args.seed)?
+        }
         (What::Schema, _) => schema::text(),
         (What::Losses, _) => losses(),
         (What::Tasks, _) => lines(lists::TASKS),
         (What::Benchmarks, _) => lines(lists::BENCHMARKS),
-        (What::Sizes, _) => lines(lists::SIZES),
+        (What::Sizes, _) => sizes()?,
+        (What::Sources, _) => sources(),
         (What::Charts, _) => charts(),
-        (What::Defaults | What::Spec, _) => layer::DEFAULTS.to_owned(),
+        (What::Defaults | What::Spec | What::Pairs, _) => layer::DEFAULTS.to_owned(),
     });
     Ok(())
 }
@@ -78,7 +118,9 @@ fn lines(names: &[&str]) -> String {
 
 fn losses() -> String {
     let mut rows = vec![
-        ["name", "w_p", "w_q", "w_g", "beta", "paper", "formula", "source"].map(str::to_owned).to_vec(),
+        ["name", "w_p", "w_q", "w_g", "beta", "paper", "formula", "source"]
+            .map(str::to_owned)
+            .to_vec(),
     ];
     for row in ALGORITHMS {
         rows.push(vec![
@@ -93,6 +135,79 @@ fn losses() -> String {
         ]);
     }
     aligned(&rows)
+}
+
+fn sources() -> String {
+    let mut rows =
+        vec![["name", "domain", "tiles", "matching", "form"].map(str::to_owned).to_vec()];
+    for set in DATA_SETS {
+        // The released files write the name with an underscore.
+        let source = set.name.replace('-', "_");
+        let question = Question { source, ..Question::default() };
+        let modes = modes(&question).iter().map(|mode| format!("{mode:?}").to_lowercase());
+        rows.push(vec![
+            set.name.to_owned(),
+            set.domain.name().to_owned(),
+            set.tiles.to_string(),
+            modes.collect::<Vec<_>>().join(" "),
+            form(set.domain).unwrap_or(Prompt::Cot).name().to_owned(),
+        ]);
+    }
+    aligned(&rows)
+}
+
+/// Parameters of each part, and what answering and training take without activations.
+fn sizes() -> Result<String> {
+    let heads = ["size", "ViT", "MLP", "LLM", "total", "answers", "LoRA", "full", "what it is"];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
+    for row in SIZES {
+        let all = vec![Module::Vision, Module::Projector, Module::Language];
+        let mut model = Model {
+            size: row.size,
+            checkpoint: None,
+            dims: Dims::default(),
+            train: all,
+            lora: None,
+        };
+        // The embedded tokenizer has a few hundred words; the corpus says how many.
+        let config = Config::of(&model, 400, 0)?;
+        let counts = Counts::of(&config);
+        let train = Train { precision: Precision::Bf16, ..defaults().train };
+        let full = memory::states(&config, &model, &train).total();
+        model.lora = Some(Lora::default());
+        let lora = memory::states(&config, &model, &train).total();
+        rows.push(vec![
+            row.size.name().to_owned(),
+            millions(counts.vision),
+            millions(counts.projector),
+            millions(counts.language),
+            millions(counts.total()),
+            gib(memory::inference(&config)),
+            gib(lora),
+            gib(full),
+            row.note.to_owned(),
+        ]);
+    }
+    for (name, note) in UNRELEASED {
+        let mut row = vec![(*name).to_owned()];
+        row.resize(heads.len() - 1, "?".to_owned());
+        row.push((*note).to_owned());
+        rows.push(row);
+    }
+    let note = "\nanswers: bf16 weights. LoRA: rank 16 beside every projection, the projector in \
+                full, bf16 base.\nfull: everything trains, fp32 masters, gradients and moments. \
+                Activations come on top.\n";
+    Ok(aligned(&rows) + note)
+}
+
+/// `304.01 M`.
+fn millions(count: u64) -> String {
+    format!("{:.2} M", count as f64 / 1e6)
+}
+
+/// `16.2 GiB`.
+fn gib(bytes: u64) -> String {
+    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
 }
 
 fn charts() -> String {

@@ -41,6 +41,14 @@ pub struct Template {
 const DIRECT: &str = "Answer the question using a single word or phrase.";
 const REASONED: &str = "Reason step by step before you answer. When you are ready, end with a \
                         line of its own in the form \"Final answer: ..\".";
+const BOXED: &str = "Reason step by step before you answer. End with a line of its own in the \
+                     form \"Answer: \\boxed{..}\".";
+/// The multimodal chain-of-thought prompts of Wang et al. 2024, arXiv:2411.10442v2, figure 7,
+/// k to m.
+const BACKGROUND: &str =
+    "Please analyze the relevant background knowledge before answering the question.";
+const VISUAL: &str = "Please analyze the given image and then provide step-by-step reasoning.";
+const GROUNDED: &str = "Answer the question with grounding.";
 /// The system message of InternVL2.
 const INTERNVL2: &str = "你是由上海人工智能实验室联合商汤科技开发的书生多模态大模型，英文名叫InternVL, 是一个有用无害的人工智能助手。";
 /// The system message of InternVL2.5 and 3.
@@ -108,7 +116,18 @@ impl Template {
         match prompt {
             Prompt::Direct => self.direct,
             Prompt::Cot => self.reasoned,
+            Prompt::Open if self.closed => self.direct,
+            Prompt::Open => "",
+            Prompt::Boxed => BOXED,
+            Prompt::Background => BACKGROUND,
+            Prompt::Visual => VISUAL,
+            Prompt::Grounded => GROUNDED,
         }
+    }
+
+    /// Whether a model of this template was taught to be asked so: the embedded sizes know two ways.
+    pub fn knows(&self, prompt: Prompt) -> bool {
+        !self.closed || matches!(prompt, Prompt::Direct | Prompt::Cot | Prompt::Open)
     }
 
     /// A conversation as text, before image tokens take the place of markers. An empty message
@@ -242,7 +261,10 @@ impl<'a> Prompter<'a> {
             (1, false) => format!("{IMAGE}\n"),
             (_, false) => (1..=images).map(|image| format!("Image-{image}: {IMAGE}\n")).collect(),
         };
-        format!("{front}{question}\n{instruction}")
+        match instruction {
+            "" => format!("{front}{question}"),
+            _ => format!("{front}{question}\n{instruction}"),
+        }
     }
 
     /// Token ids of a whole prompt about one picture of `tiles` tiles; with no

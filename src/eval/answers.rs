@@ -137,21 +137,11 @@ impl Chunks<'_> {
     ) -> Result<Vec<T>> {
         let mut results = Vec::with_capacity(items.len());
         for (index, chunk) in items.chunks(self.size).enumerate() {
-            let path = self.ctx.work.join(format!("{name}-{index:05}.jsonl"));
-            if path.exists() {
-                results.extend(rows::read::<T>(&path)?);
-            } else {
-                let report = |done: u64, _| {
-                    self.ctx.progress.report(self.done as u64 + done, self.total as u64, name);
-                };
-                let fresh = work(chunk, &report)?;
-                // Renamed when whole, so that a killed worker leaves no half chunk.
-                let draft = path.with_extension("draft");
-                rows::write(&draft, &fresh)?;
-                std::fs::rename(&draft, &path)
-                    .with_context(|| format!("could not keep {}", path.display()))?;
-                results.extend(fresh);
-            }
+            let report = |done: u64, _| {
+                self.ctx.progress.report(self.done as u64 + done, self.total as u64, name);
+            };
+            let part = format!("{name}-{index:05}.jsonl");
+            results.extend(self.ctx.rows(&part, || work(chunk, &report))?);
             self.done += chunk.len();
             self.ctx.progress.report(self.done as u64, self.total as u64, name);
         }

@@ -5,11 +5,24 @@
 //! breaks one has no answer, and is a *format negative* (as a candidate) or
 //! *unparsable* (as a benchmark answer).
 
-use super::text::strip;
+use super::python::text::{is_space, strip, strip_prefix_ignoring_case};
 use crate::spec::candidates::Prompt;
 
 /// What introduces a final answer, in the order in which they are looked for.
 pub const MARKERS: [&str; 3] = ["Final answer:", "Final Answer:", "答案:"];
+
+/// Further markers of questions from files, tried after [`MARKERS`]: a wide colon, Korean.
+pub const FILE_MARKERS: [&str; 9] = [
+    "答案：",
+    "최종 답변:",
+    "최종 답변：",
+    "최종 답:",
+    "최종 답：",
+    "정답:",
+    "정답：",
+    "답:",
+    "답：",
+];
 
 /// A reasoned response taken apart.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,7 +44,11 @@ pub struct Reasoned<'a> {
 ///
 /// Wang et al. 2024, arXiv:2411.10442, section 3; the rules as InternVL's data pipeline applies them.
 pub fn reasoned(response: &str) -> Option<Reasoned<'_>> {
-    let marker = MARKERS.into_iter().find(|marker| response.contains(marker))?;
+    parted(response, MARKERS.into_iter().find(|marker| response.contains(marker))?)
+}
+
+/// [`reasoned`] by one marker.
+fn parted<'a>(response: &'a str, marker: &str) -> Option<Reasoned<'a>> {
     if response.matches(marker).count() > 2 || response.matches('\n').count() < 2 {
         return None;
     }
@@ -48,8 +65,83 @@ pub fn final_answer(prompt: Prompt, response: &str) -> Option<&str> {
     let answer = match prompt {
         Prompt::Cot => reasoned(response)?.answer,
         Prompt::Direct => strip(response),
+        Prompt::Boxed => strip(boxed(response)?),
+        // No final answer is asked for.
+        Prompt::Open | Prompt::Background | Prompt::Visual | Prompt::Grounded => return None,
     };
     (!answer.is_empty() && !answer.contains('\n')).then_some(answer)
+}
+
+/// The final answer of a response to a question from a file.
+///
+/// As [`final_answer`], with [`FILE_MARKERS`] and, where no marker occurs, a `\boxed{…}` behind
+/// a rationale. Emphasis around the answer goes.
+pub fn file_answer(prompt: Prompt, response: &str) -> Option<&str> {
+    let answer = match prompt {
+        Prompt::Direct => strip(response),
+        Prompt::Cot => {
+            let markers = MARKERS.iter().chain(&FILE_MARKERS);
+            match markers.copied().find(|marker| response.contains(marker)) {
+                Some(marker) => parted(response, marker)?.answer,
+                None => {
+                    let answer = boxed(response)?;
+                    let before = response.rfind(BOX).map_or("", |place| &response[..place]);
+                    let rationale =
+                        before.trim_matches(|c: char| is_space(c) || "$*\\[(".contains(c));
+                    if rationale.is_empty() { "" } else { answer }
+                }
+            }
+        }
+        Prompt::Boxed | Prompt::Open | Prompt::Background | Prompt::Visual | Prompt::Grounded => {
+            return final_answer(prompt, response);
+        }
+    };
+    let answer = strip(answer.trim_matches(|c| c == '*' || is_space(c)));
+    (!answer.is_empty() && !answer.contains('\n')).then_some(answer)
+}
+
+/// What opens a box.
+const BOX: &str = "\\boxed{";
+
+/// What stands in the last `\boxed{…}` whose braces close; none where there is none.
+pub fn boxed(text: &str) -> Option<&str> {
+    let inner = &text[text.rfind(BOX)? + BOX.len()..];
+    let mut depth = 1;
+    for (place, c) in inner.char_indices() {
+        depth += match c {
+            '{' => 1,
+            '}' => -1,
+            _ => 0,
+        };
+        if depth == 0 {
+            return Some(&inner[..place]);
+        }
+    }
+    None
+}
+
+/// Where a benchmark's answer stands in a response: behind the last marker, else in the last
+/// box, else everywhere. Unlike [`final_answer`] it breaks no format rule to leave them out.
+pub fn lenient(response: &str) -> &str {
+    let behind = |place: usize| {
+        let rest = &response[place..];
+        ["final answer:", "answer:"]
+            .iter()
+            .find_map(|marker| strip_prefix_ignoring_case(rest, marker))
+            .or_else(|| {
+                MARKERS.iter().chain(&FILE_MARKERS).find_map(|marker| rest.strip_prefix(marker))
+            })
+    };
+    let places = response.char_indices().rev().map(|(place, _)| place);
+    let found = places.into_iter().find_map(behind).map(|rest| {
+        let emphasis = |c: char| is_space(c) || c == '*';
+        let line = rest.trim_start_matches(emphasis).split('\n').next().unwrap_or_default();
+        line.trim_end_matches(emphasis)
+    });
+    match found {
+        Some(line) => boxed(line).unwrap_or(line),
+        None => boxed(response).unwrap_or(strip(response)),
+    }
 }
 
 #[cfg(test)]
@@ -90,9 +182,55 @@ mod tests {
     }
 
     #[test]
+    fn a_boxed_answer_is_the_last_one_with_its_own_braces() {
+        let boxed = |response| final_answer(Prompt::Boxed, response);
+        assert_eq!(boxed("So\nAnswer: \\boxed{\\frac{1}{2}}."), Some("\\frac{1}{2}"));
+        assert_eq!(boxed("\\boxed{3}, no: \\boxed{ 4 }"), Some("4"));
+        for none in ["4", "\\boxed{4", "\\boxed{}", "\\boxed 4"] {
+            assert_eq!(boxed(none), None, "{none}");
+        }
+    }
+
+    #[test]
     fn a_direct_answer_is_one_whole_line() {
         assert_eq!(final_answer(Prompt::Direct, " 5 \n"), Some("5"));
         assert_eq!(final_answer(Prompt::Direct, "5\nor 6"), None);
         assert_eq!(final_answer(Prompt::Direct, " \n "), None);
+    }
+
+    #[test]
+    fn files_have_more_markers_and_boxes() {
+        for (response, answer) in [
+            ("一\n二\n答案：红", Some("红")),
+            ("하나\n둘\n정답: 3", Some("3")),
+            ("하나\n둘\n최종 답: **3**", Some("3")),
+            ("a\nb\n**Final answer:** 5", Some("5")),
+            ("It is half.\n\\boxed{\\frac{1}{2}}", Some("\\frac{1}{2}")),
+            ("$\\boxed{5}$", None),
+            ("a\nb\nFinal answer: 5\nor 6", None),
+            ("정답: 3", None),
+            ("a\nb\nc", None),
+        ] {
+            assert_eq!(file_answer(Prompt::Cot, response), answer, "{response:?}");
+        }
+        assert_eq!(file_answer(Prompt::Direct, "**B**"), Some("B"));
+        assert_eq!(boxed("\\boxed{1}\\boxed{2"), None);
+        assert_eq!(boxed("\\boxed{a}b}"), Some("a"));
+    }
+
+    #[test]
+    fn a_benchmark_takes_the_last_marker() {
+        for (response, answer) in [
+            ("Answer: X\nFinal answer: Y", "Y"),
+            ("so FINAL ANSWER:\n\n b \nc", "b"),
+            ("**Final answer:** **5**", "5"),
+            ("Final answer: \\boxed{7}.", "7"),
+            ("thus \\boxed{8}", "8"),
+            ("정답：2", "2"),
+            (" no marker ", "no marker"),
+            ("Final answer:", ""),
+        ] {
+            assert_eq!(lenient(response), answer, "{response:?}");
+        }
     }
 }

@@ -5,8 +5,14 @@
 //! mode is a variant of [`Mode`], a function, and a line in [`Mode::score`].
 
 use super::choice;
-use super::extract::final_answer;
-use super::text::{collapse, edit_distance, generous_number, number_word, strip, vqa_normalize};
+use super::extract::{file_answer, final_answer};
+use super::metric::anls::anls;
+use super::metric::relaxed::{self, equal_but_case, within};
+use super::metric::vqa::{self, number_word};
+use super::metric::yes_no::yes_or_no;
+use super::python::text::{collapse, strip};
+use super::quantity;
+use super::text::generous_number;
 use crate::data::record::{Question, Verdict};
 use crate::spec::candidates::Prompt;
 use crate::tasks::Family;
@@ -21,11 +27,11 @@ pub enum Mode {
     Exact,
     /// Equal after the VQA normalizer.
     Vqa,
-    /// Numbers within 5 %: charts.
+    /// Numbers within 5 %, years exactly: charts.
     Relaxed,
     /// The same option letter.
     Letter,
-    /// Numbers within 0.1 %, units ignored.
+    /// Numbers of any form within 0.1 %, integers exactly.
     Math,
     /// Average normalized Levenshtein similarity: scanned documents.
     Anls,
@@ -40,7 +46,7 @@ impl Mode {
             Self::Anls => return anls(gold, prediction),
             Self::Exact => exact(gold, prediction),
             Self::Vqa => vqa_equal(gold, prediction),
-            Self::Relaxed => relaxed(gold, prediction),
+            Self::Relaxed => chart_equal(gold, prediction),
             Self::Letter => choice::same_letter(gold, prediction),
             Self::Math => math_equal(gold, prediction),
             Self::YesNo => {
@@ -60,7 +66,7 @@ impl Mode {
 /// compared without case; yes/no golds accept a sentence; generated questions have exact answers.
 pub fn modes(question: &Question) -> &'static [Mode] {
     use Mode::{Anls, Exact, Letter, Math, Relaxed, Vqa, YesNo};
-    if question.generated.is_some() || question.source == "generated" {
+    if is_generated(question) {
         return &[Exact, YesNo];
     }
     let source = question.source.to_lowercase();
@@ -70,10 +76,15 @@ pub fn modes(question: &Question) -> &'static [Mode] {
     } else if named(&["docvqa", "infographics", "infovqa"]) {
         &[Anls]
     } else if named(&["sroie", "clevr_math", "geos", "geometry"]) {
-        &[Relaxed, Vqa, Letter]
+        &[Relaxed, Vqa, Letter, Math]
     } else {
         &[Vqa, Letter, Math, YesNo]
     }
+}
+
+/// Whether Prefab drew the question, so that its answer is known exactly.
+fn is_generated(question: &Question) -> bool {
+    question.generated.is_some() || question.source == "generated"
 }
 
 /// Extracts the final answer of a response and judges it: the one place where
@@ -82,7 +93,8 @@ pub fn modes(question: &Question) -> &'static [Mode] {
 /// An open-ended question gets a verdict on its answer as a whole, which says little: callers
 /// that keep verdicts use [`verdict`].
 pub fn judge(question: &Question, prompt: Prompt, text: &str) -> (Option<String>, Verdict) {
-    let Some(prediction) = final_answer(prompt, text) else {
+    let extract = if is_generated(question) { final_answer } else { file_answer };
+    let Some(prediction) = extract(prompt, text) else {
         return (None, Verdict::Unparsable);
     };
     let verdict = if is_right(question, prediction) { Verdict::Right } else { Verdict::Wrong };
@@ -140,130 +152,47 @@ pub fn exact(gold: &str, prediction: &str) -> bool {
     gold == prediction || as_numbers().unwrap_or(false)
 }
 
-/// Equal after the VQA normalizer; two answers that normalize to nothing are not.
+/// [`vqa::equal`], where that normalizer does not lose what was said: it drops minus signs, every
+/// comma, and A as an article. Numbers must have one value, and a letter is an option.
 pub fn vqa_equal(gold: &str, prediction: &str) -> bool {
-    let prediction = vqa_normalize(prediction);
-    !prediction.is_empty() && prediction == vqa_normalize(gold)
-}
-
-/// The VQA challenge's soft accuracy against ten annotators' answers.
-///
-/// # Formula
-///
-/// ```text
-/// accuracy = mean over i of min(1, #{j ≠ i : answer_j = prediction} / 3)
-/// ```
-///
-/// # Source
-///
-/// Antol et al. 2015, arXiv:1505.00468, in its leave-one-out form.
-pub fn vqa_accuracy(annotations: &[String], prediction: &str) -> f64 {
-    let prediction = vqa_normalize(prediction);
-    let agrees: Vec<bool> =
-        annotations.iter().map(|answer| vqa_normalize(answer) == prediction).collect();
-    let total = agrees.iter().filter(|&&agrees| agrees).count();
-    if let [only] = agrees.as_slice() {
-        // Leaving out the only annotator would leave nobody to agree with.
-        return f64::from(u8::from(*only));
-    }
-    let of_others = |left_out: &bool| (total - usize::from(*left_out)).min(3) as f64 / 3.0;
-    agrees.iter().map(of_others).sum::<f64>() / agrees.len().max(1) as f64
-}
-
-/// ChartQA's relaxed accuracy: numbers within 5 % of the known one, other text equal but for case.
-///
-/// Percentages are divided by 100, so `50%` is `0.5`. A known zero compares as a number;
-/// the published scorers compare it as text.
-///
-/// # Source
-///
-/// Masry et al. 2022, arXiv:2203.10244, section 5.1.
-pub fn relaxed(gold: &str, prediction: &str) -> bool {
-    let value = |text: &str| {
-        let text = strip(text);
-        match text.strip_suffix('%') {
-            Some(percent) => generous_number(percent).map(|number| number / 100.0),
-            None => generous_number(text),
-        }
+    let is_letter = strip(gold).len() == 1 && strip(gold).chars().all(char::is_alphabetic);
+    let is_numeral = |c: char| c.is_ascii_digit() || ",.+-".contains(c);
+    let misplaced = || {
+        let text = strip(prediction).trim_matches(',');
+        text.contains(',') && text.chars().all(is_numeral) && generous_number(text).is_none()
     };
-    within(0.05, value(gold), value(prediction)).unwrap_or_else(|| equal_but_case(gold, prediction))
+    let differ = || {
+        let (gold, prediction) = (quantity::read(gold), quantity::read(prediction));
+        gold.zip(prediction).is_some_and(|(gold, prediction)| gold.value != prediction.value)
+    };
+    !is_letter && vqa::equal(gold, prediction) && !misplaced() && !differ()
 }
 
-/// Numbers within 0.1 % of the known one, degrees, angle and percent signs and centimetres ignored.
+/// [`relaxed::relaxed`], with years compared exactly: 5 % of 2015 is a century.
+pub fn chart_equal(gold: &str, prediction: &str) -> bool {
+    let year = |text: &str| relaxed::number(text).filter(|value| is_year(text, *value));
+    match (year(gold), relaxed::number(prediction)) {
+        (Some(gold), Some(prediction)) => gold == prediction,
+        _ => relaxed::relaxed(gold, prediction),
+    }
+}
+
+/// Whether a text is a year: four digits from 1900 to 2099.
+pub fn is_year(text: &str, value: f64) -> bool {
+    let text = strip(text);
+    text.len() == 4 && value.fract() == 0.0 && (1900.0..2100.0).contains(&value)
+}
+
+/// Equal numbers in any form that [`quantity`] reads, within 0.1 % of the known one; whole numbers
+/// exactly; else equal text but for case.
 pub fn math_equal(gold: &str, prediction: &str) -> bool {
-    let value = |text: &str| {
-        let units = ["degrees", "degree", "\\angle", "°", "%", "cm"];
-        generous_number(&units.iter().fold(text.to_owned(), |text, unit| text.replace(unit, "")))
+    let same = |gold: f64, prediction: f64| {
+        if gold.fract() == 0.0 && prediction.fract() == 0.0 {
+            return gold == prediction;
+        }
+        within(1e-3, Some(gold), Some(prediction)) == Some(true)
     };
-    within(0.001, value(gold), value(prediction))
-        .unwrap_or_else(|| equal_but_case(gold, prediction))
-}
-
-/// Whether a number lies within a share of the known one; none where one is not a number.
-///
-/// The order of operations is that of the published scorers, since a prediction on the boundary
-/// falls to either side by the last bit.
-fn within(share: f64, gold: Option<f64>, prediction: Option<f64>) -> Option<bool> {
-    let (gold, prediction) = (gold?, prediction?);
-    if gold == 0.0 {
-        return Some(prediction == 0.0);
-    }
-    Some((prediction - gold).abs() / gold.abs() <= share)
-}
-
-fn equal_but_case(gold: &str, prediction: &str) -> bool {
-    strip(gold).to_lowercase() == strip(prediction).to_lowercase()
-}
-
-/// Normalized Levenshtein similarity of one known answer, 0 below one half.
-///
-/// # Formula
-///
-/// ```text
-/// s = 1 − distance(gold, prediction) / max(|gold|, |prediction|);  s < 0.5 counts as 0
-/// ```
-///
-/// # Source
-///
-/// Biten et al. 2019, arXiv:1905.13648, section 4. InternVL's data pipeline takes the distance for the
-/// similarity, so that answers which differ most match; and published evaluators divide by
-/// lengths from before normalization. Neither is kept.
-pub fn anls(gold: &str, prediction: &str) -> f64 {
-    let normal = |text: &str| collapse(&text.to_lowercase());
-    let (gold, prediction) = (normal(gold), normal(prediction));
-    let longest = gold.chars().count().max(prediction.chars().count());
-    if longest == 0 {
-        return 1.0;
-    }
-    let similarity = 1.0 - edit_distance(&gold, &prediction) as f64 / longest as f64;
-    if similarity < 0.5 { 0.0 } else { similarity }
-}
-
-/// What a yes/no answer says: `Some(true)` is yes. None where it says neither or both.
-///
-/// An opening counts first: a sentence that begins with yes or no and stops there or at a comma
-/// ("Yes, there is no other"). Without one, exactly one of the two words must occur.
-pub fn yes_or_no(text: &str) -> Option<bool> {
-    let lower = text.to_lowercase();
-    let said = |word: &str| match word {
-        "yes" => Some(true),
-        "no" => Some(false),
-        _ => None,
-    };
-    let openings = lower.split(['.', '\n', ';', '!', '?', '/', '|']).filter_map(|sentence| {
-        let opening = sentence.split([',', ':']).next().unwrap_or_default();
-        said(opening.trim_matches(|c: char| !c.is_alphanumeric()))
-    });
-    one_of(openings).or_else(|| {
-        let words = lower.split(|c: char| !c.is_alphanumeric() && c != '\'');
-        one_of(words.filter_map(said))
-    })
-}
-
-/// The one value that all are; none where there is none, or where they differ.
-fn one_of(mut values: impl Iterator<Item = bool>) -> Option<bool> {
-    let first = values.next()?;
-    values.all(|value| value == first).then_some(first)
+    quantity::equal(gold, prediction, same).unwrap_or_else(|| equal_but_case(gold, prediction))
 }
 
 #[cfg(test)]
@@ -271,51 +200,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn relaxed_accuracy_is_five_percent_of_the_known_number() {
-        assert!(relaxed("100", "105") && relaxed("100", "95") && relaxed("50%", "0.52"));
-        assert!(relaxed("0", "0.0") && relaxed("Yes", "yes") && relaxed("-20", "\u{2212}19.02"));
-        assert!(!relaxed("100", "105.1") && !relaxed("100", "94.9") && !relaxed("0", "0.01"));
-        assert!(!relaxed("50%", "50") && !relaxed("yes", "5") && !relaxed("10", ""));
-    }
-
-    #[test]
-    fn anls_rewards_nearness_and_forgets_what_is_far() {
-        assert_eq!(anls("Hello World", "hello  world"), 1.0);
-        assert_eq!(anls("abcd", "abcx"), 0.75); // one of four
-        assert_eq!(anls("ab", "ax"), 0.5); // kept: not below one half
-        assert_eq!(anls("abcd", "axyz"), 0.0);
-        assert_eq!(anls("", " "), 1.0);
-        assert_eq!(anls("a", ""), 0.0);
-    }
-
-    #[test]
-    fn vqa_accuracy_leaves_each_annotator_out_once() {
-        let answers = |red: usize| {
-            let red = std::iter::repeat_n("red".to_owned(), red);
-            red.chain(std::iter::repeat_n("blue".to_owned(), 10)).take(10).collect::<Vec<_>>()
-        };
-        // Two agree: eight others see 2/3, the two see 1/3: (8·2 + 2·1) / 30 = 0.6.
-        for (red, accuracy) in [(0, 0.0), (1, 0.3), (2, 0.6), (3, 0.9), (4, 1.0), (10, 1.0)] {
-            assert!((vqa_accuracy(&answers(red), "The red.") - accuracy).abs() < 1e-12, "{red}");
-        }
-    }
-
-    #[test]
-    fn math_ignores_units_and_a_thousandth() {
+    fn math_reads_any_form_of_a_number() {
         assert!(math_equal("90°", "\\angle 90") && math_equal("1000", "1000.9 cm"));
-        assert!(!math_equal("1000", "1001.1") && !math_equal("5", "five"));
+        assert!(math_equal("5", "five") && math_equal("0.5", "\\frac{1}{2}"));
+        assert!(
+            !math_equal("1000", "1001.1") && !math_equal("1000", "1001") && !math_equal("5", "fix")
+        );
     }
 
     #[test]
-    fn yes_and_no_are_heard_in_sentences() {
-        assert_eq!(yes_or_no("Yes, there is no other."), Some(true));
-        assert_eq!(yes_or_no("There is no dog."), Some(false));
-        assert_eq!(yes_or_no("**No**"), Some(false));
-        for unclear in ["either yes or no", "Yes. No.", "yes/no", "yes no", "I do not know"] {
-            assert_eq!(yes_or_no(unclear), None, "{unclear}");
-        }
-        assert_eq!(yes_or_no("know"), None);
-        assert_eq!(yes_or_no(""), None);
+    fn what_the_vqa_normalizer_loses_still_counts() {
+        assert!(vqa_equal("5", "five") && vqa_equal("a dog", "The dog."));
+        assert!(!vqa_equal("5", "-5") && !vqa_equal("1250", "12,50") && !vqa_equal("b", "A, B"));
+    }
+
+    #[test]
+    fn years_of_a_chart_are_exact() {
+        assert!(chart_equal("2015", "2015.0") && chart_equal("100", "104"));
+        assert!(!chart_equal("2015", "2016") && chart_equal("2015.5", "2016"));
     }
 
     #[test]

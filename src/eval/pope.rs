@@ -5,7 +5,7 @@
 //! Every split asks about present objects too. Those of generated questions are
 //! dealt out to the three splits in turn, so that each split stays near balance.
 
-use super::matching::yes_or_no;
+use super::metric::yes_no::yes_or_no;
 use super::{Asked, Benchmark, Better, Counted, Counts, Metric, Value, flag, ratio};
 use crate::data::record::Question;
 use std::collections::BTreeMap;

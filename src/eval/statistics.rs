@@ -174,7 +174,45 @@ pub fn mcnemar(only_first: u64, only_second: u64) -> f64 {
     (2.0 * coin.cdf(only_first.min(only_second))).min(1.0)
 }
 
-/// A mean over training seeds and questions, with an interval that holds both.
+/// A mean over training seeds and questions, and what chance may have added to it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Grand {
+    /// The mean.
+    pub mean: f64,
+    /// Its standard error, of pictures and of seeds.
+    pub error: f64,
+    /// Degrees of freedom of that error.
+    pub freedom: f64,
+}
+
+impl Grand {
+    /// Where the mean lies.
+    pub fn interval(&self) -> Interval {
+        let half = student(self.freedom) * self.error;
+        Interval { low: self.mean - half, high: self.mean + half }
+    }
+
+    /// Two-sided probability of a mean this far from zero if it were zero.
+    pub fn p(&self) -> f64 {
+        if self.error > 0.0 {
+            2.0 * student_of(self.freedom).cdf(-(self.mean / self.error).abs())
+        } else {
+            f64::from(self.mean == 0.0)
+        }
+    }
+}
+
+/// The quantile of Student's t that leaves `(1 − CONFIDENCE) / 2` above it.
+pub fn student(freedom: f64) -> f64 {
+    student_of(freedom).inverse_cdf(f64::midpoint(1.0, CONFIDENCE))
+}
+
+fn student_of(freedom: f64) -> StudentsT {
+    StudentsT::new(0.0, 1.0, freedom.max(1.0)).expect("degrees of freedom are positive")
+}
+
+/// A mean over training seeds and questions with its standard error; none with fewer than two
+/// pictures.
 ///
 /// `seeds` holds one list a seed, all on the same questions in the same order.
 /// Seeds and pictures are crossed random effects; their mean squares add up to the
@@ -187,10 +225,14 @@ pub fn mcnemar(only_first: u64, only_second: u64) -> f64 {
 /// Var(mean) = (MS_seed + MS_picture − MS_rest) / (S·C)
 /// ```
 ///
+/// # Panics
+///
+/// If the lists differ in length: they are not crossed.
+///
 /// # Source
 ///
 /// Satterthwaite 1946, doi:10.2307/3002019.
-pub fn over_seeds_and_questions(seeds: &[Vec<Scored<'_>>]) -> Option<(f64, Interval)> {
+pub fn over_seeds_and_questions(seeds: &[Vec<Scored<'_>>]) -> Option<Grand> {
     let num_questions = seeds.first()?.len();
     let mut rows: BTreeMap<&str, (f64, Vec<f64>)> = BTreeMap::new();
     for (seed, scores) in seeds.iter().enumerate() {
@@ -203,39 +245,41 @@ pub fn over_seeds_and_questions(seeds: &[Vec<Scored<'_>>]) -> Option<(f64, Inter
         }
     }
     let (s, c) = (seeds.len() as f64, rows.len() as f64);
-    let total: f64 = rows.values().flat_map(|(_, sums)| sums).sum();
-    let mean = total / (s * num_questions as f64);
     if c < 2.0 {
         return None;
     }
+    let total: f64 = rows.values().flat_map(|(_, sums)| sums).sum();
+    let mean = total / (s * num_questions as f64);
     // Pictures with many questions weigh more: the mean is a ratio of sums, linearized here.
     let scale = c / num_questions as f64;
     let cells: Vec<Vec<f64>> = rows
         .values()
         .map(|(size, sums)| sums.iter().map(|sum| (sum - mean * size) * scale).collect())
         .collect();
-    let of_picture: Vec<f64> = cells.iter().map(|row| row.iter().sum::<f64>() / s).collect();
-    let of_seed: Vec<f64> =
-        (0..seeds.len()).map(|seed| cells.iter().map(|row| row[seed]).sum::<f64>() / c).collect();
-    let picture_squares = s * of_picture.iter().map(|mean| mean * mean).sum::<f64>();
-    let ms_picture = picture_squares / (c - 1.0);
-    let (variance, freedom) = if seeds.len() == 1 {
-        (ms_picture / c, c - 1.0)
-    } else {
-        let seed_squares = c * of_seed.iter().map(|mean| mean * mean).sum::<f64>();
-        let all_squares: f64 = cells.iter().flatten().map(|cell| cell * cell).sum();
-        let ms_seed = seed_squares / (s - 1.0);
-        let ms_rest = (all_squares - picture_squares - seed_squares) / ((s - 1.0) * (c - 1.0));
-        // A negative component means that seeds differ less than chance would have it.
-        let combined = (ms_seed + ms_picture - ms_rest).max(ms_picture);
-        let spread = ms_seed.powi(2) / (s - 1.0)
-            + ms_picture.powi(2) / (c - 1.0)
-            + ms_rest.powi(2) / ((s - 1.0) * (c - 1.0));
-        (combined / (s * c), if spread > 0.0 { combined.powi(2) / spread } else { c - 1.0 })
-    };
-    let t = StudentsT::new(0.0, 1.0, freedom.max(1.0)).expect("degrees of freedom are positive");
-    let half = t.inverse_cdf(f64::midpoint(1.0, CONFIDENCE)) * variance.max(0.0).sqrt();
-    Some((mean, Interval { low: mean - half, high: mean + half }))
+    let (variance, freedom) = crossed(&cells, s, c);
+    Some(Grand { mean, error: variance.max(0.0).sqrt(), freedom })
+}
+
+/// Variance of the grand mean of centred cells `[picture][seed]`, and its degrees of freedom.
+fn crossed(cells: &[Vec<f64>], s: f64, c: f64) -> (f64, f64) {
+    let square = |value: f64| value * value;
+    let pictures: f64 = cells.iter().map(|row| square(row.iter().sum::<f64>() / s) * s).sum();
+    let ms_picture = pictures / (c - 1.0);
+    if s < 2.0 {
+        return (ms_picture / c, c - 1.0);
+    }
+    let seed_mean = |seed: usize| cells.iter().map(|row| row[seed]).sum::<f64>() / c;
+    let seeds: f64 = (0..s as usize).map(|seed| square(seed_mean(seed)) * c).sum();
+    let total: f64 = cells.iter().flatten().map(|&cell| square(cell)).sum();
+    let ms_seed = seeds / (s - 1.0);
+    let ms_rest = (total - pictures - seeds) / ((s - 1.0) * (c - 1.0));
+    // Seeds that differ less than chance would have it do not make the pictures surer.
+    let combined = (ms_seed + ms_picture - ms_rest).max(ms_picture);
+    let spread = square(ms_seed) / (s - 1.0)
+        + square(ms_picture) / (c - 1.0)
+        + square(ms_rest) / ((s - 1.0) * (c - 1.0));
+    let freedom = if spread > 0.0 { square(combined) / spread } else { c - 1.0 };
+    (combined / (s * c), freedom)
 }
 
 /// Adjusts p-values for how many there are, in their order: below 0.05 after this
@@ -257,18 +301,23 @@ pub fn holm(p_values: &[f64]) -> Vec<f64> {
     adjusted
 }
 
-/// The smallest true difference of two accuracies that a paired test on `questions`
-/// finds four times out of five, when the policies differ on the share `discordant` of them.
+/// The smallest true difference that a comparison with this standard error finds four times
+/// out of five.
 ///
 /// # Formula
 ///
 /// ```text
-/// (z_{0.975} + z_{0.8}) √(discordant / questions)
+/// (z_{0.975} + z_{0.8}) · error
 /// ```
-pub fn smallest_difference(questions: usize, discordant: f64) -> Option<f64> {
+pub fn smallest(error: f64) -> f64 {
     const POWER: f64 = 0.8;
-    let z = quantile() + standard_normal().inverse_cdf(POWER);
-    (questions > 0).then(|| z * (discordant / questions as f64).sqrt())
+    (quantile() + standard_normal().inverse_cdf(POWER)) * error
+}
+
+/// The same for two accuracies compared on `questions`, when the policies differ on the share
+/// `discordant` of them: the standard error is `√(discordant / questions)`.
+pub fn smallest_difference(questions: usize, discordant: f64) -> Option<f64> {
+    (questions > 0).then(|| smallest((discordant / questions as f64).sqrt()))
 }
 
 #[cfg(test)]

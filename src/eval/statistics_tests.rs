@@ -84,10 +84,13 @@ fn one_seed_gives_the_interval_of_the_questions() {
         .zip([1.0, 0.0, 1.0, 1.0])
         .map(|(cluster, score)| Scored { cluster, score })
         .collect();
-    let (mean, interval) = over_seeds_and_questions(&[scores]).unwrap();
+    let grand = over_seeds_and_questions(&[scores]).unwrap();
     // Sample variance 0.25, standard error 0.25, t with 3 degrees of freedom 3.1824.
-    close(mean, 0.75);
-    close(interval.high - mean, 3.1824 * 0.25);
+    close(grand.mean, 0.75);
+    close(grand.error, 0.25);
+    close(grand.interval().high - grand.mean, 3.1824 * 0.25);
+    // t = 3 with 3 degrees of freedom.
+    close(grand.p(), 0.05767);
 }
 
 #[test]
@@ -103,10 +106,16 @@ fn seeds_that_disagree_widen_the_interval() {
             })
             .collect()
     };
-    let (mean, alike) = over_seeds_and_questions(&[seed(50), seed(50), seed(50)]).unwrap();
-    let (_, apart) = over_seeds_and_questions(&[seed(20), seed(50), seed(80)]).unwrap();
-    close(mean, 0.5);
-    assert!(apart.high - apart.low > 2.0 * (alike.high - alike.low), "{alike:?} {apart:?}");
+    let over = |seeds: [usize; 3]| over_seeds_and_questions(&seeds.map(seed)).unwrap();
+    let (alike, apart) = (over([50, 50, 50]), over([20, 50, 80]));
+    close(alike.mean, 0.5);
+    let width = |grand: Grand| grand.interval().high - grand.interval().low;
+    assert!(width(apart) > 2.0 * width(alike), "{alike:?} {apart:?}");
+}
+
+#[test]
+fn three_seeds_have_a_wide_t() {
+    assert!((student(2.0) - 4.302_653).abs() < 1e-5);
 }
 
 #[test]

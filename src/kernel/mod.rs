@@ -22,6 +22,7 @@
 //! | [`swiglu`] | silu(gate) · up |
 //! | [`gelu`] | GELU with the error function |
 //! | [`rope`] | rotary positions of packed tokens |
+//! | [`recompute`] | gradient checkpointing: a layer computed again in the backward pass |
 //! | [`autocast`] | no kernel: CPU autocast, for the plain step of `tests/bench` |
 
 mod call;
@@ -33,6 +34,7 @@ pub mod clip;
 pub mod gelu;
 pub mod linear_logp;
 pub mod norm;
+pub mod recompute;
 pub mod rope;
 pub mod swiglu;
 

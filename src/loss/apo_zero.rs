@@ -17,6 +17,5 @@ pub const APO_ZERO: Algorithm = Algorithm {
 /// `1 − σ(β·a) + σ(β·b)`: `[pairs]`.
 fn per_pair(knobs: &Knobs, logps: &StepLogps) -> Tensor {
     // 1 − σ(x) is σ(−x), which keeps its digits for large x.
-    (logps.chosen_ratio() * -knobs.beta).sigmoid()
-        + (logps.rejected_ratio() * knobs.beta).sigmoid()
+    (logps.chosen_ratio() * -knobs.beta).sigmoid() + (logps.rejected_ratio() * knobs.beta).sigmoid()
 }

@@ -19,6 +19,5 @@ pub const NCA: Algorithm = Algorithm {
 fn per_pair(knobs: &Knobs, logps: &StepLogps) -> Tensor {
     let chosen = logps.chosen_ratio() * knobs.beta;
     let rejected = logps.rejected_ratio() * knobs.beta;
-    minus_log_sigmoid(&chosen)
-        + (minus_log_sigmoid(&-chosen) + minus_log_sigmoid(&-rejected)) * 0.5
+    minus_log_sigmoid(&chosen) + (minus_log_sigmoid(&-chosen) + minus_log_sigmoid(&-rejected)) * 0.5
 }

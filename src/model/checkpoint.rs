@@ -1,100 +1,57 @@
-//! Hub-style directories: safetensors files mapped into memory, whole or sharded,
-//! every name, shape and type checked; and written in the same form.
+//! Hub-style directories, read: safetensors files mapped into memory, whole or sharded,
+//! every name, shape and type checked, each tensor copied once, to where it will live.
 
 use super::config::{Config, Layout};
+use super::mapped::Mapped;
 use super::{native, parameters};
 use crate::error::Context;
 use crate::{Error, Result};
-use memmap2::Mmap;
-use safetensors::tensor::{Dtype, Metadata, SafeTensors};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
-/// A safetensors file, mapped: its tensors are read when they are asked for.
-pub(crate) struct Mapped {
-    pub(crate) path: PathBuf,
-    map: Mmap,
-    /// Where the tensors begin.
-    start: usize,
-    metadata: Metadata,
+/// What matrices are in memory. Norms, biases, embeddings and the patch convolution, which
+/// are not matrix products, are f32 always.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Storage {
+    /// f32: masters of a training in full.
+    Widened,
+    /// As in the file: no bit is lost, and bf16 takes half of the memory.
+    AsStored,
 }
 
-impl Mapped {
-    /// Maps a file and checks its header.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
-        let doing = || format!("reading `{}`", path.display());
-        let file = File::open(path).with_context(doing)?;
-        // SAFETY: artifacts and checkpoints are never edited in place, only replaced by rename,
-        // so the mapped bytes do not change under us.
-        let map = unsafe { Mmap::map(&file) }.with_context(doing)?;
-        let (header, metadata) = SafeTensors::read_metadata(&map).with_context(doing)?;
-        Ok(Self { path: path.to_owned(), map, start: header + 8, metadata })
-    }
-
-    /// Names of its tensors.
-    pub(crate) fn names(&self) -> Vec<String> {
-        self.metadata.tensors().into_keys().collect()
-    }
-
-    /// Type, shape and bytes of a tensor.
-    pub(crate) fn tensor(&self, name: &str) -> Result<(Dtype, Vec<i64>, &[u8])> {
-        let info = self.metadata.info(name).ok_or_else(|| {
-            Error::new(format!("`{}` has no tensor `{name}`", self.path.display()))
-        })?;
-        let (begin, end) = info.data_offsets;
-        let shape = info.shape.iter().map(|&dim| dim as i64).collect();
-        Ok((info.dtype, shape, &self.map[self.start + begin..self.start + end]))
-    }
-
-    /// A tensor as f32; bf16 and fp16 are widened.
-    fn float(&self, name: &str) -> Result<Tensor> {
-        let (dtype, shape, bytes) = self.tensor(name)?;
-        let doing = || format!("reading `{name}` of `{}`", self.path.display());
-        let kind = match dtype {
-            Dtype::F32 => Kind::Float,
-            Dtype::BF16 => Kind::BFloat16,
-            Dtype::F16 => Kind::Half,
-            other => {
-                return Err(Error::new(format!(
-                    "`{name}` of `{}` is {other:?} where F32, BF16 or F16 belongs",
-                    self.path.display()
-                )));
-            }
-        };
-        let tensor = Tensor::f_from_data_size(bytes, &shape, kind).with_context(doing)?;
-        tensor.f_to_kind(Kind::Float).with_context(doing)
-    }
+/// The tensors of a model by their names in the original layout, in the order of
+/// [`parameters::list`], and what each is in its file.
+pub(super) struct Loaded {
+    pub(super) tensors: Vec<(String, Tensor)>,
+    pub(super) stored: Vec<Kind>,
 }
 
-/// The tensors of a checkpoint directory, by their names in the original layout, in
-/// the order of [`parameters::list`]. Also says whether the head is tied.
+/// Reads a checkpoint directory; also says whether the head is tied.
 ///
 /// # Errors
 ///
-/// A missing or damaged file; a tensor that is missing, not known to this kind of
-/// model, or of another shape or type: each names the file and the tensor.
-pub(crate) fn load(
+/// A missing or damaged file; a tensor that is missing, not known to this kind of model, of
+/// another shape or type, or not finite: each names the file and the tensor.
+pub(super) fn load(
     dir: &Path,
     config: &mut Config,
     device: Device,
-) -> Result<Vec<(String, Tensor)>> {
-    let files = shards(dir)?;
+    storage: Storage,
+) -> Result<Loaded> {
+    let _no_grad = tch::no_grad_guard();
+    let shards = Shards::open(dir)?;
     // Where each part of each tensor lies: transformers' layout has some in thirds.
     let mut places: BTreeMap<String, BTreeMap<usize, (usize, String)>> = BTreeMap::new();
-    for (index, file) in files.iter().enumerate() {
-        for name in file.names() {
-            let (original, part) = match config.layout {
-                Layout::Original => (name.clone(), 0),
-                Layout::Native => native::original(&name),
-            };
-            // A buffer that old files hold beside the weights.
-            if !original.ends_with("rotary_emb.inv_freq") {
-                places.entry(original).or_default().insert(part, (index, name));
-            }
+    for (file, name) in shards.names() {
+        let (original, part) = match config.layout {
+            Layout::Original => (name.clone(), 0),
+            Layout::Native => native::original(&name),
+        };
+        // A buffer that old files hold beside the weights.
+        if !original.ends_with("rotary_emb.inv_freq") {
+            places.entry(original).or_default().insert(part, (file, name));
         }
     }
     // The file decides: released configs contradict themselves.
@@ -105,56 +62,172 @@ pub(crate) fn load(
         let (file, name) = parts.values().next().map_or((0, name), |(file, name)| (*file, name));
         return Err(Error::new(format!(
             "`{}` holds `{name}`, which config.json's model does not have",
-            files[file].path.display()
+            shards.files[file].path.display()
         )));
     }
-    let mut tensors = Vec::with_capacity(list.len());
+    let mut loaded = Loaded { tensors: vec![], stored: vec![] };
     for parameter in list {
         let name = &parameter.name;
-        let parts = places.get(name).ok_or_else(|| {
-            let wanted = native::published(name, config.layout);
-            Error::new(format!("no file in `{}` holds `{wanted}`", dir.display()))
-        })?;
-        let read: Result<Vec<Tensor>> =
-            parts.values().map(|(file, name)| files[*file].float(name)).collect();
-        let (file, published) = &parts[parts.keys().next().expect("a place has a part")];
-        let doing = || format!("reading `{published}` of `{}`", files[*file].path.display());
-        let mut read = read?;
-        let tensor = match read.len() {
-            1 => read.remove(0),
-            _ => Tensor::f_cat(&read, 0).with_context(doing)?,
-        };
-        if tensor.size() != parameter.shape {
-            return Err(Error::new(format!(
-                "`{published}` of `{}` has shape {:?} where config.json wants {:?}",
-                files[*file].path.display(),
-                tensor.size(),
-                parameter.shape
-            )));
+        let published = native::parts(name, config.layout);
+        let missing = |part: &str| shards.missing(dir, part);
+        let parts = places.get(name).ok_or_else(|| missing(&published[0]))?;
+        if let Some(part) = (0..published.len()).find(|part| !parts.contains_key(part)) {
+            return Err(missing(&published[part]));
         }
-        tensors.push((parameter.name, tensor.f_to_device(device).with_context(doing)?));
+        let mut shape = parameter.shape.clone();
+        shape[0] /= published.len() as i64;
+        let sources: Result<Vec<_>> =
+            parts.values().map(|(file, name)| shards.files[*file].float(name, &shape)).collect();
+        let sources = sources?;
+        let stored = sources[0].kind;
+        let kind = match storage {
+            Storage::AsStored if parameters::is_product(name) => stored,
+            _ => Kind::Float,
+        };
+        let tensor = Tensor::empty(&parameter.shape, (kind, device));
+        for (part, source) in (0..).zip(&sources) {
+            source.copy_to(&mut tensor.narrow(0, part * shape[0], shape[0]))?;
+        }
+        loaded.tensors.push((parameter.name, tensor));
+        loaded.stored.push(stored);
     }
-    Ok(tensors)
+    Ok(loaded)
+}
+
+/// Names of all tensors in the files of a directory.
+pub(crate) fn names(dir: &Path) -> Result<Vec<String>> {
+    Ok(Shards::open(dir)?.names().into_iter().map(|(_, name)| name).collect())
 }
 
 /// The safetensors files of a directory.
-fn shards(dir: &Path) -> Result<Vec<Mapped>> {
-    let index = dir.join("model.safetensors.index.json");
-    if !index.exists() {
-        let file = Mapped::open(&dir.join("model.safetensors"))
-            .map_err(|error| error.hint("a checkpoint is a directory with config.json and model.safetensors (or its index and shards)"))?;
-        return Ok(vec![file]);
+struct Shards {
+    files: Vec<Mapped>,
+    /// The file of each tensor, where an index says so.
+    index: Option<(PathBuf, BTreeMap<String, usize>)>,
+}
+
+impl Shards {
+    fn open(dir: &Path) -> Result<Self> {
+        let path = dir.join("model.safetensors.index.json");
+        if !path.exists() {
+            let single = dir.join("model.safetensors");
+            if !single.exists() {
+                return Err(absent(dir));
+            }
+            return Ok(Self { files: vec![Mapped::open(&single)?], index: None });
+        }
+        let doing = || format!("reading `{}`", path.display());
+        let text = std::fs::read_to_string(&path).with_context(doing)?;
+        let json: Value = serde_json::from_str(&text).with_context(doing)?;
+        let wrong = |what: String| Error::new(format!("{}: {what}", doing()));
+        let map = json.get("weight_map").and_then(Value::as_object);
+        let map = map.ok_or_else(|| wrong("no `weight_map`".into()))?;
+        let (mut files, mut index): (Vec<Mapped>, BTreeMap<String, usize>) = Default::default();
+        let mut opened: BTreeMap<&str, usize> = BTreeMap::new();
+        for (tensor, file) in map {
+            let file =
+                file.as_str().filter(|name| !name.contains(['/', '\\'])).ok_or_else(|| {
+                    wrong(format!(
+                        "`{tensor}` is in {file}, which is not the name of a file beside it"
+                    ))
+                })?;
+            let place = match opened.get(file) {
+                Some(&place) => place,
+                None => {
+                    let mapped = Mapped::open(&dir.join(file)).map_err(|error| {
+                        let index = path.display();
+                        error.context(format!("`{index}` places `{tensor}` in `{file}`"))
+                    })?;
+                    files.push(mapped);
+                    opened.insert(file, files.len() - 1);
+                    files.len() - 1
+                }
+            };
+            index.insert(tensor.clone(), place);
+        }
+        if files.is_empty() {
+            return Err(wrong("`weight_map` is empty".into()));
+        }
+        // What a shard holds beside its share would be neither read nor missed.
+        for (place, file) in files.iter().enumerate() {
+            if let Some(name) =
+                file.names().into_iter().find(|name| index.get(name) != Some(&place))
+            {
+                return Err(Error::new(format!(
+                    "`{}` holds `{name}`, which `{}` does not place there",
+                    file.path.display(),
+                    path.display()
+                )));
+            }
+        }
+        Ok(Self { files, index: Some((path, index)) })
     }
-    let doing = || format!("reading `{}`", index.display());
-    let text = std::fs::read_to_string(&index).with_context(doing)?;
-    let json: Value = serde_json::from_str(&text).with_context(doing)?;
-    let map = json.get("weight_map").and_then(Value::as_object);
-    let map = map.ok_or_else(|| Error::new(format!("{}: no `weight_map`", doing())))?;
-    let names: BTreeSet<&str> = map.values().filter_map(Value::as_str).collect();
-    if let Some(name) = names.iter().find(|name| name.contains(['/', '\\'])) {
-        return Err(Error::new(format!("{}: `{name}` is not a file name", doing())));
+
+    /// Every tensor with its file.
+    fn names(&self) -> Vec<(usize, String)> {
+        let of = |(place, file): (usize, &Mapped)| {
+            file.names().into_iter().map(move |name| (place, name)).collect::<Vec<_>>()
+        };
+        self.files.iter().enumerate().flat_map(of).collect()
     }
-    names.into_iter().map(|name| Mapped::open(&dir.join(name))).collect()
+
+    /// What is said of a tensor that no file holds.
+    fn missing(&self, dir: &Path, name: &str) -> Error {
+        let message = match &self.index {
+            None => format!("`{}` does not hold `{name}`", self.files[0].path.display()),
+            Some((path, index)) => match index.get(name) {
+                Some(&place) => format!(
+                    "`{}` does not hold `{name}`, which `{}` places there",
+                    self.files[place].path.display(),
+                    path.display()
+                ),
+                None => format!(
+                    "no file in `{}` holds `{name}`, nor does `{}` know it",
+                    dir.display(),
+                    path.display()
+                ),
+            },
+        };
+        Error::new(message).hint("config.json says that the model has it")
+    }
+}
+
+/// A directory without safetensors: pickled weights run code when they are read.
+fn absent(dir: &Path) -> Error {
+    let mut entries: Vec<PathBuf> =
+        std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    entries.sort();
+    match entries.iter().find(|path| is_pickled(path)) {
+        Some(pickle) => refused(pickle),
+        None => Error::new(format!("`{}` has no model.safetensors", dir.display())).hint(FORM),
+    }
+}
+
+/// What a checkpoint is.
+const FORM: &str =
+    "a checkpoint is a directory with config.json and model.safetensors (or its index and shards)";
+
+fn is_pickled(path: &Path) -> bool {
+    let end = path.extension().and_then(|end| end.to_str());
+    end.is_some_and(|end| ["bin", "pt", "pth", "ckpt"].contains(&end))
+}
+
+/// What is said of a file where a directory belongs.
+pub(super) fn not_a_folder(path: &Path) -> Error {
+    match is_pickled(path) {
+        true => refused(path),
+        false => Error::new(format!("`{}` is a file", path.display())).hint(FORM),
+    }
+}
+
+/// What is said of a pickled file, with the way to convert it.
+fn refused(pickle: &Path) -> Error {
+    Error::new(format!("`{}` is pickled: reading it would run what is in it", pickle.display()))
+        .hint(
+            "convert it where you trust it: python -c 'import sys; from transformers import AutoModel; \
+             AutoModel.from_pretrained(sys.argv[1], trust_remote_code=True)\
+             .save_pretrained(sys.argv[2], safe_serialization=True)' OLD NEW",
+        )
 }
 
 /// The id of a special token, from a checkpoint's tokenizer files.
@@ -168,49 +241,10 @@ pub(crate) fn token_id(dir: &Path, token: &str) -> Option<i64> {
         let added = json.get("added_tokens")?.as_array()?;
         added.iter().find(|entry| entry["content"] == token)?["id"].as_i64()
     };
-    slow().or_else(fast)
-}
-
-/// Writes a tensor's bytes.
-pub(crate) type Source<'a> = Box<dyn FnOnce(&mut dyn Write) -> Result<()> + 'a>;
-
-/// One tensor to be written: its name, its shape and what gives its bytes when its turn comes.
-pub(crate) struct Entry<'a> {
-    pub(crate) name: String,
-    pub(crate) shape: Vec<i64>,
-    pub(crate) write: Source<'a>,
-}
-
-/// Writes f32 tensors, one after the other, in the given order.
-pub(crate) fn write(path: &Path, entries: Vec<Entry>) -> Result<()> {
-    let doing = || format!("writing `{}`", path.display());
-    let mut header = serde_json::Map::new();
-    let mut offset = 0;
-    for entry in &entries {
-        let end = offset + 4 * entry.shape.iter().product::<i64>();
-        let info = json!({ "dtype": "F32", "shape": entry.shape, "data_offsets": [offset, end] });
-        header.insert(entry.name.clone(), info);
-        offset = end;
-    }
-    let mut header = serde_json::to_string(&header).expect("a JSON value prints");
-    while !header.len().is_multiple_of(8) {
-        header.push(' ');
-    }
-    let mut file = BufWriter::with_capacity(1 << 20, File::create(path).with_context(doing)?);
-    file.write_all(&(header.len() as u64).to_le_bytes()).with_context(doing)?;
-    file.write_all(header.as_bytes()).with_context(doing)?;
-    for entry in entries {
-        (entry.write)(&mut file)?;
-    }
-    let file = file.into_inner().map_err(|error| error.into_error()).with_context(doing)?;
-    file.sync_all().with_context(doing)
-}
-
-/// Writes a tensor's f32 values, little-endian.
-pub(crate) fn write_values(tensor: &Tensor, out: &mut dyn Write) -> Result<()> {
-    let _no_grad = tch::no_grad_guard();
-    let tensor = tensor.to_kind(Kind::Float).to_device(Device::Cpu).contiguous();
-    let mut bytes = vec![0; 4 * tensor.numel()];
-    tensor.copy_data_u8(&mut bytes, tensor.numel());
-    out.write_all(&bytes).context("writing tensors")
+    let configured = || {
+        let json = read("tokenizer_config.json")?;
+        let added = json.get("added_tokens_decoder")?.as_object()?;
+        added.iter().find(|(_, entry)| entry["content"] == token)?.0.parse().ok()
+    };
+    slow().or_else(fast).or_else(configured)
 }

@@ -3,12 +3,18 @@
 //!
 //! Keys that Prefab does not read are kept and written back.
 
-use super::json::Table;
-use super::sizes;
+mod fresh;
+mod language;
+mod other;
+mod vision;
+
+pub use language::{Architecture, LanguageConfig, RopeScaling};
+pub use vision::VisionConfig;
+
+use super::json::{LARGEST, Table};
 use crate::error::Context;
-use crate::kernel::attention::Heads;
-use crate::{Error, Result, spec};
-use serde_json::{Value, json};
+use crate::{Error, Result};
+use serde_json::Value;
 use std::path::Path;
 
 /// What a model is: its three parts and how they are joined.
@@ -47,158 +53,21 @@ pub enum Layout {
     Native,
 }
 
-/// The vision tower, an InternViT.
-#[derive(Clone, Debug, PartialEq)]
-pub struct VisionConfig {
-    /// Width.
-    pub width: usize,
-    /// Layers.
-    pub layers: usize,
-    /// Attention heads.
-    pub heads: usize,
-    /// MLP width.
-    pub mlp: usize,
-    /// Pixels along an edge of a patch.
-    pub patch: usize,
-    /// Pixels along an edge of the pictures that the position embedding was made for.
-    pub side: usize,
-    /// RMSNorm in place of LayerNorm.
-    pub rms_norm: bool,
-    /// Added to the variance in norms.
-    pub eps: f64,
-    /// Bias of the fused q, k, v projection.
-    pub qkv_bias: bool,
-    /// RMSNorm of queries and keys over the full width, before heads are split.
-    pub qk_norm: bool,
-    /// The same, in the layout's own epsilon.
-    pub qk_eps: f64,
-}
-
-/// The decoder's family: which names its tensors have and which of them are fused.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Architecture {
-    /// InternLM2: one `wqkv`, grouped by key-value head.
-    InternLm2,
-    /// Qwen2: q, k and v with bias. The embedded sizes are of this family.
-    Qwen2,
-    /// Llama.
-    Llama,
-}
-
-impl Architecture {
-    /// All of them, with the names in `architectures` and `model_type`.
-    pub const ALL: [(Self, &'static str, &'static str); 3] = [
-        (Self::InternLm2, "InternLM2ForCausalLM", "internlm2"),
-        (Self::Qwen2, "Qwen2ForCausalLM", "qwen2"),
-        (Self::Llama, "LlamaForCausalLM", "llama"),
-    ];
-}
-
-/// How rotary angles change beyond the trained length.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum RopeScaling {
-    /// Not at all.
-    None,
-    /// Positions are divided by the factor, at any length.
-    Linear(f64),
-    /// Dynamic NTK: beyond the trained length the base grows.
-    Dynamic(f64),
-}
-
-/// The decoder.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LanguageConfig {
-    /// Its family.
-    pub architecture: Architecture,
-    /// Width.
-    pub width: usize,
-    /// Layers.
-    pub layers: usize,
-    /// Query heads.
-    pub heads: usize,
-    /// Key-value heads.
-    pub kv_heads: usize,
-    /// Width of one head.
-    pub head: usize,
-    /// MLP width.
-    pub mlp: usize,
-    /// Rows of embedding and head.
-    pub vocabulary: usize,
-    /// Base of the rotary angles.
-    pub rope_theta: f64,
-    /// Change of the angles at long lengths.
-    pub rope_scaling: RopeScaling,
-    /// Trained length in positions.
-    pub positions: usize,
-    /// Added to the mean square in norms.
-    pub eps: f64,
-    /// Bias on q, k and v.
-    pub qkv_bias: bool,
-    /// The head is the embedding.
-    pub tied: bool,
+/// Refuses another kind of model, whose parts may have the same names.
+fn known_class(json: &Value) -> Result<()> {
+    let named = json.get("architectures").and_then(|list| list.get(0)).or(json.get("model_type"));
+    let known =
+        ["InternVLChatModel", "InternVLForConditionalGeneration", "internvl_chat", "internvl"];
+    match named {
+        Some(named) if !named.as_str().is_some_and(|named| known.contains(&named)) => {
+            Err(Error::new(format!("the architecture {named} is unknown"))
+                .hint("known ones: InternVLChatModel, InternVLForConditionalGeneration"))
+        }
+        _ => Ok(()),
+    }
 }
 
 impl Config {
-    /// The configuration of an embedded size, with the spec's explicit dimensions put in.
-    ///
-    /// # Errors
-    ///
-    /// Dimensions that do not fit each other.
-    pub fn of(model: &spec::model::Model, vocabulary: usize, image_token: i64) -> Result<Self> {
-        let row = sizes::row(model.size, &model.dims);
-        let vocabulary = model.dims.vocabulary.unwrap_or(vocabulary).max(vocabulary);
-        let json = json!({
-            "architectures": ["InternVLChatModel"],
-            "model_type": "internvl_chat",
-            "downsample_ratio": 0.5,
-            "dynamic_image_size": false,
-            "force_image_size": row.image_side,
-            "image_token_id": image_token,
-            "llm_config": {
-                "architectures": ["Qwen2ForCausalLM"],
-                "model_type": "qwen2",
-                "attention_bias": row.qkv_bias,
-                "hidden_act": "silu",
-                "hidden_size": row.width,
-                "intermediate_size": row.mlp,
-                "max_position_embeddings": 4096,
-                "num_attention_heads": row.heads,
-                "num_hidden_layers": row.layers,
-                "num_key_value_heads": row.kv_heads,
-                "rms_norm_eps": 1e-6,
-                "rope_theta": row.rope_theta,
-                "tie_word_embeddings": false,
-                "vocab_size": vocabulary,
-            },
-            "max_dynamic_patch": 1,
-            "min_dynamic_patch": 1,
-            "pad2square": false,
-            "ps_version": "v2",
-            "select_layer": -1,
-            "template": "plain",
-            "tie_word_embeddings": false,
-            "torch_dtype": "float32",
-            "use_thumbnail": false,
-            "vision_config": {
-                "architectures": ["InternVisionModel"],
-                "model_type": "intern_vit_6b",
-                "hidden_act": "gelu",
-                "hidden_size": row.vision_width,
-                "image_size": row.image_side,
-                "intermediate_size": row.vision_mlp,
-                "layer_norm_eps": 1e-6,
-                "norm_type": "layer_norm",
-                "num_attention_heads": row.vision_heads,
-                "num_channels": 3,
-                "num_hidden_layers": row.vision_layers,
-                "patch_size": row.patch_side,
-                "qk_normalization": false,
-                "qkv_bias": true,
-            },
-        });
-        Self::parse(json).map_err(|error| error.context("`model.dims`"))
-    }
-
     /// Reads `config.json` of a Hub-style directory. Where it does not name the image
     /// token's id (the original layout does not), the tokenizer's files are asked.
     ///
@@ -228,8 +97,14 @@ impl Config {
             Layout::Native => ("vision_config", "text_config"),
         };
         let root = Table::root(&json);
+        known_class(&json)?;
         let vision_side = root.table(vision)?.side("image_size")?;
-        let downsample = root.f64("downsample_ratio", Some(0.5))?;
+        let downsample = root.positive("downsample_ratio", Some(0.5))?;
+        if !(1.0 / 64.0..=1.0).contains(&downsample) {
+            return Err(Error::new(format!(
+                "`downsample_ratio` is {downsample}, not a share of an edge"
+            )));
+        }
         let config = Self {
             vision: VisionConfig::parse(&root.table(vision)?, layout)?,
             language: LanguageConfig::parse(&root.table(language)?, &root, layout)?,
@@ -263,6 +138,18 @@ impl Config {
             }
             Err(Error::spec(format!("{what} {number} is not a multiple of {by} {divisor}")))
         };
+        // What a damaged file says must neither fill the memory nor overflow a product.
+        let heads = language.heads * language.head;
+        let most = [
+            ("layers of the tower", vision.layers, 1000),
+            ("layers of the decoder", language.layers, 1000),
+            ("pixels along a patch", vision.patch, 4096),
+            ("patches along an edge", vision.side / vision.patch.max(1), 4096),
+            ("width of all query heads", heads, LARGEST),
+        ];
+        if let Some((what, number, most)) = most.iter().find(|(_, number, most)| number > most) {
+            return Err(Error::spec(format!("{number} {what}: more than {most}")));
+        }
         let cell = vision.patch * self.shuffle;
         divisible("the image side", self.image_side, "an image token's side", cell)?;
         divisible("the image side", vision.side, "an image token's side", cell)?;
@@ -296,90 +183,22 @@ impl Config {
         self.select_layer.rem_euclid(states) as usize
     }
 
-    /// The file's text, as read, with the weights' type set to what is saved.
-    pub(crate) fn to_json(&self) -> String {
-        let mut json = self.json.clone();
-        for key in ["torch_dtype", "dtype"] {
-            if json.get(key).is_some() {
-                json[key] = "float32".into();
-            }
+    /// The file's text, as it was read or made.
+    pub fn text(&self) -> String {
+        serde_json::to_string_pretty(&self.json).expect("a JSON value prints") + "\n"
+    }
+
+    /// The file's text for another layout or weights of another type.
+    pub(crate) fn to_json(&self, layout: Layout, weights: &str) -> Result<String> {
+        let mut json = match layout == self.layout {
+            true => self.json.clone(),
+            false => self.in_other_layout()?,
+        };
+        let named = ["torch_dtype", "dtype"].into_iter().filter(|key| json.get(key).is_some());
+        for key in named.collect::<Vec<_>>() {
+            json[key] = weights.into();
         }
         let text = serde_json::to_string_pretty(&json).expect("a JSON value prints");
-        text + "\n"
-    }
-}
-
-impl VisionConfig {
-    fn parse(table: &Table, layout: Layout) -> Result<Self> {
-        let eps = table.f64("layer_norm_eps", Some(1e-6))?;
-        let native = layout == Layout::Native;
-        Ok(Self {
-            width: table.usize("hidden_size", None)?,
-            layers: table.usize("num_hidden_layers", None)?,
-            heads: table.usize("num_attention_heads", None)?,
-            mlp: table.usize("intermediate_size", None)?,
-            patch: table.side("patch_size")?,
-            side: table.side("image_size")?,
-            rms_norm: table.str("norm_type", "layer_norm")? == "rms_norm",
-            eps,
-            qkv_bias: table.bool(if native { "attention_bias" } else { "qkv_bias" }, native)?,
-            qk_norm: table.bool(if native { "use_qk_norm" } else { "qk_normalization" }, false)?,
-            qk_eps: if native { 1e-6 } else { eps },
-        })
-    }
-}
-
-impl LanguageConfig {
-    /// How the columns of its fused projection are heads.
-    pub fn attention_heads(&self) -> Heads {
-        let grouped = self.architecture == Architecture::InternLm2;
-        Heads { queries: self.heads, keys: self.kv_heads, grouped }
-    }
-
-    fn parse(table: &Table, root: &Table, layout: Layout) -> Result<Self> {
-        let named = match table.json.get("architectures").and_then(|list| list.get(0)) {
-            Some(name) => name.as_str().unwrap_or_default(),
-            None => table.str("model_type", "")?,
-        };
-        let architecture = Architecture::ALL
-            .into_iter()
-            .find(|(_, class, kind)| named == *class || named == *kind)
-            .map(|(architecture, ..)| architecture)
-            .ok_or_else(|| {
-                let known = Architecture::ALL.map(|(_, class, _)| class).join(", ");
-                Error::new(format!("the decoder `{named}` is unknown"))
-                    .hint(format!("known ones: {known}"))
-            })?;
-        let width = table.usize("hidden_size", None)?;
-        let heads = table.usize("num_attention_heads", None)?;
-        // Newer files hold rope's settings in a table of their own.
-        let rope = table.table("rope_parameters").ok();
-        let rope_theta = match &rope {
-            Some(rope) => rope.f64("rope_theta", Some(1e4))?,
-            None => table.f64("rope_theta", Some(1e4))?,
-        };
-        let scaling = rope.or_else(|| table.table("rope_scaling").ok());
-        let tied_default = layout == Layout::Native && root.bool("tie_word_embeddings", false)?;
-        let bias = match architecture {
-            Architecture::InternLm2 => ("bias", false),
-            Architecture::Qwen2 => ("attention_bias", true),
-            Architecture::Llama => ("attention_bias", false),
-        };
-        Ok(Self {
-            architecture,
-            width,
-            layers: table.usize("num_hidden_layers", None)?,
-            heads,
-            kv_heads: table.usize("num_key_value_heads", Some(heads))?,
-            head: table.usize("head_dim", width.checked_div(heads))?,
-            mlp: table.usize("intermediate_size", None)?,
-            vocabulary: table.usize("vocab_size", None)?,
-            rope_theta,
-            rope_scaling: scaling.map_or(Ok(RopeScaling::None), |scaling| scaling.scaling())?,
-            positions: table.usize("max_position_embeddings", Some(usize::MAX))?,
-            eps: table.f64("rms_norm_eps", Some(1e-6))?,
-            qkv_bias: table.bool(bias.0, bias.1)?,
-            tied: table.bool("tie_word_embeddings", tied_default)?,
-        })
+        Ok(text + "\n")
     }
 }

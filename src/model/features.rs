@@ -5,7 +5,8 @@
 //! picture path of each row. Rows are in order of first appearance in the split's JSONL.
 //! [`Features`] maps the file: only the rows that are asked for are read.
 
-use super::checkpoint::{self, Mapped};
+use super::export::{self, Entry};
+use super::mapped::Mapped;
 use super::{Config, Vlm};
 use crate::data::image;
 use crate::data::questions::{Pictures, read_split};
@@ -50,14 +51,15 @@ pub fn run(_model: &Model, ctx: &StageContext) -> Result<()> {
     let row = [vlm.config.image_tokens as i64, vlm.config.feature_width() as i64];
     let entries = splits.iter().map(|(split, pictures)| {
         let (vlm, done) = (&vlm, &done);
-        checkpoint::Entry {
+        Entry {
             name: split.name().to_owned(),
             shape: vec![pictures.paths().len() as i64, row[0], row[1]],
+            kind: Kind::Float,
             write: Box::new(move |out| {
                 for paths in pictures.paths().chunks(BATCH) {
                     let pixels = image::batch(corpus, paths, vlm.config.image_side)?;
                     let features = vlm.image_features(&pixels.to_device(vlm.device()));
-                    checkpoint::write_values(&features, out)?;
+                    export::write_values(&features, out)?;
                     done.set(done.get() + paths.len());
                     ctx.progress.report(done.get() as u64, total as u64, "pictures");
                 }
@@ -65,7 +67,7 @@ pub fn run(_model: &Model, ctx: &StageContext) -> Result<()> {
             }),
         }
     });
-    checkpoint::write(&ctx.out.join(TENSORS), entries.collect())?;
+    export::write(&ctx.out.join(TENSORS), entries.collect())?;
     let index: BTreeMap<&str, &[String]> =
         splits.iter().map(|(split, pictures)| (split.name(), pictures.paths())).collect();
     let index = serde_json::to_string(&index).expect("lists of paths print");

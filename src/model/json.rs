@@ -1,8 +1,18 @@
 //! Reading a JSON object key by key, with messages that name the key.
 
-use super::config::RopeScaling;
 use crate::{Error, Result};
 use serde_json::Value;
+
+/// Counts above this are damage: products of a few of them still fit a machine word.
+pub(crate) const LARGEST: usize = 1 << 24;
+
+fn count(value: &Value) -> Option<usize> {
+    value.as_u64().filter(|&number| number <= LARGEST as u64).map(|number| number as usize)
+}
+
+fn positive(value: &Value) -> Option<f64> {
+    value.as_f64().filter(|number| *number > 0.0 && number.is_finite())
+}
 
 /// A JSON object with its path, for messages.
 pub(crate) struct Table<'a> {
@@ -43,7 +53,7 @@ impl<'a> Table<'a> {
     }
 
     pub(crate) fn usize(&self, key: &str, default: Option<usize>) -> Result<usize> {
-        self.get(key, default, "a count", |value| value.as_u64().map(|number| number as usize))
+        self.get(key, default, "a count", count)
     }
 
     pub(crate) fn i64(&self, key: &str, default: Option<i64>) -> Result<i64> {
@@ -52,6 +62,27 @@ impl<'a> Table<'a> {
 
     pub(crate) fn f64(&self, key: &str, default: Option<f64>) -> Result<f64> {
         self.get(key, default, "a number", Value::as_f64)
+    }
+
+    /// A number above 0.
+    pub(crate) fn positive(&self, key: &str, default: Option<f64>) -> Result<f64> {
+        self.get(key, default, "a number above 0", positive)
+    }
+
+    /// That many numbers above 0.
+    pub(crate) fn positives(&self, key: &str, count: usize) -> Result<Vec<f64>> {
+        self.get(key, None, &format!("a list of {count} numbers above 0"), |value| {
+            let list: Option<Vec<f64>> = value.as_array()?.iter().map(positive).collect();
+            list.filter(|list| list.len() == count)
+        })
+    }
+
+    /// Refuses any word but the one that is known.
+    pub(crate) fn only(&self, key: &str, known: &'a str) -> Result<()> {
+        match self.str(key, known)? {
+            word if word == known => Ok(()),
+            _ => Err(self.error(key, &format!("`{known}`"))),
+        }
     }
 
     pub(crate) fn bool(&self, key: &str, default: bool) -> Result<bool> {
@@ -67,26 +98,9 @@ impl<'a> Table<'a> {
 
     /// A side in pixels: a number, or two equal ones.
     pub(crate) fn side(&self, key: &str) -> Result<usize> {
-        self.get(key, None, "a side in pixels", |value| {
-            match value {
-                Value::Array(sides) if sides.len() == 2 && sides[0] == sides[1] => {
-                    sides[0].as_u64()
-                }
-                value => value.as_u64(),
-            }
-            .map(|side| side as usize)
+        self.get(key, None, "a side in pixels", |value| match value {
+            Value::Array(sides) if sides.len() == 2 && sides[0] == sides[1] => count(&sides[0]),
+            value => count(value),
         })
-    }
-
-    /// `{ type | rope_type, factor }`.
-    pub(crate) fn scaling(&self) -> Result<RopeScaling> {
-        let kind = self.str("rope_type", self.str("type", "default")?)?;
-        match kind {
-            "default" => Ok(RopeScaling::None),
-            "linear" => Ok(RopeScaling::Linear(self.f64("factor", None)?)),
-            "dynamic" => Ok(RopeScaling::Dynamic(self.f64("factor", None)?)),
-            other => Err(Error::new(format!("rope scaling `{other}` is unknown"))
-                .hint("known ones: default, linear, dynamic")),
-        }
     }
 }

@@ -1,12 +1,15 @@
-//! The decoder: one for InternLM2, Qwen2 and Llama, options from `config.json`.
+//! The decoder: one for InternLM2, Qwen2, Llama and Phi-3, options from `config.json`.
 
-use super::config::{Architecture, LanguageConfig, RopeScaling};
+use super::config::{Architecture, LanguageConfig};
 use super::ops;
 use super::packing::Packing;
+use super::pass::Pass;
+use super::projection::{Projection, Weights};
+use super::rope::Angles;
+use crate::kernel::attention::Heads;
+use crate::kernel::recompute::recompute;
+use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
-
-/// Gives the tensor of a name.
-pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Tensor;
 
 /// Takes a layer's input, keys and values.
 type Keep<'a> = &'a mut dyn FnMut(&Tensor, Tensor, Tensor);
@@ -17,8 +20,8 @@ pub struct Decoder {
     config: LanguageConfig,
     /// Embedding of each token, `[vocabulary, width]`.
     pub embedding: Tensor,
-    /// The layers, in order.
-    pub layers: Vec<Layer>,
+    /// The layers, in order; shared with the backward passes that compute them again.
+    pub layers: Vec<Arc<Layer>>,
     norm: Tensor,
     /// The head, `[vocabulary, width]`; the embedding itself in a tied model.
     pub head: Tensor,
@@ -27,70 +30,60 @@ pub struct Decoder {
 /// Weights of one layer.
 #[derive(Debug)]
 pub struct Layer {
+    heads: Heads,
+    /// Width of one head.
+    head: i64,
+    /// Added to the mean square in norms.
+    eps: f64,
     attention_norm: Tensor,
-    /// One after the other along the first axis: q, k, v; or InternLM2's one, grouped.
-    qkv: Vec<Tensor>,
-    qkv_bias: Vec<Tensor>,
-    out: Tensor,
-    out_bias: Option<Tensor>,
+    qkv: Projection,
+    out: Projection,
     mlp_norm: Tensor,
     /// Gate and up, along the first axis.
-    gate_up: Vec<Tensor>,
-    down: Tensor,
-}
-
-/// Rotary angles of some positions: cos and sin, `[tokens, head/2]`.
-#[derive(Debug)]
-pub struct Angles {
-    cos: Tensor,
-    sin: Tensor,
+    gate_up: Projection,
+    down: Projection,
 }
 
 impl Decoder {
-    pub(crate) fn new(config: &LanguageConfig, tensor: Lookup) -> Self {
-        let layer = |index: usize| Layer::new(config, index, tensor);
+    pub(crate) fn new(config: &LanguageConfig, weights: &Weights) -> Self {
         let internlm2 = config.architecture == Architecture::InternLm2;
         let embedding = if internlm2 { "tok_embeddings" } else { "embed_tokens" };
-        let embedding = tensor(&format!("language_model.model.{embedding}.weight"));
+        let embedding = weights.get(&format!("language_model.model.{embedding}.weight"));
         let head = match config.tied {
             true => embedding.shallow_clone(),
-            false => tensor(super::parameters::head_name(config)),
+            false => weights.get(super::parameters::head_name(config)),
         };
+        let layers = 0..config.layers;
         Self {
             config: config.clone(),
             embedding,
-            layers: (0..config.layers).map(layer).collect(),
-            norm: tensor("language_model.model.norm.weight"),
+            layers: layers.map(|index| shared(Layer::new(config, index, weights))).collect(),
+            norm: weights.get("language_model.model.norm.weight"),
             head,
         }
     }
 
-    /// A copy without gradients whose matrices are fused and in `kind`: what a
-    /// generation, which runs them a hundred times, starts from.
+    /// A copy without gradients whose matrices are fused, have their adapters added and
+    /// are in `kind`: what a generation, which runs them a hundred times, starts from.
     pub fn prepared(&self, kind: Kind) -> Self {
         let _no_grad = tch::no_grad_guard();
-        let detach = |tensor: &Tensor| tensor.detach();
-        let cast = |tensor: &Tensor| tensor.detach().to_kind(kind);
-        let fuse = |parts: &[Tensor]| match parts.is_empty() {
-            true => vec![],
-            false => vec![fused(parts).detach().to_kind(kind)],
-        };
-        let layer = |layer: &Layer| Layer {
-            attention_norm: detach(&layer.attention_norm),
-            qkv: fuse(&layer.qkv),
-            qkv_bias: fuse(&layer.qkv_bias),
-            out: cast(&layer.out),
-            out_bias: layer.out_bias.as_ref().map(cast),
-            mlp_norm: detach(&layer.mlp_norm),
-            gate_up: fuse(&layer.gate_up),
-            down: cast(&layer.down),
+        let layer = |layer: &Arc<Layer>| {
+            shared(Layer {
+                attention_norm: layer.attention_norm.detach(),
+                qkv: layer.qkv.prepared(kind),
+                out: layer.out.prepared(kind),
+                mlp_norm: layer.mlp_norm.detach(),
+                gate_up: layer.gate_up.prepared(kind),
+                down: layer.down.prepared(kind),
+                ..**layer
+            })
         };
         Self {
             config: self.config.clone(),
-            embedding: detach(&self.embedding),
+            embedding: self.embedding.detach(),
             layers: self.layers.iter().map(layer).collect(),
-            norm: detach(&self.norm),
-            head: cast(&self.head),
+            norm: self.norm.detach(),
+            head: self.head.detach().to_kind(kind),
         }
     }
 
@@ -108,25 +101,27 @@ impl Decoder {
     ///
     /// embedded `[tokens, width]` f32 → `[predictions, width]` of `kind`.
     pub fn forward(&self, embedded: Tensor, packing: &Packing, kind: Kind, keep: Keep) -> Tensor {
-        self.run(embedded, packing, kind, Some(keep))
+        self.run(embedded, packing, Pass::plain(kind), Some(keep))
     }
 
     /// [`Self::forward`] where nobody wants what is between: rotated queries and keys
     /// are then never written down.
-    pub fn predict(&self, embedded: Tensor, packing: &Packing, kind: Kind) -> Tensor {
-        self.run(embedded, packing, kind, None)
+    pub fn predict(&self, embedded: Tensor, packing: Packing, pass: Pass) -> Tensor {
+        match pass.recompute {
+            true => self.run_recomputed(embedded, packing, pass),
+            false => self.run(embedded, &packing, pass, None),
+        }
     }
 
     fn run(
         &self,
         embedded: Tensor,
         packing: &Packing,
-        kind: Kind,
+        pass: Pass,
         mut keep: Option<Keep>,
     ) -> Tensor {
         let (positions, lengths) = packing.positions();
         let angles = self.angles(&positions, &lengths, embedded.device());
-        let heads = self.config.attention_heads();
         let mut x = embedded;
         // Each sum into the residual stream is normalized in the same pass, with the
         // gain of whatever comes next.
@@ -134,13 +129,13 @@ impl Decoder {
             Some(layer) => ops::rms(&layer.attention_norm, self.config.eps),
             None => ops::rms(&self.norm, self.config.eps),
         };
-        let mut normed = ops::norm(&x, gain(0), kind);
+        let mut normed = ops::norm(&x, gain(0), pass.kind);
         for (index, layer) in self.layers.iter().enumerate() {
-            let qkv = layer.project(&self.config, &normed, kind);
+            let qkv = layer.project(&normed, pass);
             let mut attended = match &mut keep {
-                None => packing.attend(&qkv, heads, Some(&angles)),
+                None => packing.attend(&qkv, layer.heads, Some(&angles)),
                 Some(keep) => {
-                    let (q, k, v) = heads.split(&qkv);
+                    let (q, k, v) = layer.heads.split(&qkv);
                     let (q, k) = (angles.turn(&q), angles.turn(&k));
                     let attended = packing.attend_turned(&q, &k, &v);
                     keep(&x, k, v);
@@ -151,12 +146,32 @@ impl Decoder {
                 // Nothing looks at the last layer's other rows.
                 (x, attended) = (packing.predicting(&x), packing.predicting(&attended));
             }
-            let added = ops::linear(&attended, &layer.out, layer.out_bias.as_ref(), kind);
-            let next = ops::rms(&layer.mlp_norm, self.config.eps);
-            (x, normed) = next.add_forward(&x, &added, None, kind);
-            (x, normed) = gain(index + 1).add_forward(&x, &layer.mlp(&normed, kind), None, kind);
+            let (sum, inner) = layer.attended(&x, &attended, pass);
+            let added = layer.mlp(&inner, pass);
+            (x, normed) = gain(index + 1).add_forward(&sum, &added, None, pass.kind);
         }
         normed
+    }
+
+    /// The same numbers, with each layer's input kept alone and the layer computed again in
+    /// the backward pass.
+    fn run_recomputed(&self, embedded: Tensor, packing: Packing, pass: Pass) -> Tensor {
+        let (positions, lengths) = packing.positions();
+        let angles = shared(self.angles(&positions, &lengths, embedded.device()));
+        let packing = shared(packing);
+        let mut x = embedded;
+        for (index, layer) in self.layers.iter().enumerate() {
+            let (layer, packing) = (Arc::clone(layer), Arc::clone(&packing));
+            let angles = Arc::clone(&angles);
+            let (is_first, is_last) = (index == 0, index + 1 == self.layers.len());
+            x = recompute(&x, move |x| layer.block(x, &packing, &angles, pass, is_first, is_last));
+        }
+        // As in `Layer::block`: the sum that a norm follows is part of its pass.
+        let norm = ops::rms(&self.norm, self.config.eps);
+        match self.layers.is_empty() {
+            true => ops::norm(&x, norm, pass.kind),
+            false => norm.add_forward(&x, &x.zeros_like(), None, pass.kind).1,
+        }
     }
 
     /// The norm before the head.
@@ -164,82 +179,88 @@ impl Decoder {
         ops::rms_norm(x, &self.norm, self.config.eps, kind)
     }
 
-    /// Rotary angles, in f32. `lengths` are those of the whole sequences: dynamic NTK
-    /// changes the base where one is longer than what was trained.
-    ///
-    /// # Source
-    ///
-    /// Su et al. 2021, arXiv:2104.09864; dynamic NTK as in transformers 4.37.
+    /// Rotary angles, in f32, for sequences of these whole lengths.
     pub fn angles(&self, positions: &[i64], lengths: &[i64], device: Device) -> Angles {
-        let (head, theta) = (self.config.head, self.config.rope_theta);
-        let frequencies = |theta: f64| -> Vec<f32> {
-            (0..head / 2).map(|i| (theta as f32).powf(-((2 * i) as f32) / head as f32)).collect()
-        };
-        let trained = self.config.positions;
-        let longest = lengths.iter().max().copied().unwrap_or(0);
-        let stretched = |factor: f64, length: i64| {
-            let excess = factor * length as f64 / trained as f64 - (factor - 1.0);
-            theta * excess.powf(head as f64 / (head as f64 - 2.0))
-        };
-        let (per_position, divisor) = match self.config.rope_scaling {
-            RopeScaling::Linear(factor) => (None, factor),
-            RopeScaling::Dynamic(factor) if longest > trained as i64 => (Some(factor), 1.0),
-            RopeScaling::Dynamic(_) | RopeScaling::None => (None, 1.0),
-        };
-        let frequencies = match per_position {
-            None => Tensor::from_slice(&frequencies(theta)).unsqueeze(0),
-            Some(factor) => {
-                let each = lengths.iter().flat_map(|&length| match length > trained as i64 {
-                    true => frequencies(stretched(factor, length)),
-                    false => frequencies(theta),
-                });
-                Tensor::from_slice(&each.collect::<Vec<f32>>())
-                    .view([lengths.len() as i64, head as i64 / 2])
-            }
-        };
-        let positions: Vec<f32> =
-            positions.iter().map(|&position| (position as f64 / divisor) as f32).collect();
-        let positions = Tensor::from_slice(&positions).unsqueeze(1).to_device(device);
-        let angles = positions * frequencies.to_device(device); // [tokens, head/2]
-        let (cos, sin) = (angles.cos(), angles.sin());
-        Angles { cos, sin }
+        Angles::new(&self.config, positions, lengths, device)
     }
 }
 
 impl Layer {
-    fn new(config: &LanguageConfig, index: usize, tensor: Lookup) -> Self {
-        let get = |name: &str| tensor(&format!("language_model.model.layers.{index}.{name}"));
-        let bias = |names: &[&str]| -> Vec<Tensor> {
-            match config.qkv_bias {
-                true => names.iter().map(|name| get(&format!("{name}.bias"))).collect(),
-                false => vec![],
-            }
+    fn new(config: &LanguageConfig, index: usize, weights: &Weights) -> Self {
+        let at = |name: &str| format!("language_model.model.layers.{index}.{name}");
+        let norm = |name: &str| weights.get(&at(&format!("{name}.weight")));
+        let projection = |names: &[&str], with_bias: bool| {
+            let names: Vec<String> = names.iter().map(|name| at(name)).collect();
+            weights.projection(&names, with_bias)
         };
-        match config.architecture {
-            Architecture::InternLm2 => Self {
-                attention_norm: get("attention_norm.weight"),
-                qkv: vec![get("attention.wqkv.weight")],
-                qkv_bias: bias(&["attention.wqkv"]),
-                out: get("attention.wo.weight"),
-                out_bias: bias(&["attention.wo"]).pop(),
-                mlp_norm: get("ffn_norm.weight"),
-                gate_up: vec![get("feed_forward.w1.weight"), get("feed_forward.w3.weight")],
-                down: get("feed_forward.w2.weight"),
-            },
-            Architecture::Qwen2 | Architecture::Llama => Self {
-                attention_norm: get("input_layernorm.weight"),
-                qkv: ["q", "k", "v"].map(|x| get(&format!("self_attn.{x}_proj.weight"))).into(),
-                qkv_bias: bias(&["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"]),
-                out: get("self_attn.o_proj.weight"),
-                out_bias: match config.architecture {
-                    Architecture::Llama => bias(&["self_attn.o_proj"]).pop(),
-                    _ => None,
-                },
-                mlp_norm: get("post_attention_layernorm.weight"),
-                gate_up: vec![get("mlp.gate_proj.weight"), get("mlp.up_proj.weight")],
-                down: get("mlp.down_proj.weight"),
-            },
+        let bias = config.qkv_bias;
+        let out_bias = bias && config.architecture.has_out_bias();
+        let (norms, qkv, out, gate_up, down): ([&str; 2], &[&str], &str, &[&str], &str) =
+            match config.architecture {
+                Architecture::InternLm2 => (
+                    ["attention_norm", "ffn_norm"],
+                    &["attention.wqkv"],
+                    "attention.wo",
+                    &["feed_forward.w1", "feed_forward.w3"],
+                    "feed_forward.w2",
+                ),
+                Architecture::Qwen2 | Architecture::Llama => (
+                    ["input_layernorm", "post_attention_layernorm"],
+                    &["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
+                    "self_attn.o_proj",
+                    &["mlp.gate_proj", "mlp.up_proj"],
+                    "mlp.down_proj",
+                ),
+                Architecture::Phi3 => (
+                    ["input_layernorm", "post_attention_layernorm"],
+                    &["self_attn.qkv_proj"],
+                    "self_attn.o_proj",
+                    &["mlp.gate_up_proj"],
+                    "mlp.down_proj",
+                ),
+            };
+        Self {
+            heads: config.attention_heads(),
+            head: config.head as i64,
+            eps: config.eps,
+            attention_norm: norm(norms[0]),
+            qkv: projection(qkv, bias),
+            out: projection(&[out], out_bias),
+            mlp_norm: norm(norms[1]),
+            gate_up: projection(gate_up, false),
+            down: projection(&[down], false),
         }
+    }
+
+    /// The whole layer from the residual stream to the residual stream.
+    ///
+    /// # Shapes
+    ///
+    /// x `[tokens, width]` f32 → `[tokens, width]`, of the last layer `[predictions, width]`.
+    fn block(
+        &self,
+        x: &Tensor,
+        packing: &Packing,
+        angles: &Angles,
+        pass: Pass,
+        is_first: bool,
+        is_last: bool,
+    ) -> Tensor {
+        let norm = ops::rms(&self.attention_norm, self.eps);
+        // Behind a layer the norm is one pass with the sum before it. Adding nothing here
+        // keeps its backward pass the same, to the last bit.
+        let (x, normed) = match is_first {
+            true => (x.shallow_clone(), ops::norm(x, norm, pass.kind)),
+            false => norm.add_forward(x, &x.zeros_like(), None, pass.kind),
+        };
+        let qkv = self.project(&normed, pass);
+        let attended = packing.attend(&qkv, self.heads, Some(angles));
+        let (x, attended) = match is_last {
+            true => (packing.predicting(&x), packing.predicting(&attended)),
+            false => (x, attended),
+        };
+        let (sum, inner) = self.attended(&x, &attended, pass);
+        sum + self.mlp(&inner, pass)
     }
 
     /// The fused projection of normalized rows.
@@ -247,11 +268,8 @@ impl Layer {
     /// # Shapes
     ///
     /// `[tokens, width]` → `[tokens, heads + 2·kv_heads, head]`.
-    fn project(&self, config: &LanguageConfig, normed: &Tensor, kind: Kind) -> Tensor {
-        let bias = (!self.qkv_bias.is_empty()).then(|| fused(&self.qkv_bias));
-        let qkv = ops::linear(normed, &fused(&self.qkv), bias.as_ref(), kind);
-        let columns = config.attention_heads().total() as i64;
-        qkv.view([-1, columns, config.head as i64])
+    fn project(&self, normed: &Tensor, pass: Pass) -> Tensor {
+        self.qkv.forward(normed, pass).view([-1, self.heads.total() as i64, self.head])
     }
 
     /// Norm, projections and rotation.
@@ -259,15 +277,9 @@ impl Layer {
     /// # Shapes
     ///
     /// x `[tokens, width]` → q `[tokens, heads, head]`, k and v `[tokens, kv_heads, head]`.
-    pub fn qkv(
-        &self,
-        config: &LanguageConfig,
-        x: &Tensor,
-        angles: &Angles,
-        kind: Kind,
-    ) -> (Tensor, Tensor, Tensor) {
-        let normed = ops::rms_norm(x, &self.attention_norm, config.eps, kind);
-        let (q, k, v) = config.attention_heads().split(&self.project(config, &normed, kind));
+    pub fn qkv(&self, x: &Tensor, angles: &Angles, kind: Kind) -> (Tensor, Tensor, Tensor) {
+        let normed = ops::rms_norm(x, &self.attention_norm, self.eps, kind);
+        let (q, k, v) = self.heads.split(&self.project(&normed, Pass::plain(kind)));
         (angles.turn(&q), angles.turn(&k), v)
     }
 
@@ -276,42 +288,26 @@ impl Layer {
     /// # Shapes
     ///
     /// x `[tokens, width]`, attended `[tokens, heads·head]` → `[tokens, width]`.
-    pub fn finish(
-        &self,
-        config: &LanguageConfig,
-        x: Tensor,
-        attended: &Tensor,
-        kind: Kind,
-    ) -> Tensor {
-        let added = ops::linear(attended, &self.out, self.out_bias.as_ref(), kind);
-        let norm = ops::rms(&self.mlp_norm, config.eps);
-        let (x, normed) = norm.add_forward(&x, &added, None, kind);
-        x + self.mlp(&normed, kind)
+    pub fn finish(&self, x: Tensor, attended: &Tensor, kind: Kind) -> Tensor {
+        let pass = Pass::plain(kind);
+        let (x, normed) = self.attended(&x, attended, pass);
+        x + self.mlp(&normed, pass)
+    }
+
+    /// The residual stream behind the output projection, and its norm for the MLP.
+    fn attended(&self, x: &Tensor, attended: &Tensor, pass: Pass) -> (Tensor, Tensor) {
+        let added = self.out.forward(attended, pass);
+        ops::rms(&self.mlp_norm, self.eps).add_forward(x, &added, None, pass.kind)
     }
 
     /// The gated MLP of normalized rows.
-    fn mlp(&self, normed: &Tensor, kind: Kind) -> Tensor {
-        let gate_up = ops::linear(normed, &fused(&self.gate_up), None, kind);
-        ops::linear(&ops::swiglu(&gate_up), &self.down, None, kind)
+    fn mlp(&self, normed: &Tensor, pass: Pass) -> Tensor {
+        self.down.forward(&ops::swiglu(&self.gate_up.forward(normed, pass)), pass)
     }
 }
 
-impl Angles {
-    /// Turns `[tokens, heads, head]`.
-    pub fn turn(&self, x: &Tensor) -> Tensor {
-        ops::rope(x, &self.cos, &self.sin)
-    }
-
-    /// cos and sin, `[tokens, head/2]` each.
-    pub fn pair(&self) -> (&Tensor, &Tensor) {
-        (&self.cos, &self.sin)
-    }
-}
-
-/// Matrices that share their input, as one.
-fn fused(parts: &[Tensor]) -> Tensor {
-    match parts {
-        [one] => one.shallow_clone(),
-        parts => Tensor::cat(parts, 0),
-    }
+/// Shared with closures that the backward pass calls. Tensors are not `Sync`, but while a
+/// backward pass runs, the thread that started it waits.
+fn shared<T>(value: T) -> Arc<T> {
+    Arc::new(value)
 }

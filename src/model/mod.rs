@@ -5,8 +5,17 @@
 //! | `sizes` | the table of embedded sizes; a new size is a new row |
 //! | `config` | `config.json`: what a checkpoint says about itself |
 //! | `parameters` | every tensor's file name, shape and initial value |
-//! | `checkpoint` | Hub-style directories, read and written |
+//! | `checkpoint` | Hub-style directories, read |
+//! | `mapped` | one safetensors file, mapped into memory |
 //! | `native` | the key map between the two published file layouts |
+//! | `export` | models written back, in either layout |
+//! | `lora` | low-rank adapters beside frozen matrices |
+//! | `projection` | one linear map with its stored matrices and adapters |
+//! | `pass` | number type, training noise and recomputation of a pass |
+//! | `rope` | rotary angles and their scalings |
+//! | `embed` | tokens and image features as one row of embeddings |
+//! | `masters` | bf16 copies of f32 matrices, which have bf16 gradients |
+//! | `memory` | what a model needs to run and to train, without making it |
 //! | `ops` | one function per operation: the places where a fused kernel goes in |
 //! | `vision`, `projector`, `language` | the three parts |
 //! | `packing` | how ragged prompts and their branching answers lie in one flat row of tokens |
@@ -37,18 +46,29 @@
 
 pub(crate) mod checkpoint;
 pub mod config;
+mod embed;
+pub mod export;
 pub mod features;
 pub(crate) mod json;
 pub mod language;
+mod lora;
+pub(crate) mod mapped;
+mod masters;
+pub mod memory;
+
 pub(crate) mod native;
 pub mod ops;
 pub mod packing;
 pub(crate) mod parameters;
+pub mod pass;
+pub mod projection;
 pub(crate) mod projector;
+pub mod rope;
 pub mod sizes;
 pub(crate) mod vision;
 mod vlm;
 
+pub use checkpoint::Storage;
 pub use config::{Config, LanguageConfig, VisionConfig};
 pub use features::Features;
 pub use vlm::{AnswerLogps, Group, Trace, Vlm};

@@ -4,7 +4,8 @@
 //! both are read. What Prefab writes is the original layout's form of the model in
 //! memory, or the Hub form of transformers' layout for a model that was read from it.
 
-use super::config::Layout;
+use super::config::{Architecture, LanguageConfig, Layout};
+use tch::Tensor;
 
 /// Prefixes in transformers' layouts and in the original one.
 const PREFIXES: &[(&str, &str)] = &[
@@ -34,6 +35,20 @@ const PROJECTOR: &[(&str, &str)] =
     &[("layer_norm.", "0."), ("linear_1.", "1."), ("linear_2.", "3.")];
 const THIRDS: [&str; 3] = [".attention.q_proj.", ".attention.k_proj.", ".attention.v_proj."];
 
+/// Parts of a decoder's names as InternLM2 and as transformers' Llama has them.
+const INTERNLM2: &[(&str, &str)] = &[
+    (".tok_embeddings.", ".embed_tokens."),
+    (".attention.wo.", ".self_attn.o_proj."),
+    (".feed_forward.w1.", ".mlp.gate_proj."),
+    (".feed_forward.w3.", ".mlp.up_proj."),
+    (".feed_forward.w2.", ".mlp.down_proj."),
+    (".attention_norm.", ".input_layernorm."),
+    (".ffn_norm.", ".post_attention_layernorm."),
+    ("language_model.output.", "language_model.lm_head."),
+];
+const WQKV: &str = ".attention.wqkv.";
+const UNFUSED: [&str; 3] = [".self_attn.q_proj.", ".self_attn.k_proj.", ".self_attn.v_proj."];
+
 /// The original layout's name of a tensor in transformers' layout, and which part of
 /// it this is: q, k and v of the vision tower are thirds of one `qkv`.
 pub(crate) fn original(name: &str) -> (String, usize) {
@@ -56,12 +71,6 @@ pub(crate) fn original(name: &str) -> (String, usize) {
         rest = rest.replace(from, to);
     }
     (format!("{prefix}{rest}"), part)
-}
-
-/// The name that a tensor of the original layout has in a file of `layout`; a fused
-/// one is named by its first part.
-pub(crate) fn published(name: &str, layout: Layout) -> String {
-    parts(name, layout).remove(0)
 }
 
 /// The names in a file of `layout` that a tensor of the original layout is spread over,
@@ -89,6 +98,97 @@ pub(crate) fn parts(name: &str, layout: Layout) -> Vec<String> {
         return vec![format!("multi_modal_projector.{}", rest.replacen(original, native, 1))];
     }
     vec![name.to_owned()]
+}
+
+/// A tensor of a file that is written: the whole of a model's tensor, or some of its rows.
+pub(crate) struct Piece {
+    pub(crate) name: String,
+    cut: Cut,
+}
+
+/// Which rows.
+#[derive(Clone, Copy)]
+enum Cut {
+    Whole,
+    /// One of three equal parts.
+    Third(i64),
+    /// q (0), k (1) or v (2) of InternLM2's rows, which are grouped by key-value head: each
+    /// group has `each` query heads, a key head and a value head.
+    Grouped {
+        part: usize,
+        keys: i64,
+        each: i64,
+    },
+}
+
+/// What a file of `layout` holds of a tensor. transformers has no InternLM2: it is written
+/// as the Llama that it is when its projections are taken apart.
+pub(crate) fn pieces(name: &str, language: &LanguageConfig, layout: Layout) -> Vec<Piece> {
+    let whole = |name: String| vec![Piece { name, cut: Cut::Whole }];
+    let is_internlm2 = language.architecture == Architecture::InternLm2;
+    if layout == Layout::Native && is_internlm2 && name.starts_with("language_model.") {
+        if name.contains(WQKV) {
+            let keys = language.kv_heads as i64;
+            let each = language.heads as i64 / keys;
+            let piece = |(part, unfused): (usize, &str)| Piece {
+                name: name.replace(WQKV, unfused),
+                cut: Cut::Grouped { part, keys, each },
+            };
+            return UNFUSED.into_iter().enumerate().map(piece).collect();
+        }
+        let renamed = INTERNLM2.iter().fold(name.to_owned(), |name, (a, b)| name.replace(a, b));
+        return whole(renamed);
+    }
+    let names = parts(name, layout);
+    match names.len() {
+        1 => names.into_iter().flat_map(whole).collect(),
+        _ => (0..).zip(names).map(|(part, name)| Piece { name, cut: Cut::Third(part) }).collect(),
+    }
+}
+
+impl Piece {
+    /// Its shape, of a tensor of this shape.
+    pub(crate) fn shape(&self, whole: &[i64]) -> Vec<i64> {
+        let rows = match self.cut {
+            Cut::Whole => whole[0],
+            Cut::Third(_) => whole[0] / 3,
+            Cut::Grouped { part: 0, each, .. } => whole[0] * each / (each + 2),
+            Cut::Grouped { each, .. } => whole[0] / (each + 2),
+        };
+        [&[rows], &whole[1..]].concat()
+    }
+
+    /// Its rows.
+    pub(crate) fn of(&self, whole: &Tensor) -> Tensor {
+        let shape = self.shape(&whole.size());
+        match self.cut {
+            Cut::Whole => whole.shallow_clone(),
+            Cut::Third(part) => whole.narrow(0, part * shape[0], shape[0]),
+            Cut::Grouped { part, keys, each } => {
+                let head = whole.size()[0] / (keys * (each + 2));
+                let rest = whole.numel() as i64 / whole.size()[0];
+                let groups = whole.reshape([keys, each + 2, head, rest]);
+                let (first, count) = match part {
+                    0 => (0, each),
+                    part => (each + part as i64 - 1, 1),
+                };
+                groups.narrow(1, first, count).reshape(shape)
+            }
+        }
+    }
+}
+
+/// The name by which transformers knows a tensor of its Hub layout in memory.
+pub(crate) fn module(name: &str) -> String {
+    let hub = [
+        ("vision_tower.", "model.vision_tower."),
+        ("multi_modal_projector.", "model.multi_modal_projector."),
+        ("language_model.model.", "model.language_model."),
+        ("language_model.lm_head.", "lm_head."),
+    ];
+    let renamed =
+        hub.iter().find_map(|(hub, module)| Some(format!("{module}{}", name.strip_prefix(hub)?)));
+    renamed.unwrap_or_else(|| name.to_owned())
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@
 //! (a *bucket*), so that little is wasted. Where each group has at most one answer,
 //! attention is causal; else a mask lets an answer see its prompt and its own past.
 
-use super::language::Angles;
 use super::ops::{self, Visible};
+use super::rope::Angles;
 use crate::kernel::attention::{self, Heads, Layout};
 use tch::{Device, Kind, Tensor};
 

@@ -36,7 +36,9 @@ const POSITION: f64 = 0.1;
 pub(crate) fn head_name(config: &LanguageConfig) -> &'static str {
     match config.architecture {
         Architecture::InternLm2 => "language_model.output.weight",
-        Architecture::Qwen2 | Architecture::Llama => "language_model.lm_head.weight",
+        Architecture::Qwen2 | Architecture::Llama | Architecture::Phi3 => {
+            "language_model.lm_head.weight"
+        }
     }
 }
 
@@ -49,6 +51,14 @@ pub(crate) fn module_of(name: &str) -> Module {
     } else {
         Module::Language
     }
+}
+
+/// Whether a tensor is a matrix that others are multiplied by, and nothing else: what may
+/// stay in a smaller number type.
+pub(crate) fn is_product(name: &str) -> bool {
+    let is_head = ["language_model.output.weight", "language_model.lm_head.weight"].contains(&name);
+    let in_layer = name.contains(".layers.") && name.ends_with(".weight");
+    is_head || (in_layer && !name.contains("norm"))
 }
 
 /// All tensors of a model, in file order.
@@ -134,16 +144,24 @@ impl List {
                 self.projection(&format!("{at}.feed_forward.w3"), mlp, width, false);
                 self.projection(&format!("{at}.feed_forward.w2"), width, mlp, false);
             } else {
-                // Llama's attention_bias covers the output projection, Qwen2's does not.
-                let out_bias = bias && language.architecture == Architecture::Llama;
+                let out_bias = bias && language.architecture.has_out_bias();
+                let phi3 = language.architecture == Architecture::Phi3;
                 self.norm(&format!("{at}.input_layernorm"), width, false);
-                self.projection(&format!("{at}.self_attn.q_proj"), q, width, bias);
-                self.projection(&format!("{at}.self_attn.k_proj"), kv, width, bias);
-                self.projection(&format!("{at}.self_attn.v_proj"), kv, width, bias);
+                if phi3 {
+                    self.projection(&format!("{at}.self_attn.qkv_proj"), q + 2 * kv, width, bias);
+                } else {
+                    self.projection(&format!("{at}.self_attn.q_proj"), q, width, bias);
+                    self.projection(&format!("{at}.self_attn.k_proj"), kv, width, bias);
+                    self.projection(&format!("{at}.self_attn.v_proj"), kv, width, bias);
+                }
                 self.projection(&format!("{at}.self_attn.o_proj"), width, q, out_bias);
                 self.norm(&format!("{at}.post_attention_layernorm"), width, false);
-                self.projection(&format!("{at}.mlp.gate_proj"), mlp, width, false);
-                self.projection(&format!("{at}.mlp.up_proj"), mlp, width, false);
+                if phi3 {
+                    self.projection(&format!("{at}.mlp.gate_up_proj"), 2 * mlp, width, false);
+                } else {
+                    self.projection(&format!("{at}.mlp.gate_proj"), mlp, width, false);
+                    self.projection(&format!("{at}.mlp.up_proj"), mlp, width, false);
+                }
                 self.projection(&format!("{at}.mlp.down_proj"), width, mlp, false);
             }
         }
@@ -156,6 +174,11 @@ impl List {
 }
 
 impl Parameter {
+    /// How many numbers it has.
+    pub(crate) fn count(&self) -> u64 {
+        self.shape.iter().product::<i64>() as u64
+    }
+
     /// The initial value: a function of seed, name and shape alone.
     pub(crate) fn initial(&self, seed: u64, device: Device) -> Tensor {
         let count = self.shape.iter().product::<i64>() as usize;
@@ -180,4 +203,12 @@ fn normal(seed: u64, name: &str, std: f64, count: usize) -> Vec<f32> {
     }
     values.truncate(count);
     values
+}
+
+/// Numbers between −bound and bound, keyed by seed and name.
+pub(crate) fn uniform(seed: u64, name: &str, bound: f64, count: usize) -> Vec<f32> {
+    let key = blake3::hash(format!("prefab initial adapters {seed} {name}").as_bytes());
+    let mut random = ChaCha8Rng::from_seed(*key.as_bytes());
+    let mut next = || (f64::from(random.next_u32()) + 0.5) / 2f64.powi(31) - 1.0;
+    (0..count).map(|_| (bound * next()) as f32).collect()
 }

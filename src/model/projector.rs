@@ -1,7 +1,7 @@
 //! The two-layer MLP between vision and language.
 
-use super::language::Lookup;
 use super::ops;
+use super::projection::Weights;
 use tch::{Kind, Tensor};
 
 /// Its norm has the default epsilon, not the tower's.
@@ -16,9 +16,10 @@ pub(crate) struct Projector {
 }
 
 impl Projector {
-    pub(crate) fn new(tensor: Lookup) -> Self {
-        let pair =
-            |index: usize| ["weight", "bias"].map(|part| tensor(&format!("mlp1.{index}.{part}")));
+    pub(crate) fn new(weights: &Weights) -> Self {
+        let pair = |index: usize| {
+            ["weight", "bias"].map(|part| weights.get(&format!("mlp1.{index}.{part}")))
+        };
         Self { norm: pair(0), first: pair(1), second: pair(3) }
     }
 

@@ -1,13 +1,14 @@
 //! The vision tower: an InternViT with layer scale, LayerNorm or RMSNorm and an
 //! optional norm of queries and keys, then pixel shuffle.
-//!
-//! DropPath, which the published pre-training used, is off: MPO trains without it.
 
 use super::config::{Config, VisionConfig};
-use super::language::Lookup;
 use super::ops::{self, Visible};
+use super::pass::Pass;
+use super::projection::{Projection, Weights};
 use crate::kernel;
 use crate::kernel::attention::{self, Heads, Layout};
+use crate::kernel::recompute::recompute;
+use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
 
 /// The tower's weights, ready to be used.
@@ -17,20 +18,27 @@ pub(crate) struct Tower {
     class: Tensor,
     patch: [Tensor; 2],
     position: Tensor,
-    layers: Vec<Layer>,
+    layers: Vec<Arc<Layer>>,
+    /// Layers below the selected hidden state; the others have no part in the model's output.
+    selected: usize,
 }
 
 #[derive(Debug)]
 struct Layer {
+    /// Names its draws.
+    place: String,
+    /// Its share of DropPath's largest: 0 at the first layer, 1 at the last.
+    depth: f64,
+    heads: Heads,
+    qk_eps: f64,
     norm1: Norm,
-    qkv: Tensor,
-    qkv_bias: Option<Tensor>,
+    qkv: Projection,
     qk_norm: Option<[Tensor; 2]>,
-    out: [Tensor; 2],
+    out: Projection,
     scale1: Tensor,
     norm2: Norm,
-    first: [Tensor; 2],
-    second: [Tensor; 2],
+    first: Projection,
+    second: Projection,
     scale2: Tensor,
 }
 
@@ -54,16 +62,18 @@ impl Norm {
 }
 
 impl Tower {
-    pub(crate) fn new(config: &Config, tensor: Lookup) -> Self {
+    pub(crate) fn new(config: &Config, weights: &Weights) -> Self {
         let vision = &config.vision;
-        let at = |name: &str| tensor(&format!("vision_model.embeddings.{name}"));
-        let layers = 0..config.vision_layers_run();
+        let at = |name: &str| weights.get(&format!("vision_model.embeddings.{name}"));
+        #[expect(clippy::arc_with_non_send_sync, reason = "`recompute` says why this is sound")]
+        let layer = |index| Arc::new(Layer::new(vision, index, weights));
         Self {
             config: vision.clone(),
             class: at("class_embedding"),
             patch: [at("patch_embedding.weight"), at("patch_embedding.bias")],
             position: at("position_embedding"),
-            layers: layers.map(|layer| Layer::new(vision, layer, tensor)).collect(),
+            layers: (0..vision.layers).map(layer).collect(),
+            selected: config.vision_layers_run(),
         }
     }
 
@@ -72,23 +82,29 @@ impl Tower {
     /// # Shapes
     ///
     /// pixels `[tiles, 3, height, width]` → `[tiles, 1 + patches, vision_width]` f32.
-    pub(crate) fn forward(&self, pixels: &Tensor, kind: Kind) -> Tensor {
+    pub(crate) fn forward(&self, pixels: &Tensor, pass: Pass) -> Tensor {
         let x = self.embed(pixels);
         let (tiles, shape) = (x.size()[0], x.size());
         let mut x = x.flatten(0, 1);
-        for layer in &self.layers {
-            x = layer.forward(&self.config, x, tiles, kind);
+        for layer in &self.layers[..self.selected] {
+            x = match pass.recompute {
+                true => {
+                    let layer = Arc::clone(layer);
+                    recompute(&x, move |x| layer.forward(x.shallow_clone(), tiles, pass))
+                }
+                false => layer.forward(x, tiles, pass),
+            };
         }
         x.view(shape.as_slice())
     }
 
-    /// The embeddings, then each layer's output.
-    pub(crate) fn states(&self, pixels: &Tensor, kind: Kind) -> Vec<Tensor> {
+    /// The embeddings, then each layer's output, also beyond the selected one.
+    pub(crate) fn states(&self, pixels: &Tensor) -> Vec<Tensor> {
         let mut states = vec![self.embed(pixels)];
         for layer in &self.layers {
             let x = states.last().expect("the embeddings are there");
             let (tiles, shape) = (x.size()[0], x.size());
-            let y = layer.forward(&self.config, x.flatten(0, 1), tiles, kind);
+            let y = layer.forward(x.flatten(0, 1), tiles, Pass::plain(Kind::Float));
             states.push(y.view(shape.as_slice()));
         }
         states
@@ -125,27 +141,33 @@ impl Tower {
 }
 
 impl Layer {
-    fn new(config: &VisionConfig, index: usize, tensor: Lookup) -> Self {
-        let get = |name: &str| tensor(&format!("vision_model.encoder.layers.{index}.{name}"));
-        let pair = |name: &str| ["weight", "bias"].map(|part| get(&format!("{name}.{part}")));
+    fn new(config: &VisionConfig, index: usize, weights: &Weights) -> Self {
+        let place = format!("vision_model.encoder.layers.{index}");
+        let get = |name: &str| weights.get(&format!("{place}.{name}"));
+        let projection = |name: &str, with_bias: bool| {
+            weights.projection(&[format!("{place}.{name}")], with_bias)
+        };
         let norm = |name: &str| Norm {
             weight: get(&format!("{name}.weight")),
             bias: (!config.rms_norm).then(|| get(&format!("{name}.bias"))),
             eps: config.eps,
         };
         Self {
+            depth: index as f64 / (config.layers - 1).max(1) as f64,
+            heads: Heads { queries: config.heads, keys: config.heads, grouped: false },
+            qk_eps: config.qk_eps,
             norm1: norm("norm1"),
-            qkv: get("attn.qkv.weight"),
-            qkv_bias: config.qkv_bias.then(|| get("attn.qkv.bias")),
+            qkv: projection("attn.qkv", config.qkv_bias),
             qk_norm: config
                 .qk_norm
                 .then(|| ["q", "k"].map(|x| get(&format!("attn.{x}_norm.weight")))),
-            out: pair("attn.proj"),
+            out: projection("attn.proj", true),
             scale1: get("ls1"),
             norm2: norm("norm2"),
-            first: pair("mlp.fc1"),
-            second: pair("mlp.fc2"),
+            first: projection("mlp.fc1", true),
+            second: projection("mlp.fc2", true),
             scale2: get("ls2"),
+            place,
         }
     }
 
@@ -154,28 +176,44 @@ impl Layer {
     /// # Shapes
     ///
     /// x `[tiles·seq, vision_width]` → the same.
-    fn forward(&self, config: &VisionConfig, x: Tensor, tiles: i64, kind: Kind) -> Tensor {
+    fn forward(&self, x: Tensor, tiles: i64, pass: Pass) -> Tensor {
         let (rows, width) = x.size2().expect("hidden states are rows");
-        let heads = Heads { queries: config.heads, keys: config.heads, grouped: false };
-        let head = (config.width / config.heads) as i64;
+        let (heads, kind) = (self.heads, pass.kind);
         let normed = ops::norm(&x, self.norm1.describe(), kind);
-        let mut qkv = ops::linear(&normed, &self.qkv, self.qkv_bias.as_ref(), kind);
+        let mut qkv = self.qkv.forward(&normed, pass);
         if let Some([q_norm, k_norm]) = &self.qk_norm {
             // Over the full width, before heads are split.
             let parts = qkv.chunk(3, -1); // [rows, vision_width] each
-            let q = ops::rms_norm(&parts[0], q_norm, config.qk_eps, kind);
-            let k = ops::rms_norm(&parts[1], k_norm, config.qk_eps, kind);
+            let q = ops::rms_norm(&parts[0], q_norm, self.qk_eps, kind);
+            let k = ops::rms_norm(&parts[1], k_norm, self.qk_eps, kind);
             qkv = Tensor::cat(&[&q, &k, &parts[2]], 1);
         }
-        let qkv = qkv.view([rows, heads.total() as i64, head]);
+        let qkv = qkv.view([rows, heads.total() as i64, width / heads.queries as i64]);
         let attended = whole_images(&qkv, heads, tiles, width);
-        let [weight, bias] = &self.out;
-        let added = ops::linear(&attended, weight, Some(bias), kind);
+        let added = self.drop_path("attn", self.out.forward(&attended, pass), tiles, pass);
         let (x, normed) = self.norm2.describe().add_forward(&x, &added, Some(&self.scale1), kind);
-        let [weight, bias] = &self.first;
-        let inner = ops::gelu(&ops::linear(&normed, weight, Some(bias), kind));
-        let [weight, bias] = &self.second;
-        x + ops::linear(&inner, weight, Some(bias), kind) * &self.scale2
+        let inner = ops::gelu(&self.first.forward(&normed, pass));
+        let added = self.drop_path("mlp", self.second.forward(&inner, pass), tiles, pass);
+        x + added * &self.scale2
+    }
+
+    /// Leaves a branch out for some tiles and scales it up for the others, in training.
+    ///
+    /// # Shapes
+    ///
+    /// branch `[tiles·seq, vision_width]` → the same.
+    ///
+    /// # Source
+    ///
+    /// Huang et al. 2016, arXiv:1603.09382, as in timm: each tile by itself.
+    fn drop_path(&self, branch: &str, added: Tensor, tiles: i64, pass: Pass) -> Tensor {
+        let share = pass.noise.map_or(0.0, |noise| noise.drop_path * self.depth);
+        let Some(noise) = pass.noise.filter(|_| share > 0.0) else { return added };
+        noise.seed(&format!("{}.{branch}", self.place));
+        let keep = added.new_full([tiles, 1, 1], 1.0 - share, (added.kind(), added.device()));
+        let mask = keep.bernoulli() / (1.0 - share);
+        let (rows, width) = added.size2().expect("a branch is rows");
+        (added.view([tiles, rows / tiles, width]) * mask).view([rows, width])
     }
 }
 

@@ -1,30 +1,43 @@
 //! The whole model: image features, and log-probabilities of answers.
 
+use super::checkpoint::{self, Loaded, Storage};
 use super::config::Config;
-use super::language::{Decoder, Lookup};
+use super::language::Decoder;
 use super::packing::{Lengths, Packing};
+use super::pass::{Noise, Pass};
+use super::projection::Weights;
 use super::projector::Projector;
 use super::vision::{self, Tower};
-use super::{checkpoint, native, ops, parameters};
-use crate::error::Context;
-use crate::spec::model::Module;
+use super::{ops, parameters};
+use crate::spec::model::{Lora, Module};
 use crate::spec::train::Precision;
 use crate::{Error, Result};
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
-/// A vision-language model of InternVL2's shape, its weights in f32.
+/// A vision-language model of InternVL2's shape. Norms, biases and embeddings are f32;
+/// matrices are too, unless it was loaded as stored ([`Storage`]).
 #[derive(Debug)]
 pub struct Vlm {
     /// What it is.
     pub config: Config,
-    parameters: Vec<(String, Tensor)>,
+    pub(super) parameters: Vec<(String, Tensor)>,
+    /// Of each parameter, what it was in its file.
+    pub(super) stored: Vec<Kind>,
+    /// Beside the projections that train through them; empty without LoRA.
+    pub(super) adapters: Vec<(String, Tensor)>,
+    pub(super) lora: Option<Lora>,
+    /// f32 numbers behind parameters that train in bf16.
+    pub(super) masters: HashMap<String, Tensor>,
     tower: Tower,
     projector: Projector,
     decoder: Decoder,
-    device: Device,
+    pub(super) device: Device,
+    noise: Cell<Option<Noise>>,
+    recompute: Cell<bool>,
 }
 
 /// One prompt and the answers that branch from it: one for supervised training, two
@@ -79,14 +92,14 @@ pub(crate) fn kind_of(precision: Precision) -> Kind {
 impl Vlm {
     /// A new model: a function of configuration and seed alone.
     pub fn new(config: Config, seed: u64, device: Device) -> Self {
-        let parameters = parameters::list(&config)
-            .into_iter()
-            .map(|parameter| {
-                let value = parameter.initial(seed, device);
-                (parameter.name, value)
-            })
-            .collect();
-        Self::assemble(config, parameters, device)
+        let list = parameters::list(&config);
+        let stored = vec![Kind::Float; list.len()];
+        let fresh = list.into_iter().map(|parameter| {
+            let value = parameter.initial(seed, device);
+            (parameter.name, value)
+        });
+        let tensors = fresh.collect();
+        Self::assemble(config, Loaded { tensors, stored }, device)
     }
 
     /// Reads a Hub-style directory; bf16 and fp16 weights are widened to f32.
@@ -95,53 +108,89 @@ impl Vlm {
     ///
     /// A file or tensor that is missing, damaged or of the wrong shape: each named.
     pub fn load(dir: &Path, device: Device) -> Result<Self> {
-        let mut config = Config::load(dir)?;
-        let parameters = checkpoint::load(dir, &mut config, device)?;
-        Ok(Self::assemble(config, parameters, device))
+        Self::load_as(dir, device, Storage::Widened)
     }
 
-    fn assemble(config: Config, parameters: Vec<(String, Tensor)>, device: Device) -> Self {
-        let by_name: HashMap<&str, &Tensor> =
-            parameters.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
-        let tensor = |name: &str| {
-            by_name.get(name).unwrap_or_else(|| panic!("the list has `{name}`")).shallow_clone()
-        };
-        let tensor: Lookup = &tensor;
-        let tower = Tower::new(&config, tensor);
-        let projector = Projector::new(tensor);
-        let decoder = Decoder::new(&config.language, tensor);
-        Self { config, tower, projector, decoder, parameters, device }
-    }
-
-    /// Writes `config.json` and `model.safetensors` (f32), in the layout it was read from.
+    /// The same, with matrices in memory as `storage` says.
     ///
     /// # Errors
     ///
-    /// A folder that cannot be written to.
-    pub fn save(&self, dir: &Path) -> Result<()> {
-        let doing = || format!("writing `{}`", dir.display());
-        std::fs::create_dir_all(dir).with_context(doing)?;
-        std::fs::write(dir.join("config.json"), self.config.to_json()).with_context(doing)?;
-        let mut entries = Vec::new();
-        for (name, tensor) in &self.parameters {
-            let names = native::parts(name, self.config.layout);
-            let rows = tensor.size()[0] / names.len() as i64;
-            for (part, name) in names.into_iter().enumerate() {
-                let tensor = tensor.detach().narrow(0, part as i64 * rows, rows);
-                entries.push(checkpoint::Entry {
-                    name,
-                    shape: tensor.size(),
-                    write: Box::new(move |out| checkpoint::write_values(&tensor, out)),
-                });
-            }
+    /// As [`Self::load`].
+    pub fn load_as(dir: &Path, device: Device, storage: Storage) -> Result<Self> {
+        if dir.is_file() {
+            return Err(checkpoint::not_a_folder(dir));
         }
-        checkpoint::write(&dir.join("model.safetensors"), entries)
+        let mut config = Config::load(dir)?;
+        let loaded = checkpoint::load(dir, &mut config, device, storage)?;
+        Ok(Self::assemble(config, loaded, device))
     }
 
-    /// Every tensor with its name in InternVL's original layout, in file order. Leaves:
-    /// an optimizer may change them in place.
+    fn assemble(config: Config, loaded: Loaded, device: Device) -> Self {
+        let Loaded { tensors: parameters, stored } = loaded;
+        let weights = Weights::new(parameters.iter().map(|(name, t)| (name.as_str(), t)), None);
+        let tower = Tower::new(&config, &weights);
+        let projector = Projector::new(&weights);
+        let decoder = Decoder::new(&config.language, &weights);
+        Self {
+            config,
+            tower,
+            projector,
+            decoder,
+            parameters,
+            stored,
+            adapters: vec![],
+            lora: None,
+            masters: HashMap::new(),
+            device,
+            noise: Cell::new(None),
+            recompute: Cell::new(false),
+        }
+    }
+
+    /// The parts made anew from the lists of tensors.
+    pub(super) fn reassembled(mut self) -> Self {
+        let scales = self.lora.as_ref().map(|lora| (lora.scale(), lora.dropout.get()));
+        let all = self.parameters.iter().chain(&self.adapters);
+        let weights = Weights::new(all.map(|(name, tensor)| (name.as_str(), tensor)), scales);
+        let tower = Tower::new(&self.config, &weights);
+        let projector = Projector::new(&weights);
+        let decoder = Decoder::new(&self.config.language, &weights);
+        (self.tower, self.projector, self.decoder) = (tower, projector, decoder);
+        self
+    }
+
+    /// The same tensors in a model of its own: no weight is copied.
+    pub(super) fn shared(&self) -> Self {
+        let share = |list: &[(String, Tensor)]| -> Vec<(String, Tensor)> {
+            list.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
+        };
+        let loaded = Loaded { tensors: share(&self.parameters), stored: self.stored.clone() };
+        let mut model = Self::assemble(self.config.clone(), loaded, self.device);
+        model.adapters = share(&self.adapters);
+        model.lora.clone_from(&self.lora);
+        model.reassembled()
+    }
+
+    /// Every tensor with its name in InternVL's original layout, in file order, adapters
+    /// last. Leaves: an optimizer may change them in place.
     pub fn parameters(&self) -> Vec<(&str, &Tensor)> {
-        self.parameters.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect()
+        let all = self.parameters.iter().chain(&self.adapters);
+        all.map(|(name, tensor)| (name.as_str(), tensor)).collect()
+    }
+
+    /// Whether passes keep each layer's input alone (gradient checkpointing).
+    pub fn set_recompute(&self, recompute: bool) {
+        self.recompute.set(recompute);
+    }
+
+    /// Dropout and DropPath for the passes to come; none turns them off.
+    pub fn set_noise(&self, noise: Option<Noise>) {
+        self.noise.set(noise);
+    }
+
+    fn pass(&self, precision: Precision) -> Pass {
+        let kind = kind_of(precision);
+        Pass { kind, noise: self.noise.get(), recompute: self.recompute.get() }
     }
 
     /// Makes the tensors of some modules require a gradient, and the others not.
@@ -194,7 +243,7 @@ impl Vlm {
 
     /// The same, with matrix products in `precision`; the result is f32.
     pub fn vision_patches_in(&self, pixels: &Tensor, precision: Precision) -> Tensor {
-        let hidden = self.tower.forward(pixels, kind_of(precision));
+        let hidden = self.tower.forward(pixels, self.pass(precision));
         let patches = hidden.size()[1] - 1;
         hidden.narrow(1, 1, patches)
     }
@@ -255,7 +304,7 @@ impl Vlm {
         }
         let embedded = self.embed(&rows, features, precision)?;
         let packing = Packing::new(lengths, kind, self.device);
-        let hidden = self.decoder.predict(embedded, &packing, kind);
+        let hidden = self.decoder.predict(embedded, packing, self.pass(precision));
         let targets = Tensor::from_slice(&targets).to_device(self.device);
         let tokens = ops::linear_logp(&hidden, &self.decoder.head, &targets, kind);
         let owner: Vec<i64> = counts
@@ -276,9 +325,24 @@ impl Vlm {
     ///
     /// As [`Self::answer_logps`].
     pub fn trace(&self, ids: &[i64], tiles: Range<usize>, features: &Tensor) -> Result<Trace> {
-        let prompt = Prompt { ids, tiles, branches: vec![] };
+        self.trace_answer(ids, &[], tiles, features)
+    }
+
+    /// The same of a prompt and an answer, in which the image token is one like any other.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::answer_logps`].
+    pub fn trace_answer(
+        &self,
+        ids: &[i64],
+        answer: &[i64],
+        tiles: Range<usize>,
+        features: &Tensor,
+    ) -> Result<Trace> {
+        let prompt = Prompt { ids, tiles, branches: answer.to_vec() };
         let embedded = self.embed(&[prompt], features, Precision::Fp32)?;
-        let lengths = Lengths { prompt: ids.len(), answers: vec![] };
+        let lengths = Lengths { prompt: ids.len() + answer.len(), answers: vec![] };
         let packing = Packing::new(vec![lengths], Kind::Float, self.device).every_row();
         let mut inputs = Vec::new();
         let mut keep = |x: &Tensor, _, _| inputs.push(x.shallow_clone());
@@ -287,95 +351,17 @@ impl Vlm {
         Ok(Trace { inputs, last, logits })
     }
 
-    /// Every hidden state of the tower up to the selected one, class token included: after
-    /// the embeddings, then after each layer. `[tiles, 1 + patches, vision_width]` each.
+    /// The same weights, as if the decoder had been trained on sequences of that length:
+    /// where dynamic rotary scaling takes effect.
+    pub fn with_trained_length(&self, positions: usize) -> Self {
+        let mut model = self.shared();
+        model.config.language.positions = positions;
+        model.reassembled()
+    }
+
+    /// Every hidden state of the tower, class token included: after the embeddings, then
+    /// after each layer, also beyond the selected one. `[tiles, 1 + patches, vision_width]` each.
     pub fn vision_states(&self, pixels: &Tensor) -> Vec<Tensor> {
-        self.tower.states(pixels, Kind::Float)
-    }
-
-    /// Embeddings of a flat row of tokens: each prompt, image features in their places,
-    /// then its branches. In a branch `<IMG_CONTEXT>` is a token like any other.
-    ///
-    /// # Shapes
-    ///
-    /// → `[tokens, width]` f32.
-    pub(crate) fn embed(
-        &self,
-        prompts: &[Prompt],
-        features: &Tensor,
-        precision: Precision,
-    ) -> Result<Tensor> {
-        // Runs of text and of image tokens, in order; the ids of all text.
-        let (mut runs, mut text, mut tiles) = (Vec::new(), Vec::new(), Vec::new());
-        for (index, prompt) in prompts.iter().enumerate() {
-            self.check_prompt(index, prompt, features)?;
-            tiles.extend(prompt.tiles.clone().map(|row| row as i64));
-            let is_image = |id: &i64| *id == self.config.image_token;
-            for run in prompt.ids.chunk_by(|a, b| is_image(a) == is_image(b)) {
-                runs.push((is_image(&run[0]), run.len() as i64));
-                text.extend(run.iter().filter(|id| !is_image(id)));
-            }
-            if !prompt.branches.is_empty() {
-                runs.push((false, prompt.branches.len() as i64));
-                text.extend_from_slice(&prompt.branches);
-            }
-        }
-        let text = Tensor::from_slice(&text).to_device(self.device);
-        let text = Tensor::embedding(&self.decoder.embedding, &text, -1, false, false);
-        if tiles.is_empty() {
-            return Ok(text);
-        }
-        let rows = match tiles.iter().copied().eq(0..features.size()[0]) {
-            true => features.to_device(self.device),
-            false => {
-                let tiles = Tensor::from_slice(&tiles).to_device(features.device());
-                features.index_select(0, &tiles).to_device(self.device)
-            }
-        };
-        let images = self.project(&rows, precision).flatten(0, 1); // [image tokens of all, width]
-        let split = |x: Tensor, image: bool| {
-            let of_kind = runs.iter().filter(|run| run.0 == image).map(|run| run.1);
-            x.split_with_sizes(of_kind.collect::<Vec<i64>>().as_slice(), 0).into_iter()
-        };
-        let (mut text, mut images) = (split(text, false), split(images, true));
-        let pieces: Vec<Tensor> = runs
-            .iter()
-            .map(|(image, _)| if *image { images.next() } else { text.next() })
-            .map(|piece| piece.expect("there is a piece for each run"))
-            .collect();
-        Ok(Tensor::cat(&pieces, 0))
-    }
-
-    /// Refuses a prompt that does not fit its tiles, the vocabulary or the features.
-    fn check_prompt(&self, index: usize, prompt: &Prompt, features: &Tensor) -> Result<()> {
-        if prompt.ids.is_empty() {
-            return Err(Error::new(format!("group {index} has an empty prompt")));
-        }
-        let found = prompt.ids.iter().filter(|&&id| id == self.config.image_token).count();
-        let wanted = prompt.tiles.len() * self.config.image_tokens;
-        if found != wanted {
-            let tiles = prompt.tiles.len();
-            return Err(Error::new(format!(
-                "group {index} has {found} image tokens in its prompt where its {tiles} tiles give {wanted}"
-            ))
-            .hint("a prompt cut short, or a template made for another number of image tokens a tile"));
-        }
-        let vocabulary = 0..self.config.language.vocabulary as i64;
-        if let Some(id) =
-            prompt.ids.iter().chain(&prompt.branches).find(|id| !vocabulary.contains(id))
-        {
-            return Err(Error::new(format!(
-                "group {index} has token {id}, beyond the vocabulary of {}",
-                vocabulary.end
-            )));
-        }
-        let rows = features.size()[0];
-        if prompt.tiles.end as i64 > rows && !prompt.tiles.is_empty() {
-            return Err(Error::new(format!(
-                "group {index} wants image features up to row {} of {rows}",
-                prompt.tiles.end
-            )));
-        }
-        Ok(())
+        self.tower.states(pixels)
     }
 }

@@ -1,100 +1,131 @@
-//! Correctness pairs: a right answer against a wrong one to the same question.
+//! Correctness pairs: a right answer against a wrong one to the same question; and format
+//! pairs, against one without a final answer that can be read.
 //!
 //! # Source
 //!
 //! Wang et al. 2024, arXiv:2411.10442, section 3.1, as InternVL's data pipeline does it:
 //! all right answers times all wrong ones, less those whose right final answer is part of the
-//! wrong one, and at most so many a question. Departures: the draw is keyed by question, so that
-//! one question's pairs do not depend on another's; doubles are dropped before the draw, in
-//! order; and an unparsable answer has no final answer to be part of (there it is the
-//! word "None", which swallows "no" and "one").
+//! wrong one, and at most so many a question, of either kind. Departures: the draw is keyed by
+//! question, so that one question's pairs do not depend on another's; doubles are dropped
+//! before the draw, in order; an unparsable answer has no final answer to be part of (there it
+//! is the word "None", which swallows "no" and "one"); and an answer that repeats itself until
+//! it is cut off is a format negative, whatever can be read from it.
 
+use super::record::{Side, built, provenance};
 use super::stats::Stats;
-use super::{Built, Kind, Truth, choose};
-use crate::Error;
+use super::{Kind, Paired, Shop, choose, consistency};
 use crate::Result;
-use crate::data::record::{Answer, Images, Pair, Question, Verdict};
-use crate::data::template::Prompter;
+use crate::data::record::{Question, Verdict};
 use crate::eval::matching::is_open;
 use crate::eval::statistics;
-use crate::spec::pairs::Pairs;
-use serde_json::{Value, json};
-use std::collections::HashMap;
+use crate::spec::pairs::Source;
+use crate::tasks::sources;
 
-/// Pairs of every question, correctness pairs before format pairs, and what was left out.
+/// Pairs of every question, correctness pairs before format pairs.
 ///
 /// # Errors
 ///
-/// A candidate whose question the corpus does not have.
-pub fn pairs(
-    settings: &Pairs,
-    prompter: &Prompter<'_>,
-    questions: &[Question],
-    candidates: &[Answer],
-) -> Result<(Vec<Built>, Stats)> {
-    let mut stats = Stats::default();
+/// A judge of consistency that fails.
+pub fn pairs(shop: &Shop<'_>, stats: &mut Stats) -> Result<Vec<Paired>> {
+    let sampled = shop.sampled;
+    let asked: Vec<usize> = (0..sampled.questions.len())
+        .filter(|&question| !sampled.of(question).is_empty())
+        .filter(|&question| match left_out(shop, question) {
+            Some(reason) => {
+                stats.skipped(&sampled.questions[question].task, reason, 1);
+                false
+            }
+            None => true,
+        })
+        .collect();
+    let of = |question: usize, verdict| -> Vec<usize> {
+        let with = |&answer: &usize| sampled.answers[answer].verdict == Some(verdict);
+        sampled.of(question).iter().copied().filter(with).collect()
+    };
+    let right: Vec<Vec<usize>> = asked
+        .iter()
+        .map(|&question| {
+            let sound = |&answer: &usize| !sampled.is_degenerate(answer);
+            of(question, Verdict::Right).into_iter().filter(sound).collect()
+        })
+        .collect();
+    let dropped = consistency::contradicting(shop, &right)?;
+
     let mut built = Vec::new();
-    let by_question = group(questions, candidates)?;
-    for (question, answers) in questions.iter().zip(by_question) {
-        if answers.is_empty() {
-            continue;
+    for (&place, mut right) in asked.iter().zip(right) {
+        let question = &sampled.questions[place];
+        let task = &question.task;
+        let answers: Vec<_> = sampled.of(place).iter().map(|&a| &sampled.answers[a]).collect();
+        stats.asked(task, &answers);
+        stats.spend(Source::Correctness, answers.iter().map(|answer| answer.tokens).sum());
+        let looping = sampled.of(place).iter().filter(|&&a| sampled.is_degenerate(a)).count();
+        stats.skipped(task, "degenerate", looping);
+        if let Some(dropped) = &dropped {
+            let before = right.len();
+            right.retain(|answer| !dropped.contains(answer));
+            stats.checked(task, before, before - right.len());
         }
-        // Rules cannot tell right from wrong among many good answers: the paper leaves these out too.
-        if is_open(question) {
-            stats.skipped(&question.task, "open_questions", 1);
-            continue;
-        }
-        if settings.correctness.exclude.contains(&question.task) {
-            stats.skipped(&question.task, "excluded_questions", 1);
-            continue;
-        }
-        stats.asked(&question.task, &answers);
-        let of = |verdict| answers.iter().copied().filter(move |a| a.verdict == Some(verdict));
-        let right: Vec<&Answer> = of(Verdict::Right).collect();
-        let wrong = of(Verdict::Wrong).collect();
-        let mut cross =
-            |kind, worse| cross(settings, prompter, question, kind, &right, worse, &mut stats);
-        built.extend(cross(Kind::Correctness, &wrong));
-        if settings.correctness.format_negatives {
-            built.extend(cross(Kind::Format, &of(Verdict::Unparsable).collect()));
+        let is_sound = |answer: &usize| !sampled.is_degenerate(*answer);
+        let wrong: Vec<usize> = of(place, Verdict::Wrong).into_iter().filter(is_sound).collect();
+        let mut unreadable = of(place, Verdict::Unparsable);
+        unreadable.extend(
+            [Verdict::Right, Verdict::Wrong]
+                .into_iter()
+                .flat_map(|verdict| of(place, verdict))
+                .filter(|answer| !is_sound(answer)),
+        );
+        built.extend(cross(shop, place, Kind::Correctness, &right, &wrong, stats));
+        if shop.settings.correctness.format_negatives {
+            unreadable.sort_unstable();
+            built.extend(cross(shop, place, Kind::Format, &right, &unreadable, stats));
         }
     }
-    Ok((built, stats))
+    Ok(built)
 }
 
-/// The candidates of each question, in file order.
-fn group<'a>(questions: &[Question], candidates: &'a [Answer]) -> Result<Vec<Vec<&'a Answer>>> {
-    let place: HashMap<&str, usize> =
-        questions.iter().enumerate().map(|(index, q)| (q.id.as_str(), index)).collect();
-    let mut groups = vec![Vec::new(); questions.len()];
-    for answer in candidates {
-        let &index = place.get(answer.question.as_str()).ok_or_else(|| {
-            let id = &answer.question;
-            Error::new(format!("candidates answer question `{id}`, which the corpus does not have"))
-                .hint("the candidates were sampled for another corpus: sample them again")
-        })?;
-        groups[index].push(answer);
+/// Why a question makes no pairs, if it makes none.
+fn left_out(shop: &Shop<'_>, place: usize) -> Option<&'static str> {
+    let (settings, question) = (&shop.settings.correctness, &shop.sampled.questions[place]);
+    // Rules cannot tell right from wrong among many good answers: the paper leaves these out too.
+    if is_open(question) {
+        return Some("open_questions");
     }
-    Ok(groups)
+    if settings.exclude.contains(&question.task) {
+        return Some("excluded_questions");
+    }
+    if is_of_excluded_domain(shop, question) {
+        return Some("excluded_domain_questions");
+    }
+    let answers = shop.sampled.of(place);
+    let right = |&&answer: &&usize| shop.sampled.answers[answer].verdict == Some(Verdict::Right);
+    let share = answers.iter().filter(right).count() as f64 / answers.len() as f64;
+    (share > settings.max_right.get()).then_some("easy_questions")
+}
+
+/// Whether a question comes from a data set of a domain that is left out.
+fn is_of_excluded_domain(shop: &Shop<'_>, question: &Question) -> bool {
+    let of_files = question.generated.is_none();
+    let domain = || sources::domain(question);
+    of_files && domain().is_some_and(|d| shop.settings.correctness.exclude_domains.contains(&d))
 }
 
 /// All right answers times all worse ones, filtered and drawn.
 fn cross(
-    settings: &Pairs,
-    prompter: &Prompter<'_>,
-    question: &Question,
+    shop: &Shop<'_>,
+    place: usize,
     kind: Kind,
-    right: &[&Answer],
-    worse: &Vec<&Answer>,
+    right: &[usize],
+    worse: &[usize],
     stats: &mut Stats,
-) -> Vec<Built> {
-    let (chosen, rejected) = (distinct(right), distinct(worse));
+) -> Vec<Paired> {
+    let (sampled, question) = (shop.sampled, &shop.sampled.questions[place]);
+    let (chosen, rejected) = (sampled.distinct(right), sampled.distinct(worse));
     let num_doubles = right.len() * worse.len() - chosen.len() * rejected.len();
     stats.skipped(&question.task, "duplicate", num_doubles);
     let mut crossed = Vec::new();
     for &chosen in &chosen {
         for &rejected in &rejected {
-            if is_entailed(chosen, rejected) {
+            if kind == Kind::Correctness && is_entailed(shop, chosen, rejected) {
                 stats.skipped(&question.task, "entailed", 1);
             } else {
                 crossed.push((chosen, rejected));
@@ -103,90 +134,30 @@ fn cross(
     }
     let purpose = format!("pairs/{}/{}", kind.name(), question.id);
     let num_crossed = crossed.len();
-    let most = settings.correctness.max_per_question;
-    let kept = choose(crossed, most, statistics::random(&purpose, settings.seed));
+    let most = shop.settings.correctness.max_per_question;
+    let kept = choose(crossed, most, statistics::random(&purpose, shop.settings.seed));
     stats.skipped(&question.task, "over_cap", num_crossed - kept.len());
-    kept.into_iter()
-        .map(|(chosen, rejected)| Built {
-            pair: record(prompter, question, kind, chosen, rejected),
-            kind,
-            task: question.task.clone(),
-            tokens: Some((chosen.tokens, rejected.tokens)),
-            truth: truth(question, &chosen.text, &rejected.text),
-        })
-        .collect()
-}
-
-/// The first of each text, in order.
-fn distinct<'a>(answers: &[&'a Answer]) -> Vec<&'a Answer> {
-    let mut kept: Vec<&Answer> = Vec::new();
-    for &answer in answers {
-        if kept.iter().all(|known| known.text != answer.text) {
-            kept.push(answer);
-        }
-    }
-    kept
+    kept.into_iter().map(|(chosen, rejected)| paired(shop, place, kind, chosen, rejected)).collect()
 }
 
 /// Whether the right final answer is part of the wrong one, which then may be right after all.
-fn is_entailed(chosen: &Answer, rejected: &Answer) -> bool {
-    match (&chosen.final_answer, &rejected.final_answer) {
+fn is_entailed(shop: &Shop<'_>, chosen: usize, rejected: usize) -> bool {
+    let last = |answer: usize| shop.sampled.answers[answer].final_answer.as_ref();
+    match (last(chosen), last(rejected)) {
         (Some(right), Some(wrong)) => wrong.to_lowercase().contains(&right.to_lowercase()),
         _ => false,
     }
 }
 
-fn record(
-    prompter: &Prompter<'_>,
-    question: &Question,
-    kind: Kind,
-    chosen: &Answer,
-    rejected: &Answer,
-) -> Pair {
-    Pair {
-        image: Images(question.images.clone()),
-        question: prompter.question_text_with(
-            &question.question,
-            question.images.len(),
-            chosen.prompt,
-        ),
-        chosen: chosen.text.clone(),
-        rejected: rejected.text.clone(),
-        answer_gt: question.answer.clone(),
-        chosen_meta: Some(provenance(question, kind, chosen)),
-        rejected_meta: Some(provenance(question, kind, rejected)),
+fn paired(shop: &Shop<'_>, place: usize, kind: Kind, chosen: usize, rejected: usize) -> Paired {
+    let question = &shop.sampled.questions[place];
+    let (better, worse) = (&shop.sampled.answers[chosen], &shop.sampled.answers[rejected]);
+    let mut meta = provenance(question, kind, worse);
+    if shop.sampled.is_degenerate(rejected) {
+        meta["degenerate"] = true.into();
     }
-}
-
-fn provenance(question: &Question, kind: Kind, answer: &Answer) -> Value {
-    json!({
-        "question": question.id,
-        "task": question.task,
-        "kind": kind.name(),
-        "prompt": answer.prompt.name(),
-        "sample": answer.sample,
-        "verdict": answer.verdict,
-        "final": answer.final_answer,
-        "tokens": answer.tokens,
-    })
-}
-
-fn truth(question: &Question, chosen: &str, rejected: &str) -> Option<Truth> {
-    let truth = question.generated.as_ref()?;
-    let (chosen, rejected, careful) = (chosen.trim(), rejected.trim(), truth.rationale.trim());
-    Some(Truth {
-        is_careful: chosen == careful,
-        is_careful_in_any_order: lines(chosen) == lines(careful),
-        is_sloppy: truth.sloppy.as_deref().map(|sloppy| {
-            let sloppy = sloppy.trim();
-            (chosen == sloppy, rejected == sloppy)
-        }),
-    })
-}
-
-/// The lines of a text, sorted.
-fn lines(text: &str) -> Vec<&str> {
-    let mut lines: Vec<&str> = text.lines().map(str::trim).collect();
-    lines.sort_unstable();
-    lines
+    let chosen_side = Side::of(better, provenance(question, kind, better));
+    let rejected_side = Side::of(worse, meta);
+    let built = built(shop.prompter, question, kind, better.prompt, chosen_side, rejected_side);
+    Paired { question: place, chosen, built }
 }

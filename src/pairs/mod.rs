@@ -1,27 +1,48 @@
 //! Preference pairs from sampled answers, in MMPR's format.
 //!
-//! [`correctness`] pairs right answers with wrong ones; [`import`] takes ready-made
-//! pairs. A further source is one file that makes [`Built`] pairs and an arm in
-//! [`run`]. Each pair says where it comes from, in `chosen_meta` and `rejected_meta`:
-//! question, sample, verdict, final answer, length, task and kind.
+//! | file | pairs |
+//! |---|---|
+//! | [`correctness`] | right answers against wrong ones, and against unparsable ones |
+//! | [`dropout_ntp`] | answers against their beginnings, continued without the picture |
+//! | [`divide_and_conquer`] | answers against those with more claims that a judge denies |
+//! | [`import`] | ready-made |
+//!
+//! `sampled` holds what they work on, `local` and [`judge`] who writes and judges for them,
+//! [`degenerate`], [`consistency`] and [`claims`] what they look at, `mix` what stays of each kind,
+//! [`stats`] and [`kinds`] the tables. Each pair says where it comes from, in `chosen_meta` and
+//! `rejected_meta`: question, sample, verdict, final answer, length, task and kind. **To add a
+//! source:** one file that makes [`Built`] pairs, a variant of
+//! [`Source`] and an arm in [`run`].
 
+mod arithmetic;
+pub mod claims;
+pub mod consistency;
 pub mod correctness;
+pub mod degenerate;
+pub mod divide_and_conquer;
+pub mod dropout_ntp;
 pub mod import;
+pub mod judge;
+pub mod kinds;
+mod local;
+mod mix;
+mod record;
+mod sampled;
 pub mod stats;
 
 use crate::data::pairs::{DataSet, write_meta, write_pairs};
-use crate::data::questions::read_split;
-use crate::data::record::{Answer, Pair};
+use crate::data::record::Pair;
 use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
-use crate::eval::{rows, statistics};
 use crate::model::Config;
 use crate::run::stage::StageContext;
-use crate::spec::eval::Split;
-use crate::spec::pairs::Pairs;
+use crate::spec::pairs::{Chosen, Pairs, Source};
 use crate::{Error, Result};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
+use sampled::Sampled;
+use stats::Stats;
+use std::collections::HashSet;
 use std::path::Path;
 
 /// Why one answer is the worse one.
@@ -31,19 +52,57 @@ pub enum Kind {
     Correctness,
     /// It has no final answer that can be read.
     Format,
+    /// It was continued without the picture.
+    DropoutNtp,
+    /// More of its claims are denied.
+    DivideAndConquer,
     /// The pair was made elsewhere.
     Imported,
 }
 
 impl Kind {
+    /// All of them, in the order of pairs.jsonl.
+    pub const ALL: [Self; 5] =
+        [Self::Correctness, Self::Format, Self::DropoutNtp, Self::DivideAndConquer, Self::Imported];
+
     /// The word used in metadata and statistics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Correctness => "correctness",
             Self::Format => "format",
+            Self::DropoutNtp => "dropout_ntp",
+            Self::DivideAndConquer => "divide_and_conquer",
             Self::Imported => "imported",
         }
     }
+
+    /// Which source makes it.
+    pub fn source(self) -> Source {
+        match self {
+            Self::Correctness | Self::Format => Source::Correctness,
+            Self::DropoutNtp => Source::DropoutNtp,
+            Self::DivideAndConquer => Source::DivideAndConquer,
+            Self::Imported => Source::Import,
+        }
+    }
+}
+
+/// What every source that works on sampled answers is given.
+#[derive(Clone, Copy)]
+pub struct Shop<'a> {
+    settings: &'a Pairs,
+    ctx: &'a StageContext,
+    sampled: &'a Sampled,
+    tokenizer: &'a Tokenizer,
+    prompter: &'a Prompter<'a>,
+}
+
+/// A pair whose chosen answer was sampled.
+#[derive(Debug)]
+pub struct Paired {
+    built: Built,
+    question: usize,
+    chosen: usize,
 }
 
 /// A pair with what statistics need to know of it.
@@ -72,47 +131,85 @@ pub struct Truth {
     pub is_sloppy: Option<(bool, bool)>,
 }
 
-/// The pairs stage: writes pairs.jsonl, meta.json and stats.csv.
+/// The pairs stage: writes pairs.jsonl, meta.json, stats.csv and kinds.csv.
 ///
 /// # Errors
 ///
-/// Unreadable inputs, bad imported rows, and no pairs at all, which says why.
+/// Unreadable inputs, bad imported rows, a judge or server that fails, and no pairs at all,
+/// which says why.
 pub fn run(settings: &Pairs, ctx: &StageContext) -> Result<()> {
-    let (mut built, mut stats) = match &settings.import {
-        Some(meta) => import::pairs(Path::new(meta), &ctx.out)?,
-        None => {
-            let corpus = ctx.input("corpus");
-            let questions = read_split(corpus, Split::Train)?;
-            let candidates: Vec<Answer> =
-                rows::read(&ctx.input("candidates").join("candidates.jsonl"))?;
-            ctx.progress.report(0, 1, "pairing answers");
-            // Only the template enters a question's text; no token is looked up here.
-            let tokenizer = Tokenizer::build(std::iter::empty());
-            let prompter = Prompter::new(&tokenizer, &template(ctx)?, 0)?;
-            correctness::pairs(settings, &prompter, &questions, &candidates)?
-        }
+    let mut stats = Stats::default();
+    let mut built = match settings.is_import_alone() {
+        true => Vec::new(),
+        false => sampled_pairs(settings, ctx, &mut stats)?,
     };
+    let num_sampled = built.len();
+    if let Some(meta) = &settings.import {
+        built.extend(import::pairs(Path::new(meta), &ctx.out)?.0);
+    }
     // Each kind by itself: a reader who wants one of them can cut the file.
     built.sort_by_key(|built| built.kind);
-    if let Some(most) = settings.max {
-        let before = built.len();
-        built = choose(built, most, statistics::random("pairs/max", settings.seed));
-        stats.skipped("all", "over_max", before - built.len());
-    }
+    let made = kinds::made(&built);
+    let built = mix::thin(settings, built, &mut stats);
     if built.is_empty() {
-        return Err(stats.why_none());
+        return Err(stats.why_none(settings));
     }
     stats.add_pairs(&built);
-    let pairs: Vec<Pair> = built.into_iter().map(|built| built.pair).collect();
+    kinds::write(&ctx.out.join("kinds.csv"), &built, &made, &stats)?;
+    let pairs: Vec<Pair> = built.iter().map(|built| built.pair.clone()).collect();
     write_pairs(&ctx.out.join("pairs.jsonl"), &pairs)?;
-    let root = image_root(settings, ctx);
-    write_meta(
-        &ctx.out.join("meta.json"),
-        &[("prefab_pairs".into(), data_set(&root, pairs.len()))],
-    )?;
+    let data_sets = data_sets(settings, ctx, &built, num_sampled > 0)?;
+    write_meta(&ctx.out.join("meta.json"), &data_sets)?;
     stats.write(&ctx.out.join("stats.csv"))?;
     ctx.progress.report(1, 1, format_args!("{} pairs", pairs.len()));
     Ok(())
+}
+
+/// Pairs of every source that works on sampled answers.
+fn sampled_pairs(settings: &Pairs, ctx: &StageContext, stats: &mut Stats) -> Result<Vec<Built>> {
+    ctx.progress.report(0, 1, "pairing answers");
+    let sampled = Sampled::read(ctx)?;
+    let tokenizer = match settings.dropout_ntp.server.is_set() {
+        true => Tokenizer::load(ctx.input("base"))?,
+        // Only the template enters a question's text; no token is looked up here.
+        false => Tokenizer::build(std::iter::empty()),
+    };
+    let prompter = Prompter::new(&tokenizer, &template(ctx)?, 0)?;
+    let (tokenizer, prompter) = (&tokenizer, &prompter);
+    let shop = Shop { settings, ctx, sampled: &sampled, tokenizer, prompter };
+    let mut built = Vec::new();
+    // A source that only lends its chosen answers counts in no statistics.
+    let mut lent = Stats::default();
+    let mut work = |source, make: fn(&Shop<'_>, &mut Stats) -> Result<Vec<Paired>>| {
+        if !settings.needs(source) {
+            return Ok(Vec::new());
+        }
+        let builds = settings.builds(source);
+        let paired = make(&shop, if builds { &mut *stats } else { &mut lent })?;
+        let chosen: Vec<(usize, usize)> =
+            paired.iter().map(|paired| (paired.question, paired.chosen)).collect();
+        if builds {
+            built.extend(paired.into_iter().map(|paired| paired.built));
+        }
+        Ok::<_, Error>(chosen)
+    };
+    let right = work(Source::Correctness, correctness::pairs)?;
+    let affirmed = work(Source::DivideAndConquer, divide_and_conquer::pairs)?;
+    if settings.builds(Source::DropoutNtp) {
+        let of = settings.dropout_ntp.of;
+        let paired = if of == Chosen::Correctness { right } else { affirmed };
+        let cuts = dropout_ntp::cuts(&shop, of, &paired, stats);
+        built.extend(dropout_ntp::pairs(&shop, &cuts, stats)?);
+    }
+    let before = built.len();
+    let mut known = HashSet::new();
+    built.retain(|built| {
+        let Pair { image, question, chosen, rejected, .. } = &built.pair;
+        known
+            .insert(blake3::hash(format!("{image:?}\0{question}\0{chosen}\0{rejected}").as_bytes()))
+    });
+    stats.skipped("all", "same_pair", before - built.len());
+    Ok(built)
 }
 
 /// At most `most` items, drawn without replacement and left in their order.
@@ -139,12 +236,43 @@ fn template(ctx: &StageContext) -> Result<String> {
     }
 }
 
-/// Where pictures lie, seen from this artifact's payload: beside the pairs where they came along,
-/// else in the corpus' payload. Both payloads are two folders below the store.
-fn image_root(settings: &Pairs, ctx: &StageContext) -> String {
-    if settings.import.is_some() {
-        return ".".to_owned();
+/// MMPR's entries for these pairs. Sampled pairs have their pictures in the corpus, imported
+/// ones beside them; where there are both, each has a file of its own besides pairs.jsonl.
+fn data_sets(
+    settings: &Pairs,
+    ctx: &StageContext,
+    built: &[Built],
+    has_sampled: bool,
+) -> Result<Vec<(String, DataSet)>> {
+    if !(has_sampled && settings.import.is_some()) {
+        let root = if settings.import.is_some() { ".".to_owned() } else { corpus_root(ctx) };
+        return Ok(vec![("prefab_pairs".into(), data_set(&root, "pairs.jsonl", built.len()))]);
     }
+    let mut entries = Vec::new();
+    for (name, root, imported) in
+        [("prefab_pairs", corpus_root(ctx), false), ("prefab_imported", ".".to_owned(), true)]
+    {
+        let of = built.iter().filter(|built| (built.kind == Kind::Imported) == imported);
+        let pairs: Vec<Pair> = of.map(|built| built.pair.clone()).collect();
+        let file = if imported { "imported.jsonl" } else { "sampled.jsonl" };
+        write_pairs(&ctx.out.join(file), &pairs)?;
+        entries.push((name.to_owned(), data_set(&root, file, pairs.len())));
+    }
+    // A trainer looks for a picture in the corpus first.
+    let clash = built.iter().filter(|built| built.kind == Kind::Imported).find_map(|built| {
+        built.pair.image.0.iter().find(|image| ctx.input("corpus").join(image).exists())
+    });
+    match clash {
+        None => Ok(entries),
+        Some(image) => Err(Error::new(format!(
+            "the imported picture `{image}` has the path of a picture of the corpus"
+        ))
+        .hint("give the data set another name in its meta.json")),
+    }
+}
+
+/// The corpus' payload, seen from this artifact's: both are two folders below the store.
+fn corpus_root(ctx: &StageContext) -> String {
     let corpus = ctx.input("corpus");
     let mut parts: Vec<_> =
         corpus.iter().rev().take(2).map(|part| part.to_string_lossy()).collect();
@@ -152,11 +280,11 @@ fn image_root(settings: &Pairs, ctx: &StageContext) -> String {
     format!("../../{}", parts.join("/"))
 }
 
-/// MMPR's entry for these pairs.
-fn data_set(root: &str, length: usize) -> DataSet {
+/// MMPR's entry for some pairs.
+fn data_set(root: &str, annotation: &str, length: usize) -> DataSet {
     DataSet {
         root: root.to_owned(),
-        annotation: "pairs.jsonl".to_owned(),
+        annotation: annotation.to_owned(),
         data_augment: false,
         max_dynamic_patch: None,
         repeat_time: 1.into(),

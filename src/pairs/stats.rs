@@ -9,11 +9,16 @@
 //! | `chosen_careful` | share of chosen answers that equal the true rationale |
 //! | `chosen_careful_lines` | the same, with lines in any order |
 //! | `chosen_sloppy`, `rejected_sloppy` | share that equals the sloppy rationale |
-//! | `skipped_REASON` | pairs (or questions) left out |
+//! | `inconsistent` | share of right answers that contradict themselves, where that is looked for |
+//! | `claims`, `claims_denied` | claims that a judge was asked about, and the share it denied |
+//! | `skipped_REASON` | pairs (or questions, or answers) left out |
+//!
+//! What each kind of pair is like and cost is in kinds.csv ([`super::kinds`]).
 
 use super::{Built, Kind, no_pairs};
 use crate::data::record::{Answer, Verdict};
 use crate::error::Context;
+use crate::spec::pairs::{Pairs, Source};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -32,16 +37,21 @@ pub struct Stats {
     /// (sum, count) of a mean by task and metric.
     means: BTreeMap<(String, &'static str), (f64, f64)>,
     pairs: BTreeMap<(String, &'static str), f64>,
+    /// Claims asked about, and how many were denied.
+    claims: (usize, usize),
+    /// Tokens that a source's pairs took to make.
+    spent: BTreeMap<Source, usize>,
 }
 
 /// The order of mean metrics in the file.
-const MEANS: [&str; 6] = [
+const MEANS: [&str; 7] = [
     "chosen_tokens",
     "rejected_tokens",
     "chosen_careful",
     "chosen_careful_lines",
     "chosen_sloppy",
     "rejected_sloppy",
+    "inconsistent",
 ];
 
 impl Stats {
@@ -76,6 +86,35 @@ impl Stats {
         }
     }
 
+    /// Notes how many of a task's right answers were looked at, and dropped for contradicting
+    /// themselves.
+    pub fn checked(&mut self, task: &str, right: usize, dropped: usize) {
+        for at in 0..right {
+            self.mean(task, "inconsistent", flag(at < dropped));
+        }
+    }
+
+    /// Notes claims that a judge was asked about.
+    pub fn judged(&mut self, claims: usize, denied: usize) {
+        self.claims.0 += claims;
+        self.claims.1 += denied;
+    }
+
+    /// Notes tokens that somebody wrote so that a source could make its pairs.
+    pub fn spend(&mut self, source: Source, tokens: usize) {
+        *self.spent.entry(source).or_default() += tokens;
+    }
+
+    /// Tokens that a source's pairs took to make.
+    pub fn spent(&self, source: Source) -> usize {
+        self.spent.get(&source).copied().unwrap_or_default()
+    }
+
+    /// Share of a task's questions with a right and a wrong answer, where any were asked.
+    pub fn with_both(&self, task: &str) -> Option<f64> {
+        Some(self.with_both.get(task)? / self.questions.get(task)?)
+    }
+
     /// Counts the pairs that are kept.
     pub fn add_pairs(&mut self, built: &[Built]) {
         for built in built {
@@ -106,7 +145,10 @@ impl Stats {
     }
 
     /// The error of a stage without any pair.
-    pub fn why_none(&self) -> Error {
+    pub fn why_none(&self, settings: &Pairs) -> Error {
+        if !settings.builds(Source::Correctness) {
+            return self.why_none_of_others();
+        }
         let questions = self.questions.get("all").copied().unwrap_or_default();
         if questions == 0.0 {
             return no_pairs(
@@ -131,6 +173,20 @@ impl Stats {
         no_pairs(&reason, hint)
     }
 
+    fn why_none_of_others(&self) -> Error {
+        let all = self.skipped.iter().filter(|((task, _), _)| task == "all");
+        let reasons: Vec<String> = all
+            .map(|((_, reason), count)| format!("{count} {}", reason.replace('_', " ")))
+            .collect();
+        let reason = match reasons.is_empty() {
+            true => "no answer is one that the sources of `pairs.sources` look at".to_owned(),
+            false => format!("left out were {}", reasons.join(", ")),
+        };
+        let hint = "they look at open-ended questions, such as those of the family `describe`, unless \
+                    `of` of `[pairs.dropout_ntp]` or `[pairs.divide_and_conquer]` says otherwise";
+        no_pairs(&reason, hint)
+    }
+
     fn count(&self, reason: &str) -> usize {
         let all =
             self.skipped.iter().filter(|((task, known), _)| task == "all" && *known == reason);
@@ -144,6 +200,7 @@ impl Stats {
             .keys()
             .chain(self.pairs.keys().map(|(task, _)| task))
             .chain(self.skipped.keys().map(|(task, _)| task))
+            .chain(self.means.keys().map(|(task, _)| task))
             .collect();
         tasks.sort_by_key(|task| (*task != "all", *task));
         tasks.dedup();
@@ -154,7 +211,7 @@ impl Stats {
                 row("questions".into(), questions);
                 row("with_both".into(), self.with_both[task] / questions);
             }
-            for kind in [Kind::Correctness, Kind::Format, Kind::Imported] {
+            for kind in Kind::ALL {
                 if let Some(&pairs) = self.pairs.get(&(task.clone(), kind.name())) {
                     row(format!("pairs_{}", kind.name()), pairs);
                 }
@@ -163,6 +220,10 @@ impl Stats {
                 if let Some((sum, count)) = self.means.get(&(task.clone(), metric)) {
                     row(metric.into(), sum / count);
                 }
+            }
+            if task == "all" && self.claims.0 > 0 {
+                row("claims".into(), self.claims.0 as f64);
+                row("claims_denied".into(), self.claims.1 as f64 / self.claims.0 as f64);
             }
             for ((_, reason), &count) in self.skipped.iter().filter(|((of, _), _)| of == task) {
                 row(format!("skipped_{reason}"), count as f64);

@@ -6,6 +6,7 @@
 //! first run replaces them by measurements.
 
 use super::{Plan, Settings, Stage, Task};
+use crate::model::sizes;
 use crate::spec::eval::Split;
 use crate::spec::model::Size;
 
@@ -71,6 +72,14 @@ fn rough(plan: &Plan, task: &Task) -> f64 {
     let scale = match settings.model.size {
         Size::Tiny => 1.0,
         Size::Small => 4.0,
+        // Work goes with the numbers in the decoder's layers.
+        size => {
+            let numbers = |size| {
+                let row = sizes::Row::of(size, &settings.model.dims).decoder;
+                (row.layers * row.width * (2 * row.width + 3 * row.mlp)) as f64
+            };
+            numbers(size) / numbers(Size::Tiny)
+        }
     };
     scale * seconds(task.stage, settings)
 }

@@ -1,21 +1,43 @@
 //! From points to jobs and tasks: which stage reads what, and what is shared.
 
-use super::fingerprint::fingerprint;
+use super::fingerprint::{annotations, fingerprint};
 use super::key::{key, machine as machine_of};
 use super::slice::slice;
 use super::{Job, Machine, Plan, Stage, Task, id};
+use crate::model::sizes::Row;
+use crate::spec::Settings;
 use crate::spec::experiment::{Experiment, Point, Round};
-use crate::spec::model::{Model, Module, Size};
+use crate::spec::model::Module;
 use crate::spec::root::ReferenceOf;
-use crate::spec::{Settings, model::Dims};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+/// Artifacts made on other devices that may stand in for one's own.
+pub struct Reuse<'a> {
+    /// The other machines, best first.
+    pub machines: Vec<Machine>,
+    /// Whether there is an artifact of a key.
+    pub exists: &'a dyn Fn(&str) -> bool,
+}
+
 /// Expands an experiment. With `until`, no task of a later stage is planned.
 pub fn plan(experiment: &Experiment, machine: &Machine, until: Option<Stage>) -> Plan {
+    let nothing = Reuse { machines: Vec::new(), exists: &|_| false };
+    plan_reusing(experiment, machine, until, &nothing)
+}
+
+/// The same with the artifacts of other devices, where this one has none.
+pub fn plan_reusing(
+    experiment: &Experiment,
+    machine: &Machine,
+    until: Option<Stage>,
+    reuse: &Reuse,
+) -> Plan {
     let mut graph = Graph {
         machine,
+        reuse,
+        prints: HashMap::new(),
         until: until.unwrap_or(Stage::Scores),
         feature_gib: experiment.store.feature_gib.get(),
         tasks: Vec::new(),
@@ -37,6 +59,9 @@ pub fn plan(experiment: &Experiment, machine: &Machine, until: Option<Stage>) ->
 
 struct Graph<'a> {
     machine: &'a Machine,
+    reuse: &'a Reuse<'a>,
+    /// Fingerprints of imported files, each taken once.
+    prints: HashMap<String, Option<String>>,
     until: Stage,
     feature_gib: f64,
     tasks: Vec<Task>,
@@ -156,21 +181,7 @@ impl Graph<'_> {
         features: Option<&String>,
         chain: &mut Chain,
     ) -> String {
-        let pairs = match &settings.pairs.import {
-            Some(path) => {
-                let inputs = [("corpus", corpus)];
-                self.task(Stage::Pairs, settings, &inputs, std::slice::from_ref(path), chain)
-            }
-            None => {
-                let role = if models.first { "base" } else { "model" };
-                let inputs = [("corpus", corpus), (role, models.previous)];
-                let inputs = with(&inputs, "features", features);
-                let candidates = self.task(Stage::Candidates, settings, &inputs, &[], chain);
-                let inputs =
-                    [("corpus", corpus), ("base", models.previous), ("candidates", &candidates)];
-                self.task(Stage::Pairs, settings, &inputs, &[], chain)
-            }
-        };
+        let pairs = self.pairs(settings, models, corpus, features, chain);
         // Imported pairs have pictures of their own, which the corpus' features do not cover.
         let features = features.filter(|_| settings.pairs.import.is_none());
         let held_to = match reference {
@@ -188,6 +199,34 @@ impl Graph<'_> {
         ];
         let inputs = with(&inputs, "features", features);
         self.task(Stage::Policy, settings, &inputs, &[], chain)
+    }
+
+    /// Imported pairs need no model; others need candidates, and some sources the model too.
+    fn pairs(
+        &mut self,
+        settings: &Settings,
+        models: Models,
+        corpus: &str,
+        features: Option<&String>,
+        chain: &mut Chain,
+    ) -> String {
+        let pairs = &settings.pairs;
+        let judge = pairs.judge.checkpoint.iter().filter(|_| pairs.asks_judge());
+        let named = pairs.import.iter().flat_map(|path| annotations(Path::new(path)));
+        let named = named.map(|file| file.to_string_lossy().into_owned());
+        let files = pairs.import.iter().cloned().chain(named).chain(judge.cloned());
+        let files: Vec<String> = files.collect();
+        if pairs.is_import_alone() {
+            return self.task(Stage::Pairs, settings, &[("corpus", corpus)], &files, chain);
+        }
+        let role = if models.first { "base" } else { "model" };
+        let of_model = features.filter(|_| settings.candidates.needs_model());
+        let inputs = with(&[("corpus", corpus), (role, models.previous)], "features", of_model);
+        let samples = settings.candidates.import.as_slice();
+        let candidates = self.task(Stage::Candidates, settings, &inputs, samples, chain);
+        let inputs = [("corpus", corpus), ("base", models.previous), ("candidates", &candidates)];
+        let features = features.filter(|_| pairs.needs_model());
+        self.task(Stage::Pairs, settings, &with(&inputs, "features", features), &files, chain)
     }
 
     fn evaluate(
@@ -218,16 +257,37 @@ impl Graph<'_> {
         chain: &mut Chain,
     ) -> String {
         let mut tables = slice(stage, settings);
-        if stage.has_tensors() || (stage == Stage::Scores && settings.scores_need_model()) {
-            tables.insert("machine".to_owned(), machine_of(self.machine, stage.threads()));
-        }
-        if !files.is_empty() {
-            let content = |path: &String| (path.clone(), fingerprint(Path::new(path)).into());
-            tables.insert("files".to_owned(), Value::Object(files.iter().map(content).collect()));
-        }
         let inputs: BTreeMap<String, String> =
             inputs.iter().map(|&(role, key)| (role.to_owned(), key.to_owned())).collect();
-        let key = key(stage, &tables, &inputs);
+        let on = |tables: &mut Map<String, Value>, machine: &Machine| {
+            tables.insert("machine".to_owned(), machine_of(machine, stage.threads()));
+            key(stage, tables, &inputs)
+        };
+        let has_tensors = computes_tensors(stage, settings);
+        if has_tensors {
+            // In its place among the tables, whichever machine it will be.
+            on(&mut tables, self.machine);
+        }
+        if !files.is_empty() {
+            let mut print = |path: &String| {
+                let known = self.prints.entry(path.clone());
+                let print = known.or_insert_with(|| fingerprint(Path::new(path))).clone();
+                (path.clone(), print.into())
+            };
+            let prints: Map<String, Value> = files.iter().map(&mut print).collect();
+            tables.insert("files".to_owned(), Value::Object(prints));
+        }
+        let mut key = key(stage, &tables, &inputs);
+        if has_tensors && !(self.reuse.exists)(&key) {
+            for machine in &self.reuse.machines {
+                let mut other = tables.clone();
+                let theirs = on(&mut other, machine);
+                if (self.reuse.exists)(&theirs) {
+                    (key, tables) = (theirs, other);
+                    break;
+                }
+            }
+        }
         if stage > self.until {
             return key;
         }
@@ -247,6 +307,16 @@ impl Graph<'_> {
             chain.0.push(index);
         }
         key
+    }
+}
+
+/// Whether what can change the bits of a tensor enters a task's key.
+fn computes_tensors(stage: Stage, settings: &Settings) -> bool {
+    match stage {
+        Stage::Scores => settings.scores_need_model(),
+        Stage::Candidates => settings.candidates.needs_model(),
+        Stage::Pairs => settings.pairs.needs_model(),
+        _ => stage.has_tensors(),
     }
 }
 
@@ -301,18 +371,9 @@ pub fn feature_gib(settings: &Settings) -> Option<f64> {
         return None;
     }
     let images = (corpus.train + corpus.validation + corpus.test) as f64;
-    let (side, patch, width) = vision_of(&settings.model);
+    let row = Row::of(settings.model.size, &settings.model.dims);
+    let (side, patch, width) = (row.image_side, row.tower.patch.max(1), row.tower.width);
     // The pixel shuffle makes one token of four patches, four times as wide: f32.
     let patches = (side / patch).pow(2) as f64;
     Some(images * patches * width as f64 * 4.0 / f64::from(1 << 30))
-}
-
-/// Image side, patch side and width of the vision tower.
-fn vision_of(model: &Model) -> (usize, usize, usize) {
-    let Dims { image_side, patch_side, vision_width, .. } = &model.dims;
-    let width = match model.size {
-        Size::Tiny => 96,
-        Size::Small => 128,
-    };
-    (image_side.unwrap_or(64), patch_side.unwrap_or(8).max(1), vision_width.unwrap_or(width))
 }

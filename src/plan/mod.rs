@@ -20,7 +20,7 @@ pub mod key;
 pub mod slice;
 pub mod stage;
 
-pub use graph::plan;
+pub use graph::{Reuse, plan, plan_reusing};
 pub use stage::Stage;
 
 use crate::spec::{Round, Settings};
@@ -105,6 +105,12 @@ impl Task {
             Error::new(format!("`{}` in the plan's task {}: {error}", name, self.key))
                 .hint("the plan was frozen by another version of Prefab: plan again")
         })
+    }
+
+    /// Whether its weights may go once everything that reads them exists.
+    pub fn sheds_weights(&self) -> bool {
+        let keep = self.settings.get("train").and_then(|train| train.get("keep"));
+        self.stage == Stage::Policy && keep.is_some_and(|keep| keep == "none")
     }
 }
 

@@ -6,12 +6,13 @@
 
 use super::Stage;
 use crate::spec::eval::{Eval, Split};
+use crate::spec::later::LATER;
 use crate::spec::model::Model;
+use crate::spec::pairs::{Pairs, Source};
 use crate::spec::train::Train;
-use crate::spec::{Settings, defaults};
+use crate::spec::{Settings, embedded};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::sync::OnceLock;
 
 /// The settings of one stage by table: exactly what its function is called with.
 pub fn slice(stage: Stage, settings: &Settings) -> Map<String, Value> {
@@ -32,7 +33,7 @@ pub fn slice(stage: Stage, settings: &Settings) -> Map<String, Value> {
         }
         Stage::Features => put(&mut tables, "model", &frozen(&settings.model)),
         Stage::Candidates => put(&mut tables, "candidates", &settings.candidates),
-        Stage::Pairs => put(&mut tables, "pairs", &settings.pairs),
+        Stage::Pairs => put(&mut tables, "pairs", &built(&settings.pairs)),
         Stage::Reference => {
             let precision = settings.train.precision;
             put(&mut tables, "model", &frozen(&settings.model));
@@ -53,18 +54,48 @@ pub fn slice(stage: Stage, settings: &Settings) -> Map<String, Value> {
 }
 
 fn put(tables: &mut Map<String, Value>, name: &str, table: &impl Serialize) {
-    let table = serde_json::to_value(table).expect("settings are plain JSON");
+    let mut table = json(table);
+    let defaults = &json(embedded())[name];
+    for path in LATER.iter().filter(|path| path[0] == name) {
+        forget(&mut table, defaults, &path[1..]);
+    }
     tables.insert(name.to_owned(), table);
 }
 
-fn embedded() -> &'static Settings {
-    static DEFAULTS: OnceLock<Settings> = OnceLock::new();
-    DEFAULTS.get_or_init(defaults)
+fn json(table: &impl Serialize) -> Value {
+    serde_json::to_value(table).expect("settings are plain JSON")
+}
+
+/// Takes a setting out where it says what it says by default.
+fn forget(table: &mut Value, defaults: &Value, path: &[&str]) {
+    let [first, rest @ ..] = path else { return };
+    let (Some(table), default) = (table.as_object_mut(), &defaults[*first]) else { return };
+    match table.get_mut(*first) {
+        Some(inner) if !rest.is_empty() => forget(inner, default, rest),
+        Some(inner) if inner == default => drop(table.remove(*first)),
+        _ => {}
+    }
+}
+
+/// Without the settings of sources that are not built.
+fn built(pairs: &Pairs) -> Pairs {
+    let mut built = pairs.clone();
+    let default = &embedded().pairs;
+    if !pairs.builds(Source::DropoutNtp) {
+        built.dropout_ntp = default.dropout_ntp.clone();
+    }
+    if !pairs.needs(Source::DivideAndConquer) {
+        built.divide_and_conquer = default.divide_and_conquer.clone();
+    }
+    if !pairs.asks_judge() {
+        built.judge = default.judge.clone();
+    }
+    built
 }
 
 /// A model's shape, without what of it trains.
 fn frozen(model: &Model) -> Model {
-    Model { train: embedded().model.train.clone(), ..sized(model) }
+    Model { train: embedded().model.train.clone(), lora: None, ..sized(model) }
 }
 
 /// A checkpoint has its own size.
@@ -80,8 +111,11 @@ fn looks(eval: &Eval) -> Eval {
     let whole = &embedded().eval;
     match eval.every {
         0 => Eval { every: 0, ..whole.clone() },
-        _ => {
-            Eval { benchmarks: whole.benchmarks.clone(), split: Split::Validation, ..eval.clone() }
-        }
+        _ => Eval {
+            // What it asks: questions with one right answer.
+            benchmarks: vec!["reasoning".to_owned()],
+            split: Split::Validation,
+            ..eval.clone()
+        },
     }
 }

@@ -36,7 +36,7 @@ impl Stage {
     /// the same settings and inputs would give other bytes, or bytes that mean something else.
     const fn row(self) -> (&'static str, u32, usize) {
         match self {
-            Self::Corpus => ("corpus", 1, 1),
+            Self::Corpus => ("corpus", 2, 1),
             Self::Base => ("base", 1, 2),
             Self::Features => ("features", 1, 1),
             Self::Candidates => ("candidates", 1, 1),
@@ -64,7 +64,8 @@ impl Stage {
     }
 
     /// Whether it computes tensors: what can change their bits then enters the key.
-    /// Scores do only where a benchmark asks the model for likelihoods.
+    /// Scores do only where a benchmark asks the model for likelihoods, pairs only where a
+    /// source asks the model.
     pub const fn has_tensors(self) -> bool {
         !matches!(self, Self::Corpus | Self::Pairs | Self::Scores)
     }

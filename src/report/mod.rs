@@ -1,19 +1,24 @@
 //! Tables, charts and the page of an experiment. Reads files only, never a tensor.
 //!
 //! [`run`] collects the artifacts of a plan's jobs into runs.csv ([`runs`]), draws the spec's
-//! charts or the default ones ([`chart`]) and writes report.html ([`page`]). An unfinished
+//! charts or the default ones ([`chart`]), tables and contact sheets of the pairs (`pair_sets`), and
+//! writes report.html ([`page`]). An unfinished
 //! experiment reports what is there and says what is missing.
 
 pub mod chart;
 pub mod compare;
+mod engine;
 mod geometry;
 pub mod metric;
 pub mod number;
 pub mod overlay;
 pub mod page;
+mod pair_sets;
+pub mod pairs;
 pub mod runs;
 pub mod scene;
 pub mod select;
+mod sheet;
 
 use crate::error::Context;
 use crate::plan::Plan;
@@ -59,6 +64,10 @@ pub fn run(
         write(&mut files, file("png"), &picture.scene.png()?)?;
         write(&mut files, file("csv"), picture.csv().as_bytes())?;
     }
+    for (name, bytes) in pair_sets::files(store, plan)? {
+        write(&mut files, results_dir.join(name), &bytes)?;
+    }
+    remove_stale(&results_dir.join("pairs"), &files)?;
     let page = page::render(results_dir, store, &runs, &pictures, &undrawn)?;
     write(&mut files, results_dir.join("report.html"), page.as_bytes())?;
     remove_stale(&results_dir.join("charts"), &files)?;
@@ -75,6 +84,10 @@ pub fn charts(text: &str) -> Result<Vec<(String, Chart)>> {
         toml::from_str(text).map_err(|e| Error::spec(format!("reading the spec: {e}")))?;
     let Some(toml::Value::Table(charts)) = spec.get("chart") else { return Ok(vec![]) };
     let parse = |(name, chart): (&String, &toml::Value)| {
+        if !Chart::is_name(name) {
+            return Err(Error::spec(format!("`{name}` cannot name a chart"))
+                .hint("use letters, digits, `_` and `-`"));
+        }
         let parsed: Result<Chart, _> = chart.clone().try_into();
         let parsed = parsed.map_err(|error| {
             let message = error.message().lines().next().unwrap_or_default().to_owned();

@@ -4,8 +4,8 @@
 //! `value` (per cent), `n` and `source`. A table beside the results wins over the built-in copy.
 
 use super::runs::read_csv;
-use super::select::wilson;
 use crate::error::Context;
+use crate::eval::statistics::{Interval, wilson};
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -64,11 +64,14 @@ pub fn load(results_dir: &Path, name: &str) -> Result<Vec<Published>> {
                 row[at].parse::<f64>().with_context(|| format!("reading `{}` of {name}", &row[at]))
             };
             let (share, trials) = (number(value)? / 100.0, number(n)?);
+            let Interval { low, high } = wilson(share * trials, trials).ok_or_else(|| {
+                Error::spec(format!("results/paper/{name}.csv has a row of no questions"))
+            })?;
             Ok(Published {
                 algorithm: row[algorithm].into(),
                 prompt: row[prompt].into(),
                 value: share,
-                interval: wilson(share, trials),
+                interval: (low, high),
                 n: trials as u64,
                 source: row[source].into(),
             })
@@ -97,6 +100,9 @@ mod tests {
         assert_eq!(table.len(), 36);
         let mpo = table.iter().find(|row| row.algorithm == "MPO" && row.prompt == "cot").unwrap();
         assert!((mpo.value - 0.791).abs() < 1e-12 && mpo.n == 2318);
+        // 1.96 √(0.791 · 0.209 / 2318) = 0.01655: its test size implies about two points.
+        let (low, high) = mpo.interval;
+        assert!((high - low - 2.0 * 0.01655).abs() < 1e-4, "{low} {high}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::chart::Picture;
 use super::chart::defaults::main_measure;
 use super::chart::frame::group_by;
 use super::compare::{self, Contender, Difference};
+use super::engine;
 use super::metric::{Better, Metric, Unit, spoken};
 use super::number::{counted, grouped};
 use super::runs::{Runs, manifest, read_csv};
@@ -13,6 +14,8 @@ use super::select::{Band, Estimate, Selection, estimate};
 use crate::Result;
 use crate::error::Context as _;
 use crate::eval::statistics;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use minijinja::{Environment, Value, context};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,7 +69,7 @@ pub fn render(
             Ok(context! { name, title => picture.title, svg })
         })
         .collect::<Result<Vec<_>>>()?;
-    let names = Selection::names(runs);
+    let names = Selection::scores(runs);
     let scores = match main_measure(&names) {
         Some(measure) => scores(runs, &measure)?,
         None => Scores::default(),
@@ -96,8 +99,10 @@ pub fn render(
             charts,
             scores,
             all => all_scores(runs, &names),
+            data => engine::tables(runs),
             jobs => table(&results_dir.join("jobs.csv"))?.unwrap_or_else(|| own_jobs(runs)),
             provenance => provenance(store, runs),
+            sheet => contact_sheet(results_dir),
             spec,
         })
         .context("rendering report.html")
@@ -173,7 +178,7 @@ fn scores(runs: &Runs, measure: &str) -> Result<Scores> {
         table.notes.push(format!(
             "The smallest difference from the base that this experiment would find four times out \
              of five is {} points.",
-            metric.write(compare::smallest(*middle)),
+            metric.write(statistics::smallest(*middle)),
         ));
     }
     Ok(table)
@@ -263,7 +268,7 @@ fn sentence(
 fn all_scores(runs: &Runs, names: &[String]) -> Value {
     let mut columns: Vec<(String, BTreeMap<String, String>)> = Vec::new();
     let mut labels: Vec<String> = Vec::new();
-    for name in names.iter().filter(|name| name.contains('.')) {
+    for name in names {
         let Ok(selection) = Selection::of(runs, name, &BTreeMap::new(), false) else { continue };
         for (prompt, rows) in group_by(&selection.rows, |row| row.prompt.clone()) {
             let values = group_by(&rows, |row| compare::label(runs, &runs.jobs[row.job]));
@@ -343,6 +348,17 @@ fn provenance(store: &Path, runs: &Runs) -> Value {
         artifacts,
         wall => duration(wall_s),
     }
+}
+
+/// The contact sheet of the first set of pairs, as a data URL, with the file's name.
+fn contact_sheet(results_dir: &Path) -> Option<Value> {
+    let sheets = std::fs::read_dir(results_dir.join("pairs")).ok()?.flatten();
+    let first = sheets.map(|entry| entry.path()).filter(|path| path.extension().is_some()).min()?;
+    let url = format!("data:image/png;base64,{}", STANDARD.encode(std::fs::read(&first).ok()?));
+    let name = first.file_name()?.to_string_lossy().into_owned();
+    // Pairs made before kinds were counted have no table.
+    let table = results_dir.join("pairs.csv").exists();
+    Some(context! { name, url => Value::from_safe_string(url), table })
 }
 
 fn duration(wall_s: f64) -> String {

@@ -1,10 +1,11 @@
 //! runs.csv: every number of every job as one tidy row, collected from the artifacts in the
 //! store. Charts and the page are drawn from these rows and from nothing else.
 
+use super::engine::{candidate_rows, pair_rows};
 use crate::error::Context;
 use crate::plan::{Job, Plan, Stage, Task};
 use crate::{Error, Result};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Most training rows of one metric and job.
@@ -25,7 +26,7 @@ pub fn manifest(store: &Path, key: &str) -> PathBuf {
 pub struct Row {
     /// Index into [`Runs::jobs`].
     pub job: usize,
-    /// `policy`, `base` or `scores`.
+    /// `base`, `candidates`, `pairs`, `policy` or `scores`.
     pub stage: &'static str,
     /// Which questions.
     pub split: String,
@@ -97,12 +98,37 @@ impl Runs {
             }
         }
         let mut runs = Self { name: plan.name.clone(), swept, jobs: vec![], rows: vec![] };
+        let mut shown = HashSet::new();
         for job in &plan.jobs {
             let tasks: Vec<&Task> = job.tasks.iter().map(|&i| &plan.tasks[i]).collect();
             let trains = tasks.iter().any(|task| task.stage == Stage::Policy);
             runs.add(store, job, &tasks, !trains)?;
+            runs.add_data(store, &tasks, &mut shown)?;
         }
         Ok(runs)
+    }
+
+    /// What is known of the job's candidates and pairs; a stage that jobs share is shown once,
+    /// at the first of them.
+    fn add_data<'a>(
+        &mut self,
+        store: &Path,
+        tasks: &[&'a Task],
+        shown: &mut HashSet<&'a str>,
+    ) -> Result<()> {
+        let job = self.jobs.len() - 1;
+        for task in tasks {
+            let path = payload(store, &task.key).join("stats.csv");
+            if !path.exists() || !shown.insert(task.key.as_str()) {
+                continue;
+            }
+            match task.stage {
+                Stage::Candidates => self.rows.extend(candidate_rows(job, &path)?),
+                Stage::Pairs => self.rows.extend(pair_rows(job, &path)?),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn add(&mut self, store: &Path, job: &Job, tasks: &[&Task], is_base: bool) -> Result<()> {
@@ -225,7 +251,7 @@ pub fn read_csv(path: &Path) -> Result<(Vec<String>, Vec<csv::StringRecord>)> {
 }
 
 /// A cell's number; `None` where it is empty or not finite, which is "not measured".
-fn number(path: &Path, line: usize, name: &str, text: &str) -> Result<Option<f64>> {
+pub(super) fn number(path: &Path, line: usize, name: &str, text: &str) -> Result<Option<f64>> {
     if text.is_empty() {
         return Ok(None);
     }

@@ -169,16 +169,11 @@ impl Scene {
     }
 
     /// The same, in bold.
-    pub fn bold(
-        &mut self,
-        (x, baseline): (f64, f64),
-        text: &str,
-        size: f64,
-        anchor: Anchor,
-        color: Color,
-    ) {
-        let text = text.to_owned();
-        self.shapes.push(Shape::Text { x, baseline, text, size, bold: true, anchor, color });
+    pub fn bold(&mut self, at: (f64, f64), text: &str, size: f64, anchor: Anchor, color: Color) {
+        self.text(at, text, size, anchor, color);
+        if let Some(Shape::Text { bold, .. }) = self.shapes.last_mut() {
+            *bold = true;
+        }
     }
 
     /// The picture as an SVG document.

@@ -2,8 +2,8 @@
 
 use super::metric::Metric;
 use super::runs::{Row, Runs};
+use crate::eval::statistics::student;
 use crate::{Error, Result};
-use statrs::distribution::{ContinuousCDF, StudentsT};
 use std::collections::BTreeMap;
 
 /// A column of runs.csv that can be an axis, a group or a band.
@@ -176,8 +176,17 @@ impl<'a> Selection<'a> {
 
     /// Everything that was measured, as a chart would name it.
     pub fn names(runs: &Runs) -> Vec<String> {
+        Self::names_where(runs, |_| true)
+    }
+
+    /// What benchmarks measured.
+    pub fn scores(runs: &Runs) -> Vec<String> {
+        Self::names_where(runs, |row| row.stage == "scores")
+    }
+
+    fn names_where(runs: &Runs, is_meant: impl Fn(&Row) -> bool) -> Vec<String> {
         let mut names = Vec::new();
-        for row in &runs.rows {
+        for row in runs.rows.iter().filter(|row| is_meant(row)) {
             let name = match row.step {
                 Some(_) => row.metric.clone(),
                 None => format!("{}.{}", row.benchmark, row.metric),
@@ -299,41 +308,9 @@ pub fn estimate(runs: &Runs, rows: &[&Row], band: Band) -> Estimate {
     Estimate { value, low, high, n: rows.iter().filter_map(|row| row.n).max(), single }
 }
 
-/// The 97.5 % quantile of Student's t.
-pub fn student(freedom: f64) -> f64 {
-    StudentsT::new(0.0, 1.0, freedom.max(1.0))
-        .expect("degrees of freedom are positive")
-        .inverse_cdf(0.975)
-}
-
-/// Wilson's 95 % interval of a share of `n` trials.
-///
-/// # Source
-///
-/// Wilson 1927, doi:10.2307/2276774.
-pub fn wilson(share: f64, n: f64) -> (f64, f64) {
-    let z = 1.959_963_984_540_054;
-    let scale = 1.0 + z * z / n;
-    let center = (share + z * z / (2.0 * n)) / scale;
-    let half = z * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt() / scale;
-    (center - half, center + half)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_papers_test_size_implies_about_two_points() {
-        // 1.96 √(0.727 · 0.273 / 2318) = 0.0181.
-        let (low, high) = wilson(0.727, 2318.0);
-        assert!((high - low - 0.0362).abs() < 2e-4, "{low} {high}");
-    }
-
-    #[test]
-    fn three_seeds_have_a_wide_t() {
-        assert!((student(2.0) - 4.302_653).abs() < 1e-5);
-    }
 
     #[test]
     fn hints_name_the_nearest_or_all() {

@@ -10,7 +10,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// The libtorch that tch is made for; its own suffix (`+cpu`) says only how it was packed.
+/// The libtorch that tch is made for.
 const LIBTORCH: &str = "2.11.0";
 
 /// What `--device` says.
@@ -74,10 +74,14 @@ impl Devices {
         let chosen: Vec<_> =
             cards.iter().filter(|card| wanted.is_none_or(|number| card.index == number)).collect();
         match chosen.first() {
-            Some(first) => Ok(Self {
-                list: chosen.iter().map(|card| tch::Device::Cuda(card.index)).collect(),
-                label: format!("cuda-{}", first.capability),
-            }),
+            Some(first) => {
+                // One label for all: cards of another kind would give other bits.
+                let alike = chosen.iter().filter(|card| card.capability == first.capability);
+                Ok(Self {
+                    list: alike.map(|card| tch::Device::Cuda(card.index)).collect(),
+                    label: format!("cuda-{}", first.capability),
+                })
+            }
             None if choice.is_none() => Ok(Self::cpu()),
             None => {
                 Err(Error::spec("there is no such CUDA card, or libtorch's CUDA half is missing")
@@ -86,14 +90,38 @@ impl Devices {
         }
     }
 
-    /// What enters the keys of stages that compute tensors.
+    /// What enters the keys of stages that compute tensors. The suffix of libtorch's version
+    /// (`+cpu`) stays out: it says only how it was packed.
     pub fn machine(&self) -> Machine {
-        Machine { device: self.label.clone(), libtorch: LIBTORCH.into(), kernels: "fused".into() }
+        let version = libtorch_version();
+        let libtorch = version.split('+').next().unwrap_or(&version).to_owned();
+        let kernels = match vector_units() {
+            "AVX-512" => "fused".into(),
+            // Other vector units sum in another order.
+            other => format!("fused, {other}"),
+        };
+        Machine { device: self.label.clone(), libtorch, kernels }
     }
 
     /// The processor alone.
     pub fn cpu() -> Self {
         Self { list: vec![tch::Device::Cpu], label: "cpu".into() }
+    }
+}
+
+/// The device of one process, its libraries loaded.
+///
+/// # Errors
+///
+/// If libtorch's CUDA half is wanted and not there.
+pub fn open(choice: Choice) -> Result<tch::Device> {
+    match choice {
+        Choice::Cpu => Ok(tch::Device::Cpu),
+        Choice::Cuda(number) => {
+            // Before anything asks libtorch about CUDA.
+            open_cuda()?;
+            Ok(tch::Device::Cuda(number.unwrap_or(0)))
+        }
     }
 }
 
@@ -103,6 +131,24 @@ pub fn name(device: tch::Device) -> String {
         tch::Device::Cuda(index) => format!("cuda:{index}"),
         _ => "cpu".into(),
     }
+}
+
+/// The vector units that the kernels of this processor use, as `rows/attention.cpp` chooses them.
+pub fn vector_units() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let has_512 = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl");
+        if has_512 {
+            return "AVX-512";
+        }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            return "AVX2";
+        }
+    }
+    "baseline"
 }
 
 /// The folder of the libtorch that this process is linked to.
@@ -129,7 +175,7 @@ pub fn libtorch_version() -> String {
 pub fn open_cuda() -> Result<()> {
     let folder = libtorch_folder().ok_or_else(|| Error::new("libtorch is not loaded"))?;
     let path = folder.join("libtorch_cuda.so");
-    open(&path.to_string_lossy(), libc::RTLD_GLOBAL).map(drop).map_err(|reason| {
+    open_library(&path.to_string_lossy(), libc::RTLD_GLOBAL).map(drop).map_err(|reason| {
         Error::new(format!("opening libtorch's CUDA half: {reason}"))
             .hint("`./just libtorch cuda` fetches it; `--device cpu` does without")
     })
@@ -143,7 +189,7 @@ pub fn cards() -> Vec<Card> {
 
 type Handle = *mut c_void;
 
-fn open(name: &str, flags: c_int) -> Result<Handle, String> {
+fn open_library(name: &str, flags: c_int) -> Result<Handle, String> {
     let name = CString::new(name).map_err(|error| error.to_string())?;
     // SAFETY: a C string in, a handle or null out; the error text is copied at once.
     unsafe {
@@ -168,7 +214,7 @@ unsafe fn text_at(text: *const c_char) -> String {
 fn ask_driver() -> Option<Vec<Card>> {
     const MAJOR: c_int = 75;
     const MINOR: c_int = 76;
-    let driver = open("libcuda.so.1", 0).ok()?;
+    let driver = open_library("libcuda.so.1", 0).ok()?;
     // SAFETY: the signatures are those of cuda.h; every result is checked, and every
     // buffer is as long as the call is told.
     unsafe {

@@ -32,11 +32,13 @@ pub struct Fake {
     pub ends: Vec<String>,
     /// Bytes that depend on the moment: a stage that breaks the promise of the same bytes.
     pub moody: bool,
+    /// The input that another run takes away at the first attempt, which then fails.
+    pub robs: Option<String>,
 }
 
 impl Default for Fake {
     fn default() -> Self {
-        Self { steps: 4, sleep_ms: 2, files: 3, ends: Vec::new(), moody: false }
+        Self { steps: 4, sleep_ms: 2, files: 3, ends: Vec::new(), moody: false, robs: None }
     }
 }
 
@@ -91,6 +93,15 @@ fn misbehave(fake: &Fake, task: &Task, context: &StageContext) -> Result<()> {
     if fake.moody {
         let now = format!("{:?}", std::time::SystemTime::now());
         disk::write(&context.out.join("mood.txt"), now.as_bytes())?;
+    }
+    if let Some(role) = &fake.robs {
+        let mark = context.work.join("robbed");
+        if !mark.exists() {
+            disk::write(&mark, b"")?;
+            let payload = context.input(role);
+            disk::remove_dir(payload.parent().expect("a payload lies in its artifact"))?;
+            return Err(Error::new(format!("the {role} is gone")));
+        }
     }
     let path = context.work.join("attempts");
     let attempt = std::fs::read(&path).map_or(0, |text| text.len());

@@ -24,16 +24,24 @@ pub(super) fn gib_of_kib(kib: f64) -> f64 {
     (kib / 1024.0 / 1024.0 * 1e3).round() / 1e3
 }
 
-/// `git describe --always --dirty` of the working folder; `unknown` outside of a repository.
+/// The commit that the working folder stands at, with `-dirty` where a tracked file outside of
+/// `results/` differs from it: results are written by runs, never read. `unknown` outside of a
+/// repository.
 pub fn commit() -> String {
-    Command::new("git")
-        .args(["describe", "--always", "--dirty"])
-        .output()
-        .ok()
-        .filter(|output| output.status.success())
-        .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-        .filter(|text| !text.is_empty())
-        .unwrap_or_else(|| "unknown".into())
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).output().ok()?;
+        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        output.status.success().then_some(text)
+    };
+    let Some(commit) = git(&["describe", "--always"]).filter(|text| !text.is_empty()) else {
+        return "unknown".into();
+    };
+    let changed =
+        ["status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)results"];
+    match git(&changed) {
+        Some(changes) if changes.is_empty() => commit,
+        _ => commit + "-dirty",
+    }
 }
 
 /// Bytes that may still be written below `path`.

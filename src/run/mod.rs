@@ -25,6 +25,7 @@ use device::Devices;
 use dispatch::Executor;
 use state::Board;
 use std::path::PathBuf;
+use std::sync::mpsc::channel;
 
 /// Exit codes of workers; those of the `prefab` command are in [`crate::Error::exit_code`].
 pub mod exit {
@@ -120,12 +121,21 @@ pub fn execute(
         commit: machine::commit(),
         fake: options.fake,
     };
-    let interrupted = pool::work_off(&mut board, store, &workers, options)?;
+    let (send, events) = channel();
+    let _signals = pool::Signals::listen(send.clone())?;
+    let interrupted = pool::work_off(&mut board, store, &workers, options, (send, events))?;
     results::write(&board, &options.results, &workers)?;
     let mut outcome = board.outcome();
     outcome.interrupted = interrupted;
     if options.until.is_none() && !interrupted && board.any_job_done() {
-        outcome.charts = (executor.report)(&options.results, store, plan, &work.charts)?;
+        match (executor.report)(&options.results, store, plan, &work.charts) {
+            Ok(files) => outcome.charts = files,
+            // What a chart lacks may be what failed: that is the reason to be told.
+            Err(error) if outcome.left + outcome.failed.len() > 0 => {
+                tracing::warn!("the report is not whole: {error}");
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(outcome)
 }

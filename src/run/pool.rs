@@ -2,7 +2,7 @@
 //! does not, hears them, and ends them on a signal.
 
 use super::process::{Line, Worker, Workers};
-use super::progress::Display;
+use super::progress::{Display, say};
 use super::state::{Board, End, State};
 use super::{Options, exit, machine, results, worker};
 use crate::error::{Context, Error, Result};
@@ -11,6 +11,7 @@ use crate::store::{Checker, Look, Record, Store};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -49,6 +50,38 @@ pub enum Looked {
 /// How often the clock is looked at when nothing happens.
 const TICK: Duration = Duration::from_millis(200);
 
+/// Listens for signals until dropped.
+#[derive(Debug)]
+pub struct Signals(signal_hook::iterator::Handle);
+
+impl Signals {
+    /// Turns the first signal into an event. A second one, or one that comes when nobody
+    /// hears events any more (while the report is written), ends the process.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses.
+    pub fn listen(told: Sender<Event>) -> Result<Self> {
+        let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])
+            .context("listening for signals")?;
+        let handle = signals.handle();
+        std::thread::spawn(move || {
+            for (count, _) in signals.forever().enumerate() {
+                if told.send(Event::Signal).is_err() || count > 0 {
+                    std::process::exit(exit::INTERRUPTED.into());
+                }
+            }
+        });
+        Ok(Self(handle))
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 /// Works until all is done, nothing can go on, or a signal comes. True if it was a signal.
 ///
 /// # Errors
@@ -59,22 +92,11 @@ pub fn work_off(
     store: &Store,
     workers: &Workers,
     options: &Options,
+    (send, events): (Sender<Event>, Receiver<Event>),
 ) -> Result<bool> {
-    let (send, events) = channel();
     let (ask, asked) = channel();
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])
-        .context("listening for signals")?;
-    let handle = signals.handle();
-    let (plan, told, looked) = (board.plan, send.clone(), send.clone());
+    let (plan, looked) = (board.plan, send.clone());
     std::thread::scope(|scope| {
-        scope.spawn(move || {
-            for (count, _) in signals.forever().enumerate() {
-                if count > 0 {
-                    std::process::exit(exit::INTERRUPTED.into());
-                }
-                let _ = told.send(Event::Signal);
-            }
-        });
         scope.spawn(move || look_after(plan, store, &asked, &looked));
         let display = Display::new(board, options.workers);
         let mut pool = Pool {
@@ -93,7 +115,6 @@ pub fn work_off(
             worker.kill();
             pool.board.entries[*index].state = State::Waiting;
         }
-        handle.close();
         ended
     })
 }
@@ -225,12 +246,24 @@ impl Pool<'_, '_> {
                 self.display.hear(index, &line);
                 self.board.hear(index, &line);
             }
-            Event::Looked(index, looked) => self.looked(index, looked?),
+            Event::Looked(index, looked) => {
+                self.looked(index, looked?);
+                self.shed(index)?;
+            }
             Event::Exited { index, status, peak_gib } => {
                 self.running.remove(&index);
                 self.exited(index, status, peak_gib);
+                self.shed(index)?;
             }
             Event::Signal => unreachable!("a signal ends the loop"),
+        }
+        Ok(())
+    }
+
+    /// Weights that are not to be kept go when all that read them are done, `index` among them.
+    fn shed(&self, index: usize) -> Result<()> {
+        for input in self.board.inputs(index).filter(|input| self.board.has_served(*input)) {
+            self.store.shed(&self.board.plan.tasks[input].key)?;
         }
         Ok(())
     }
@@ -258,10 +291,11 @@ impl Pool<'_, '_> {
     }
 
     fn exited(&mut self, index: usize, status: ExitStatus, peak_gib: f64) {
-        let key = &self.board.plan.tasks[index].key;
+        let task = &self.board.plan.tasks[index];
+        let key = &task.key;
         let log = self.store.log(key);
         let mut record = None;
-        let (end, how) = match (status.code().map(|code| code as u8), status.signal()) {
+        let (mut end, mut how) = match (status.code().map(|code| code as u8), status.signal()) {
             (Some(exit::DONE), _) => match Record::load(&self.store.folder(key)) {
                 Ok(found) => {
                     record = Some(found);
@@ -275,16 +309,35 @@ impl Pool<'_, '_> {
             (None, Some(libc::SIGKILL | libc::SIGTERM | libc::SIGHUP | libc::SIGINT)) => {
                 (End::Lost, "was killed".into())
             }
+            (None, Some(libc::SIGABRT)) if ran_out_of_memory(&log) => {
+                (End::Memory, "ran out of memory".into())
+            }
             (None, signal) => (End::Failed, format!("crashed (signal {})", signal.unwrap_or(0))),
         };
+        // Another run may have taken an input away from under the worker.
+        let is_whole =
+            |key| !self.store.is_shed(key) && Record::load(&self.store.folder(key)).is_ok();
+        if end == End::Failed && !task.inputs.values().all(|key| is_whole(key)) {
+            (end, how) = (End::Bereft, "lost an input that another run took away".into());
+        }
         self.board.entries[index].record = record;
         self.board.ended(index, end, &how, peak_gib);
-        let state = &self.board.entries[index].state;
-        self.display.end(index, &self.board.title(index), state);
-        if let State::Failed(message, _) = state {
+        if end == End::Busy {
+            let owner = self.store.owner(key).map(|owner| format!(", {owner}")).unwrap_or_default();
+            say(&format!("{}  is made by another run{owner}; waiting", self.board.title(index)));
+        }
+        self.display.end(index, self.board);
+        if let State::Failed(message, _) = &self.board.entries[index].state {
             let error = Error::new(message.clone()).context(key);
             tracing::error!("{error} (log: {})", log.display());
             self.stopping |= !self.options.keep_going;
         }
     }
+}
+
+/// Whether a worker's last words are those of Rust's allocator, which aborts.
+fn ran_out_of_memory(log: &Path) -> bool {
+    let text = std::fs::read(log).unwrap_or_default();
+    let end = &text[text.len().saturating_sub(2000)..];
+    String::from_utf8_lossy(end).contains("memory allocation of ")
 }

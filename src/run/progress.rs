@@ -1,5 +1,6 @@
 //! What is seen of a run: on a terminal a line a running task and one for the
-//! whole, else a plain line every tenth of a task. All of it on standard error.
+//! whole, else a plain line every tenth of a task and one for each that is done.
+//! All of it on standard error.
 
 use super::process::Line;
 use super::state::{Board, State};
@@ -61,7 +62,53 @@ struct Shown {
     title: String,
     bar: ProgressBar,
     since: Instant,
+    pace: Pace,
+}
+
+/// How fast one phase of a task goes: a stage may count pictures, then steps, and a resumed
+/// one starts in the middle.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    start: Instant,
+    /// What was done when the phase was first heard of.
+    first: u64,
+    done: u64,
+    total: u64,
     tenths: u64,
+}
+
+impl Pace {
+    /// Nothing heard yet.
+    fn new(start: Instant) -> Self {
+        Self { start, first: 0, done: 0, total: 0, tenths: 0 }
+    }
+
+    /// Hears how far the task is.
+    fn hear(&mut self, done: u64, total: u64, now: Instant) {
+        if total != self.total || done < self.done {
+            // The first step of a task that starts at its beginning counts from the start.
+            let is_start = self.total == 0 && done <= 1;
+            let (start, first) = if is_start { (self.start, 0) } else { (now, done) };
+            *self = Self { start, first, done, total, tenths: 10 * first / total.max(1) };
+        }
+        self.done = done;
+    }
+
+    /// Seconds that the rest of the phase will take; none before something was done.
+    fn eta_s(&self, now: Instant) -> Option<f64> {
+        let worked = self.done.saturating_sub(self.first);
+        let passed = now.duration_since(self.start).as_secs_f64();
+        let left = self.total.saturating_sub(self.done) as f64;
+        (worked > 0).then(|| passed * left / worked as f64)
+    }
+
+    /// Whether another tenth of the phase is done since this was last asked.
+    fn is_another_tenth(&mut self) -> bool {
+        let tenths = 10 * self.done / self.total.max(1);
+        let is_more = tenths > self.tenths;
+        self.tenths = self.tenths.max(tenths);
+        is_more
+    }
 }
 
 impl Display {
@@ -85,9 +132,10 @@ impl Display {
             Some((lines, whole)) => lines.insert_before(whole, ProgressBar::new(1)),
             None => ProgressBar::hidden(),
         };
-        bar.set_style(style("{prefix:32!}  {pos}/{len}  {msg}  eta {eta}"));
+        bar.set_style(style("{prefix:32!}  {pos}/{len}  {msg}"));
         bar.set_prefix(title.clone());
-        self.tasks.insert(index, Shown { title, bar, since: Instant::now(), tenths: 0 });
+        let since = Instant::now();
+        self.tasks.insert(index, Shown { title, bar, since, pace: Pace::new(since) });
     }
 
     pub(super) fn hear(&mut self, index: usize, line: &Line) {
@@ -95,26 +143,37 @@ impl Display {
         else {
             return;
         };
-        task.bar.set_length(*total);
-        task.bar.set_position(*done);
-        task.bar.set_message(note.clone());
-        let tenths = done * 10 / (*total).max(1);
-        if self.terminal.is_none() && tenths > task.tenths {
-            task.tenths = tenths;
-            let passed = task.since.elapsed().as_secs_f64();
-            let eta_s = passed * total.saturating_sub(*done) as f64 / (*done).max(1) as f64;
-            say(&format!("{}  {done}/{total}  {note}  eta {}", task.title, duration(eta_s)));
+        let now = Instant::now();
+        task.pace.hear(*done, *total, now);
+        let eta =
+            task.pace.eta_s(now).map(|s| format!("  eta {}", duration(s))).unwrap_or_default();
+        if self.terminal.is_some() {
+            task.bar.set_length(*total);
+            task.bar.set_position(*done);
+            task.bar.set_message(format!("{note}{eta}"));
+        } else if task.pace.is_another_tenth() {
+            say(&format!("{}  {done}/{total}  {note}{eta}", task.title));
         }
     }
 
-    pub(super) fn end(&mut self, index: usize, title: &str, state: &State) {
+    pub(super) fn end(&mut self, index: usize, board: &Board) {
         let Some(task) = self.tasks.remove(&index) else { return };
         task.bar.finish_and_clear();
         if let Some((lines, _)) = &self.terminal {
             lines.remove(&task.bar);
-        } else if matches!(state, State::Done { .. }) {
-            say(&format!("{title}  done in {}", duration(task.since.elapsed().as_secs_f64())));
+        } else if matches!(board.entries[index].state, State::Done { .. }) {
+            let took = duration(task.since.elapsed().as_secs_f64());
+            say(&format!("{}  done in {took}  ({})", board.title(index), self.far(board)));
         }
+    }
+
+    /// How far the whole is: `12 of 61 stages, eta 20 min 05 s`.
+    fn far(&self, board: &Board) -> String {
+        let done = board.all(|state| matches!(state, State::Done { .. })).len();
+        let total = board.all(|state| *state != State::Outside).len();
+        let eta = board.rest_s(self.workers).filter(|_| done < total);
+        let eta = eta.map(|s| format!(", eta {}", duration(s))).unwrap_or_default();
+        format!("{done} of {total} stages{eta}")
     }
 
     pub(super) fn whole(&self, board: &Board) {
@@ -161,5 +220,29 @@ pub fn duration(seconds: f64) -> String {
         0..60 => format!("{seconds:.1} s"),
         60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
         _ => format!("{} h {:02} min", whole / 3600, whole / 60 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resumed_phase_counts_only_what_it_did_itself() {
+        let start = Instant::now();
+        let after = |s| start + Duration::from_secs(s);
+        let mut pace = Pace::new(start);
+        // Resumed at 40 of 100 after 5 s; 10 steps in the next 10 s: 50 s for the rest.
+        pace.hear(40, 100, after(5));
+        assert_eq!(pace.eta_s(after(5)), None);
+        assert!(!pace.is_another_tenth());
+        pace.hear(50, 100, after(15));
+        assert_eq!(pace.eta_s(after(15)), Some(50.0));
+        assert!(pace.is_another_tenth() && !pace.is_another_tenth());
+        // Another phase starts anew.
+        pace.hear(1, 10, after(20));
+        pace.hear(2, 10, after(22));
+        assert_eq!(pace.eta_s(after(22)), Some(16.0));
+        assert!(pace.is_another_tenth());
     }
 }

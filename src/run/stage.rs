@@ -2,6 +2,9 @@
 //! `fn run(settings…, &StageContext) -> Result<()>`.
 
 use crate::Result;
+use crate::store::parts;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -29,6 +32,28 @@ impl StageContext {
     /// If the plan did not give this stage such an input: a bug.
     pub fn input(&self, role: &str) -> &Path {
         self.inputs.get(role).unwrap_or_else(|| panic!("the plan gives this stage a `{role}`"))
+    }
+
+    /// A part of the stage's work as an earlier worker kept it; else it is made, and kept.
+    ///
+    /// # Errors
+    ///
+    /// What `make` says, or what the disk says.
+    pub fn part(&self, name: &str, make: impl FnOnce() -> Result<String>) -> Result<String> {
+        parts::text(&self.work, name, make)
+    }
+
+    /// The same for records.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::part`].
+    pub fn rows<T: Serialize + DeserializeOwned>(
+        &self,
+        name: &str,
+        make: impl FnOnce() -> Result<Vec<T>>,
+    ) -> Result<Vec<T>> {
+        parts::rows(&self.work, name, make)
     }
 }
 

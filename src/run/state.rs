@@ -87,6 +87,8 @@ pub enum End {
     Memory,
     /// Killed from outside.
     Lost,
+    /// An input was gone when it looked.
+    Bereft,
     /// A bug, or an error that stays.
     Failed,
 }
@@ -134,6 +136,16 @@ impl<'a> Board<'a> {
     /// The task that makes an artifact.
     pub fn task_of(&self, key: &str) -> Option<usize> {
         self.by_key.get(key).copied()
+    }
+
+    /// Whether a task's weights are not to be kept and all that read them are done.
+    pub fn has_served(&self, index: usize) -> bool {
+        let readers = || {
+            (0..self.entries.len())
+                .filter(|reader| self.inputs(*reader).any(|input| input == index))
+        };
+        let done = |reader: usize| matches!(self.entries[reader].state, State::Done { .. });
+        self.plan.tasks[index].sheds_weights() && readers().count() > 0 && readers().all(done)
     }
 
     /// Indices of the tasks in a state.
@@ -192,6 +204,11 @@ impl<'a> Board<'a> {
                 let alone = end == End::Memory || entry.lost > 1;
                 tracing::warn!("{} {how}; will try again", self.plan.tasks[index].key);
                 State::Ready { from: Instant::now() + REST * entry.lost, alone }
+            }
+            End::Bereft if entry.lost < RETRIES => {
+                entry.lost += 1;
+                tracing::warn!("{} {how}; will look again", self.plan.tasks[index].key);
+                State::Waiting
             }
             _ => {
                 entry.peak_gib = Some(peak_gib);

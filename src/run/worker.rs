@@ -8,7 +8,7 @@ use super::stage::{Progress, StageContext};
 use super::{device, exit, machine};
 use crate::error::{Context, Error, Result};
 use crate::plan::{Plan, Task};
-use crate::store::{Checker, Held, Input, Look, Record, Store, fault, manifest};
+use crate::store::{Checker, Held, Input, Look, Record, Store, disk, manifest};
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
@@ -35,7 +35,6 @@ pub fn work(order: &Order, executor: &Executor) -> u8 {
     let Some(task) = order.plan.tasks.get(order.index) else {
         return tell(&Error::spec(format!("the plan has no task {}", order.index)));
     };
-    fault::enter(task.stage.name());
     let done = std::panic::catch_unwind(AssertUnwindSafe(|| make(order, task, executor)));
     match done {
         Ok(Ok(code)) => code,
@@ -60,20 +59,27 @@ pub fn work(order: &Order, executor: &Executor) -> u8 {
 fn tell(error: &Error) -> u8 {
     let message = error.to_string();
     tracing::error!("{message}");
-    println!("{}", serde_json::json!({ "error": message, "hint": error.hint_text() }));
+    let hint = error.hint_text().or_else(|| is_full(&message).then_some(disk::MAKE_ROOM));
+    println!("{}", serde_json::json!({ "error": message, "hint": hint }));
     if is_memory(&message) { exit::MEMORY } else { error.exit_code() }
+}
+
+/// Whether an error says that there is no room on the disk.
+fn is_full(message: &str) -> bool {
+    ["No space left on device", "Disk quota exceeded"].iter().any(|words| message.contains(words))
 }
 
 /// Whether an error says that memory ran out: what may heal when others are done.
 fn is_memory(message: &str) -> bool {
     let message = message.to_lowercase();
-    ["out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory"]
-        .iter()
-        .any(|words| message.contains(words))
+    let words =
+        ["out of memory", "can't allocate", "cannot allocate", "not enough memory", "bad_alloc"];
+    words.iter().any(|words| message.contains(words))
 }
 
 fn make(order: &Order, task: &Task, executor: &Executor) -> Result<u8> {
     let Order { store, .. } = order;
+    let _in_use = store.in_use()?;
     let lock = match store.lock(&task.key)? {
         Held::Ours(lock) => lock,
         Held::Theirs(owner) => {
@@ -87,6 +93,7 @@ fn make(order: &Order, task: &Task, executor: &Executor) -> Result<u8> {
         println!("{}", serde_json::json!({ "found": true }));
         return Ok(exit::DONE);
     }
+    check_device(order, task)?;
     let draft = store.begin(lock, &task.key, inputs)?;
     let threads = i32::try_from(task.threads.max(1)).context("counting threads")?;
     tch::set_num_threads(threads);
@@ -120,6 +127,19 @@ fn make(order: &Order, task: &Task, executor: &Executor) -> Result<u8> {
     })?;
     tracing::info!("{} done in {} s, {} files", task.key, record.wall_s, record.files);
     Ok(exit::DONE)
+}
+
+/// Whether the bits that come out here are those that the key stands for.
+fn check_device(order: &Order, task: &Task) -> Result<()> {
+    let planned = task.settings.get("machine").and_then(|machine| machine["device"].as_str());
+    match planned.filter(|planned| *planned != order.label) {
+        None => Ok(()),
+        Some(planned) => Err(Error::spec(format!(
+            "{} was planned for `{planned}`, and this is `{}`",
+            task.key, order.label
+        ))
+        .hint("plan again on this machine, without `--reuse-across-devices`")),
+    }
 }
 
 /// The checksums that the inputs have now, by role.

@@ -6,25 +6,20 @@
 //! it, to the same bytes. Writes candidates.jsonl ([`Answer`], question order, then sample)
 //! and stats.csv, a row a task and one for all.
 
-use super::{Generated, Generation, Request, generate};
+use super::here::Here;
+use super::there::There;
+use super::{chunks, import, prompts};
 use crate::data::questions::read_split;
 use crate::data::record::{Answer, Question, Verdict};
-use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
 use crate::error::Context;
-use crate::model::Vlm;
-use crate::model::features::{Features, of_pictures};
+use crate::model::Config;
 use crate::run::stage::StageContext;
 use crate::spec::candidates::Candidates;
 use crate::spec::eval::Split;
-use crate::spec::train::Precision;
 use crate::{Error, Result};
-use std::cell::Cell;
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::time::Instant;
 
 /// Batches in a chunk: enough that the emptying batch at its end costs little, few enough
 /// that a killed stage loses seconds.
@@ -34,7 +29,8 @@ const BATCHES: usize = 8;
 ///
 /// # Errors
 ///
-/// Inputs that cannot be read, a picture without features, a word that the tokenizer lacks.
+/// Inputs that cannot be read, a picture without features, a word that the tokenizer lacks, a
+/// server that fails for some questions.
 pub fn run(candidates: &Candidates, ctx: &StageContext) -> Result<()> {
     if candidates.per_question == 0 {
         return Err(Error::spec("`candidates.per_question` is 0, which gives no answers"));
@@ -44,138 +40,36 @@ pub fn run(candidates: &Candidates, ctx: &StageContext) -> Result<()> {
     let role = if ctx.inputs.contains_key("model") { "model" } else { "base" };
     let dir = ctx.input(role);
     let tokenizer = Tokenizer::load(dir)?;
-    let model = Vlm::load(dir, ctx.device)?;
-    let sampler = Sampler {
-        candidates,
-        ctx,
-        prompter: Prompter::new(&tokenizer, &model.config.template, model.config.image_tokens)?,
-        features: ctx.inputs.get("features").map(|dir| Features::open(dir)).transpose()?,
-        tokenizer: &tokenizer,
-        model: &model,
-        total: questions.len() * candidates.per_question,
-        started: Instant::now(),
-        sampled: Cell::new(0),
-    };
+    prompts::check(candidates, &Config::load(dir)?.template)?;
     let size = (BATCHES * candidates.batch).div_ceil(candidates.per_question).max(1);
-    let mut answers = Vec::with_capacity(sampler.total);
-    for (chunk, questions) in questions.chunks(size).enumerate() {
-        let path = ctx.work.join(format!("candidates-{chunk:06}.jsonl"));
-        let sampled = match path.exists() {
-            true => read(&path)?,
-            false => {
-                let sampled = sampler.chunk(chunk * size, questions, answers.len())?;
-                let unfinished = path.with_extension("unfinished");
-                write(&unfinished, &sampled)?;
-                std::fs::rename(&unfinished, &path)
-                    .with_context(|| format!("writing `{}`", path.display()))?;
-                sampled
-            }
-        };
-        answers.extend(sampled);
-    }
-    write(&ctx.out.join("candidates.jsonl"), &answers)?;
+    let work = &ctx.work;
+    let answers = if let Some(path) = &candidates.import {
+        let answers = import::answers(Path::new(path), &questions, &tokenizer)?;
+        let by_id: HashMap<&str, &Question> =
+            questions.iter().map(|question| (question.id.as_str(), question)).collect();
+        answers.into_iter().map(|answer| judged(by_id[answer.question.as_str()], answer)).collect()
+    } else if candidates.server.is_set() {
+        let there = There::new(candidates, ctx, &tokenizer, dir, questions.len())?;
+        chunks::each(work, "candidates", &questions, size, |first, some, before| {
+            there.chunk(first, some, before)
+        })?
+    } else {
+        let here = Here::load(candidates, ctx, &tokenizer, dir, questions.len())?;
+        chunks::each(work, "candidates", &questions, size, |first, some, before| {
+            here.chunk(first, some, before)
+        })?
+    };
+    chunks::write(&ctx.out.join("candidates.jsonl"), &answers)?;
     write_statistics(&ctx.out.join("stats.csv"), &questions, &answers)
 }
 
-/// What every chunk is sampled with.
-struct Sampler<'a> {
-    candidates: &'a Candidates,
-    ctx: &'a StageContext,
-    prompter: Prompter<'a>,
-    features: Option<Features>,
-    tokenizer: &'a Tokenizer,
-    model: &'a Vlm,
-    total: usize,
-    started: Instant,
-    /// Answers sampled since then, those of finished chunks not among them.
-    sampled: Cell<u64>,
-}
-
-impl Sampler<'_> {
-    /// Answers to some questions, the first of which is the split's `first`-th; `before`
-    /// answers were there already.
-    fn chunk(&self, first: usize, questions: &[Question], before: usize) -> Result<Vec<Answer>> {
-        let mut paths: Vec<&str> = Vec::new();
-        let mut requests = Vec::with_capacity(questions.len());
-        for (index, question) in (first..).zip(questions) {
-            let tiles = vec![1; question.images.len()];
-            let text = self.prompter.question_text_with(
-                &question.question,
-                tiles.len(),
-                self.candidates.prompt,
-            );
-            let prompt = self.prompter.encode_prompt_with(&text, &tiles);
-            requests.push(Request {
-                prompt: prompt
-                    .map_err(|error| error.context(format!("question {}", question.id)))?,
-                tiles: paths.len()..paths.len() + tiles.len(),
-                samples: self.candidates.per_question,
-                stream: index as u64,
-                prefix: vec![],
-            });
-            paths.extend(question.images.iter().map(String::as_str));
-        }
-        let corpus = self.ctx.input("corpus");
-        let features =
-            of_pictures(self.features.as_ref(), self.model, corpus, Split::Train, &paths)?;
-        let settings = Generation {
-            seed: self.candidates.seed,
-            temperature: Some(self.candidates.temperature.get()),
-            top_k: self.candidates.top_k,
-            top_p: self.candidates.top_p.get(),
-            max_tokens: self.candidates.max_tokens,
-            batch: self.candidates.batch,
-            eos: self.tokenizer.eos(),
-            precision: Precision::Fp32,
-        };
-        let report = |done: u64, _| {
-            let sampled = self.sampled.get() + done;
-            let rate = (sampled as f64 / self.started.elapsed().as_secs_f64()).round();
-            let note = format!("{rate} answers/s");
-            self.ctx.progress.report(before as u64 + done, self.total as u64, note);
-        };
-        let generated = generate(self.model, &requests, &features, &settings, &report)?;
-        self.sampled.set(self.sampled.get() + generated.len() as u64);
-        Ok(generated.into_iter().map(|one| self.answer(&questions[one.request], one)).collect())
-    }
-
-    /// The record of an answer: the one place where this stage asks for a verdict.
-    fn answer(&self, question: &Question, generated: Generated) -> Answer {
-        let text = self.tokenizer.decode(&generated.tokens);
-        let (final_answer, verdict) =
-            crate::eval::matching::verdict(question, self.candidates.prompt, &text);
-        Answer {
-            question: question.id.clone(),
-            prompt: self.candidates.prompt,
-            sample: generated.sample,
-            text,
-            tokens: generated.tokens.len(),
-            ended: generated.ended,
-            final_answer,
-            verdict,
-        }
-    }
-}
-
-/// Reads a finished chunk.
-fn read(path: &Path) -> Result<Vec<Answer>> {
-    let doing = || format!("reading `{}`", path.display());
-    let file = BufReader::new(File::open(path).with_context(doing)?);
-    file.lines()
-        .map(|line| serde_json::from_str(&line.with_context(doing)?).with_context(doing))
-        .collect()
-}
-
-/// Writes answers, one a line, down to the disk.
-fn write(path: &Path, answers: &[Answer]) -> Result<()> {
-    let doing = || format!("writing `{}`", path.display());
-    let mut file = BufWriter::new(File::create(path).with_context(doing)?);
-    for answer in answers {
-        serde_json::to_writer(&mut file, answer).with_context(doing)?;
-        file.write_all(b"\n").with_context(doing)?;
-    }
-    let file = file.into_inner().map_err(|error| error.into_error()).with_context(doing)?;
-    file.sync_all().with_context(doing)
+/// An answer with its verdict: the one place where this stage asks for one.
+pub(super) fn judged(question: &Question, answer: Answer) -> Answer {
+    let (final_answer, verdict) = match answer.prompt.marks_answer() {
+        true => crate::eval::matching::verdict(question, answer.prompt, &answer.text),
+        false => (None, None),
+    };
+    Answer { final_answer, verdict, ..answer }
 }
 
 /// Counts of one task.

@@ -15,6 +15,8 @@ pub(super) struct Row {
     pub(super) sample: usize,
     /// Positions before its first token: prompt and prefix.
     pub(super) start: usize,
+    /// It cannot end before it has so many tokens, the end token among them.
+    pub(super) least: usize,
     /// How many tokens it may have.
     pub(super) budget: usize,
     pub(super) draws: Draws,

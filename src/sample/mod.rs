@@ -10,14 +10,23 @@
 //! |---|---|
 //! | `cohort` | key-value caches and one token's attention |
 //! | `draw` | which token comes next, and the random numbers behind it |
+//! | `chunks` | a stage's work in chunks that outlive a kill |
+//! | `prompts` | how a question is asked: its domain's form, its text without an old instruction |
 //! | `candidates` | the stage: K answers a question, their verdicts |
+//! | `here`, `there` | who answers: the model here, or a server |
+//! | `import` | answers of InternVL's own sampler in their place |
 //!
 //! Random numbers are keyed by (seed, stream, sample, position in the answer): batching
 //! never changes a draw. It changes logits only by rounding.
 
 pub mod candidates;
+pub(crate) mod chunks;
 mod cohort;
 pub mod draw;
+mod here;
+mod import;
+pub mod prompts;
+mod there;
 
 use crate::model::Vlm;
 use crate::model::language::Decoder;
@@ -56,6 +65,28 @@ pub struct Generated {
     pub tokens: Vec<i64>,
     /// Whether the end token was reached.
     pub ended: bool,
+}
+
+/// How long an answer may be, in tokens, its prefix included.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Bounds {
+    /// It cannot end before it has this many tokens.
+    pub least: usize,
+    /// It stops when it has this many; the end token is one of them.
+    pub most: usize,
+}
+
+/// Whether an answer that reads so far is complete; it is then as good as ended.
+pub type Stops<'a> = &'a dyn Fn(&[i64]) -> bool;
+
+/// What [`generate_watched`] looks at beside its requests.
+pub struct Watch<'a> {
+    /// Bounds of each request's answers, in place of the settings' `max_tokens`.
+    pub bounds: Option<&'a [Bounds]>,
+    /// Ends answers before their end token, where there is such a rule.
+    pub stops: Option<Stops<'a>>,
+    /// Told how many of how many answers are done.
+    pub progress: &'a dyn Fn(u64, u64),
 }
 
 /// How tokens are chosen and rows batched.
@@ -112,14 +143,36 @@ pub fn generate(
     settings: &Generation,
     progress: &dyn Fn(u64, u64),
 ) -> Result<Vec<Generated>> {
+    let watch = Watch { bounds: None, stops: None, progress };
+    generate_watched(model, requests, features, settings, &watch)
+}
+
+/// The same, with bounds for each request and a rule that ends answers early.
+///
+/// # Errors
+///
+/// As [`generate`].
+///
+/// # Panics
+///
+/// If there are bounds, but not one for each request.
+pub fn generate_watched(
+    model: &Vlm,
+    requests: &[Request],
+    features: &Tensor,
+    settings: &Generation,
+    watch: &Watch<'_>,
+) -> Result<Vec<Generated>> {
+    assert!(watch.bounds.is_none_or(|bounds| bounds.len() == requests.len()), "bounds for each");
     let _no_grad = tch::no_grad_guard();
     if settings.batch == 0 {
         return Err(Error::spec("a batch of 0 rows decodes nothing"));
     }
     let kind = kind_of(settings.precision);
     let decoder = model.decoder().prepared(kind);
-    let mut run = Run { model, decoder, kind, requests, features, settings, cohorts: vec![] };
-    let mut finished = run.all(progress)?;
+    let mut run =
+        Run { model, decoder, kind, requests, features, settings, watch, cohorts: vec![] };
+    let mut finished = run.all()?;
     finished.sort_unstable_by_key(|answer| (answer.request, answer.sample));
     Ok(finished)
 }
@@ -138,17 +191,24 @@ struct Run<'a> {
     requests: &'a [Request],
     features: &'a Tensor,
     settings: &'a Generation,
+    watch: &'a Watch<'a>,
     cohorts: Vec<Cohort>,
 }
 
 impl Run<'_> {
-    fn all(&mut self, progress: &dyn Fn(u64, u64)) -> Result<Vec<Generated>> {
+    /// Bounds of a request's answers.
+    fn bounds(&self, request: usize) -> Bounds {
+        let whole = Bounds { least: 0, most: self.settings.max_tokens };
+        self.watch.bounds.map_or(whole, |bounds| bounds[request])
+    }
+
+    fn all(&mut self) -> Result<Vec<Generated>> {
         let batch = self.settings.batch;
         let total = self.requests.iter().map(|request| request.samples as u64).sum();
         let mut finished = Vec::with_capacity(total as usize);
         let mut waiting = Vec::new();
         for (index, request) in self.requests.iter().enumerate() {
-            if request.prefix.len() >= self.settings.max_tokens {
+            if request.prefix.len() >= self.bounds(index).most {
                 // Nothing may be added.
                 finished.extend((0..request.samples).map(|sample| Generated {
                     request: index,
@@ -178,7 +238,7 @@ impl Run<'_> {
                 finished.append(&mut cohort.release());
             }
             self.cohorts.retain(|cohort| cohort.rows() > 0);
-            progress(finished.len() as u64, total);
+            (self.watch.progress)(finished.len() as u64, total);
         }
         Ok(finished)
     }
@@ -194,12 +254,14 @@ impl Run<'_> {
         for (slot, job) in jobs.iter().enumerate() {
             let request = &self.requests[job.request];
             let draws = Draws::new(self.settings.seed, request.stream);
+            let bounds = self.bounds(job.request);
             rows.extend(job.samples.clone().map(|sample| Row {
                 slot,
                 sample,
                 request: job.request,
                 start: request.prompt.len() + request.prefix.len(),
-                budget: self.settings.max_tokens - request.prefix.len(),
+                least: bounds.least.saturating_sub(request.prefix.len()),
+                budget: bounds.most - request.prefix.len(),
                 draws: draws.sample(sample, request.prefix.len()),
                 tokens: vec![],
                 ended: false,
@@ -240,7 +302,6 @@ impl Run<'_> {
 
     /// One token for every row of every cohort.
     fn step(&mut self) {
-        let config = self.decoder.config();
         let (mut ids, mut positions, mut sizes) = (vec![], vec![], vec![]);
         for cohort in &mut self.cohorts {
             cohort.make_room();
@@ -255,7 +316,7 @@ impl Run<'_> {
         let ids = Tensor::from_slice(&ids).to_device(self.model.device());
         let mut x = Tensor::embedding(&self.decoder.embedding, &ids, -1, false, false);
         for (index, layer) in self.decoder.layers.iter().enumerate() {
-            let (q, k, v) = layer.qkv(config, &x, &angles, self.kind);
+            let (q, k, v) = layer.qkv(&x, &angles, self.kind);
             let split = [&q, &k, &v].map(|x| x.split_with_sizes(sizes.as_slice(), 0));
             let attended: Vec<Tensor> = self
                 .cohorts
@@ -265,7 +326,7 @@ impl Run<'_> {
                     cohort.attend(index, &split[0][at], &split[1][at], &split[2][at])
                 })
                 .collect();
-            x = layer.finish(config, x, &Tensor::cat(&attended, 0), self.kind);
+            x = layer.finish(x, &Tensor::cat(&attended, 0), self.kind);
         }
         for cohort in &mut self.cohorts {
             cohort.advance();
@@ -279,6 +340,7 @@ impl Run<'_> {
 
     /// Chooses a token for each row of some cohorts and notes which rows are done.
     fn choose(&self, logits: &Tensor, cohorts: &mut [Cohort]) {
+        self.forbid_ends(logits, cohorts);
         let uniforms: Vec<f32> = cohorts
             .iter_mut()
             .flat_map(|cohort| cohort.all_mut().iter_mut().map(|row| row.draws.uniform()))
@@ -288,8 +350,20 @@ impl Run<'_> {
         for (row, token) in rows.zip(tokens) {
             if !row.done() {
                 row.tokens.push(token);
-                row.ended = token == self.settings.eos;
+                let stops = || self.watch.stops.is_some_and(|stops| stops(&row.tokens));
+                row.ended = token == self.settings.eos || stops();
             }
+        }
+    }
+
+    /// Takes the end token's probability from rows that are too short to end.
+    fn forbid_ends(&self, logits: &Tensor, cohorts: &[Cohort]) {
+        let rows = || cohorts.iter().flat_map(|cohort| cohort.all());
+        let short = |row: &Row| row.tokens.len() + 1 < row.least;
+        if rows().any(short) {
+            let short: Vec<bool> = rows().map(short).collect();
+            let short = Tensor::from_slice(&short).to_device(logits.device());
+            let _ = logits.select(1, self.settings.eos).masked_fill_(&short, f64::NEG_INFINITY);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `[candidates]`: how answers are sampled.
 
 use super::number::{Fraction, Positive};
+use super::server::Server;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,27 @@ pub struct Candidates {
     pub prompt: Prompt,
     /// Rows (question × sample) decoded together; part of the key, since it decides batches.
     pub batch: usize,
+    /// Strings that end an answer and are no part of it.
+    #[serde(default = "super::later::stop")]
+    pub stop: Vec<String>,
+    /// How open-ended questions are asked, where that differs from `prompt`.
+    pub open_prompt: Option<Prompt>,
+    /// Share of the questions that are asked in the multimodal form of their domain, in place
+    /// of `prompt`: background knowledge, visual content or grounding.
+    #[serde(default = "super::later::multimodal")]
+    pub multimodal: Fraction,
+    /// Answers of InternVL's own sampler, in place of sampled ones: a JSONL file.
+    pub import: Option<String>,
+    /// A server that answers in place of the model here.
+    #[serde(default = "super::later::candidates_server")]
+    pub server: Server,
+}
+
+impl Candidates {
+    /// Whether a model here answers.
+    pub fn needs_model(&self) -> bool {
+        self.import.is_none() && !self.server.is_set()
+    }
 }
 
 /// How an answer is asked for.
@@ -36,6 +58,16 @@ pub enum Prompt {
     Direct,
     /// Step by step, ending in `Final answer: …`.
     Cot,
+    /// The question alone; an embedded size is asked for its direct answer.
+    Open,
+    /// Step by step, ending in `Answer: \\boxed{…}`.
+    Boxed,
+    /// Background knowledge first; no final answer is marked.
+    Background,
+    /// What the picture shows first; no final answer is marked.
+    Visual,
+    /// With the boxes of what is named; no final answer is marked.
+    Grounded,
 }
 
 impl Prompt {
@@ -44,6 +76,16 @@ impl Prompt {
         match self {
             Self::Direct => "direct",
             Self::Cot => "cot",
+            Self::Open => "open",
+            Self::Boxed => "boxed",
+            Self::Background => "background",
+            Self::Visual => "visual",
+            Self::Grounded => "grounded",
         }
+    }
+
+    /// Whether an answer says which part of it is the final one, so that it can be judged.
+    pub fn marks_answer(self) -> bool {
+        matches!(self, Self::Direct | Self::Cot | Self::Boxed)
     }
 }

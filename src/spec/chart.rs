@@ -18,6 +18,8 @@ pub enum Chart {
     Lines(Series),
     /// A heat map of two axes.
     Heat(Heat),
+    /// Paired differences from one variant.
+    Differences(Differences),
 }
 
 /// Bars or lines.
@@ -58,13 +60,35 @@ pub struct Heat {
     pub rows: BTreeMap<String, String>,
 }
 
+/// Paired differences.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Differences {
+    /// Heading; default: what is measured, less whose.
+    pub title: Option<String>,
+    /// What is measured: `reasoning.accuracy`; a score that every question has.
+    pub y: String,
+    /// The variant that the others are held against, or `base`.
+    pub against: String,
+    /// Only rows with these values: `{ prompt = "cot" }`.
+    #[serde(default, rename = "where")]
+    pub rows: BTreeMap<String, String>,
+}
+
 impl Chart {
     /// Kinds in documentation order, each with what it shows.
     pub const KINDS: &[(&str, &str)] = &[
         ("bars", "grouped bars with intervals: x, y, group, band, overlay"),
         ("lines", "curves with bands: x, y, group, band, overlay"),
         ("heat", "a color map of two axes: x, y, value"),
+        ("differences", "paired differences with intervals: y, against"),
     ];
+
+    /// Whether a word can name a chart: its files are named for it.
+    pub fn is_name(word: &str) -> bool {
+        let plain = |c: char| c.is_alphanumeric() || "_-".contains(c);
+        !word.is_empty() && word.chars().all(plain)
+    }
 
     /// Columns that the chart reads, each with the key that names it.
     pub fn columns(&self) -> Vec<(&'static str, &str)> {
@@ -76,6 +100,7 @@ impl Chart {
                 columns
             }
             Self::Heat(heat) => vec![("x", heat.x.as_str()), ("y", heat.y.as_str())],
+            Self::Differences(_) => vec![],
         }
     }
 
@@ -84,6 +109,7 @@ impl Chart {
         match self {
             Self::Bars(series) | Self::Lines(series) => ("y", &series.y),
             Self::Heat(heat) => ("value", &heat.value),
+            Self::Differences(differences) => ("y", &differences.y),
         }
     }
 
@@ -92,6 +118,7 @@ impl Chart {
         match self {
             Self::Bars(series) | Self::Lines(series) => &series.rows,
             Self::Heat(heat) => &heat.rows,
+            Self::Differences(differences) => &differences.rows,
         }
     }
 
@@ -101,6 +128,7 @@ impl Chart {
             Self::Bars(_) => "bars",
             Self::Lines(_) => "lines",
             Self::Heat(_) => "heat",
+            Self::Differences(_) => "differences",
         }
     }
 }

@@ -2,21 +2,26 @@
 //! other, combinations that cannot be run.
 
 use super::candidates::Prompt;
+use super::check_pairs;
 use super::eval::Split;
 use super::finder::Finder;
-use super::lists::{BENCHMARKS, TASKS};
+use super::lists::{BENCHMARKS, NEEDED_TASKS, TASKS};
 use super::model::Module;
-use super::train::Keep;
+use super::train::{Gradients, Keep, Precision};
 use super::{Settings, model::Model};
 use crate::loss::Mix;
-use std::path::Path;
+
+/// A count above this is a slip of the pen, and two of them still multiply.
+const MOST: u64 = 1_000_000_000;
 
 /// Checks one point of an experiment.
 pub fn settings(settings: &Settings, find: &mut Finder) {
+    let tables = serde_json::to_value(settings).expect("settings are plain JSON");
+    magnitudes(&tables, &mut Vec::new(), find);
     model(&settings.model, find);
     corpus(settings, find);
     base(settings, find);
-    candidates_and_pairs(settings, find);
+    check_pairs::candidates_and_pairs(settings, find);
     loss(settings, find);
     if settings.loss.is_some() {
         train(settings, find);
@@ -24,44 +29,19 @@ pub fn settings(settings: &Settings, find: &mut Finder) {
     eval(settings, find);
 }
 
-/// Checks that the files a point names are there.
-pub fn files(settings: &Settings, find: &mut Finder) {
-    let mut wanted: Vec<(&str, &str, bool)> = Vec::new();
-    if let Some(path) = &settings.model.checkpoint {
-        wanted.push(("model.checkpoint", path, true));
-        let folder = Path::new(path);
-        if folder.is_dir() && !folder.join("config.json").is_file() {
-            find.wrong(
-                "model.checkpoint",
-                format!("`{path}` is no checkpoint: it has no config.json"),
-                "name a Hub-style directory: config.json, safetensors, tokenizer files",
-            );
+/// Counts beyond all reason, in whatever table.
+fn magnitudes(value: &serde_json::Value, path: &mut Vec<String>, find: &mut Finder) {
+    if let Some(table) = value.as_object() {
+        for (key, value) in table.iter().filter(|(key, _)| *key != "seed") {
+            path.push(key.clone());
+            magnitudes(value, path, find);
+            path.pop();
         }
     }
-    if let Some(path) = settings.pairs.import.as_ref().filter(|_| settings.loss.is_some()) {
-        wanted.push(("pairs.import", path, false));
-    }
-    if let Some(files) = &settings.corpus.files {
-        wanted.push(("corpus.files.root", &files.root, true));
-        wanted.push(("corpus.files.train", &files.train, false));
-        wanted.push(("corpus.files.test", &files.test, false));
-        wanted.extend(files.base.iter().map(|path| ("corpus.files.base", path.as_str(), false)));
-        let validation = files.validation.iter();
-        wanted.extend(validation.map(|path| ("corpus.files.validation", path.as_str(), false)));
-    }
-    for (key, path, folder) in wanted {
-        let (there, what) = match folder {
-            true => (Path::new(path).is_dir(), "folder"),
-            false => (Path::new(path).is_file(), "file"),
-        };
-        if !there {
-            find.wrong(
-                key,
-                format!("`{key}`: there is no {what} `{path}`"),
-                "paths are relative to the folder that prefab is started in; fetch the data or \
-                 mend the path",
-            );
-        }
+    if let Some(count) = value.as_u64().filter(|count| *count > MOST) {
+        let key = path.join(".");
+        let message = format!("`{key}` must be {MOST} or below, got {count}");
+        find.wrong(&key, message, format!("write `{key} = {MOST}` or less"));
     }
 }
 
@@ -190,28 +170,6 @@ fn base(settings: &Settings, find: &mut Finder) {
     }
 }
 
-fn candidates_and_pairs(settings: &Settings, find: &mut Finder) {
-    let candidates = &settings.candidates;
-    find.at_least("candidates.batch", candidates.batch, 1);
-    find.at_least("candidates.max_tokens", candidates.max_tokens, 1);
-    if settings.loss.is_some() && settings.pairs.import.is_none() && candidates.per_question < 2 {
-        find.wrong(
-            "candidates.per_question",
-            format!("a pair needs two answers a question, got {}", candidates.per_question),
-            "such as the default, `per_question = 8`",
-        );
-    }
-    if candidates.top_p.get() <= 0.0 {
-        let hint = "1.0 keeps all tokens";
-        find.wrong("candidates.top_p", "`candidates.top_p` must be above 0, got 0", hint);
-    }
-    let pairs = &settings.pairs;
-    find.at_least("pairs.max", pairs.max.unwrap_or(1), 1);
-    if settings.corpus.files.is_none() {
-        find.names("pairs.correctness.exclude", &pairs.correctness.exclude, TASKS, "tasks");
-    }
-}
-
 /// What the loss itself refuses, and a moving reference that would never move.
 fn loss(settings: &Settings, find: &mut Finder) {
     let Some(loss) = &settings.loss else { return };
@@ -243,8 +201,7 @@ fn loss(settings: &Settings, find: &mut Finder) {
 fn moving_reference(settings: &Settings, mix: &Mix, find: &mut Finder) {
     let Some(sync) = mix.sync.filter(|_| settings.pairs.import.is_none()) else { return };
     // The most pairs there can be: a run with fewer is caught when they are counted.
-    let made = settings.corpus.train * settings.pairs.correctness.max_per_question;
-    let pairs = settings.pairs.max.map_or(made, |most| most.min(made));
+    let pairs = check_pairs::most(settings);
     let a_pass = pairs.div_ceil(settings.train.pairs_per_step.max(1)) as f64;
     let steps = (a_pass * settings.train.epochs.get()).ceil() as usize;
     if settings.corpus.files.is_none() && sync.every > steps && find.is_sound("train") {
@@ -262,8 +219,45 @@ fn moving_reference(settings: &Settings, mix: &Mix, find: &mut Finder) {
 
 fn train(settings: &Settings, find: &mut Finder) {
     let train = &settings.train;
+    if find.is_written("train.seed") {
+        find.wrong(
+            "train.seed",
+            "`train.seed` is set by `seeds`, one job for each: what stands here would be ignored",
+            format!("write `seeds = [{}]` at the top instead", train.seed),
+        );
+    }
+    if train.epochs.get() > 10_000.0 {
+        let message = format!("`train.epochs` must be 10000 or below, got {}", train.epochs.get());
+        find.wrong("train.epochs", message, "such as the default, `train.epochs = 1.0`");
+    }
     find.at_least("train.pairs_per_step", train.pairs_per_step, 1);
     find.at_least("train.micro_batch", train.micro_batch, 1);
+    if train.gradients == Gradients::Bf16 && train.precision == Precision::Fp32 {
+        find.wrong(
+            "train.gradients",
+            "`train.gradients` is \"bf16\", but `train.precision` is \"fp32\"".to_owned(),
+            "set `train.precision = \"bf16\"`: a matrix has the gradient's number type",
+        );
+    }
+    if train.drop_path.is_some_and(|share| share.get() >= 1.0) {
+        find.wrong("train.drop_path", "`train.drop_path` must be below 1", "such as 0.1");
+    }
+    if settings.model.lora.is_some() {
+        if train.gradients == Gradients::Bf16 {
+            find.wrong(
+                "train.gradients",
+                "`train.gradients` beside `model.lora`: an adapter's gradients are fp32",
+                "take out `train.gradients`: adapters are small",
+            );
+        }
+        if !settings.model.train.iter().any(|module| *module != Module::Projector) {
+            find.wrong(
+                "model.train",
+                "`model.lora` adapts the vision tower and the decoder, and neither trains",
+                "add \"language\" or \"vision\" to `model.train`",
+            );
+        }
+    }
     find.at_least("train.checkpoint_every", train.checkpoint_every, 1);
     if train.micro_batch > 0
         && !train.pairs_per_step.is_multiple_of(train.micro_batch)
@@ -306,6 +300,9 @@ fn eval(settings: &Settings, find: &mut Finder) {
         let message = "`eval.benchmarks` names none: nothing would be measured";
         find.wrong("eval.benchmarks", message, format!("benchmarks: {}", BENCHMARKS.join(", ")));
     }
+    if settings.corpus.files.is_none() && find.is_sound("corpus.tasks") {
+        askable(settings, find);
+    }
     if eval.prompts.is_empty() {
         let hint = "write `prompts = [\"direct\", \"cot\"]`";
         find.wrong("eval.prompts", "`eval.prompts` names none: nothing would be asked", hint);
@@ -337,6 +334,33 @@ fn eval(settings: &Settings, find: &mut Finder) {
                     eval.slice, settings.corpus.validation
                 ),
                 format!("such as `slice = {}`", settings.corpus.validation),
+            );
+        }
+    }
+}
+
+/// Whether the generated questions have some for every benchmark.
+fn askable(settings: &Settings, find: &mut Finder) {
+    let tasks = &settings.corpus.tasks;
+    // What is wrong with the list itself comes first.
+    let is_listed = |(index, task): (usize, &String)| {
+        TASKS.contains(&task.as_str()) && !tasks[..index].contains(task)
+    };
+    if tasks.is_empty() || !tasks.iter().enumerate().all(is_listed) {
+        return;
+    }
+    for (index, name) in settings.eval.benchmarks.iter().enumerate() {
+        let needed = NEEDED_TASKS.iter().find(|(benchmark, _)| benchmark == name);
+        let Some((_, needed)) = needed else { continue };
+        if !needed.iter().any(|task| tasks.iter().any(|known| known == task)) {
+            let key = match find.is_written("eval.benchmarks") {
+                true => format!("eval.benchmarks.{index}"),
+                false => "corpus.tasks".to_owned(),
+            };
+            find.wrong(
+                &key,
+                format!("benchmark `{name}` would find no question: no task of its kind is in `corpus.tasks`"),
+                format!("add `{}` to `corpus.tasks`, or leave `{name}` out of `eval.benchmarks`", needed[0]),
             );
         }
     }

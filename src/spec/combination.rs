@@ -1,10 +1,10 @@
 //! Combinations that cannot be run, or in which one setting hides another:
 //! variants, rounds and sweeps against each other, and charts against all.
 
-use super::chart::Chart;
+use super::chart::{Chart, Differences};
 use super::draft::Draft;
 use super::layer::{lookup, segments};
-use super::lists::{COLUMNS, nearest, suggest};
+use super::lists::{COLUMNS, DATA_STAGES, nearest, suggest};
 use super::mistake::{Mistake, Mistakes};
 use super::root::{self, ReferenceOf};
 use super::schema;
@@ -142,6 +142,7 @@ impl Draft {
             if let (Some((benchmark, _)), Some(benchmarks)) =
                 (measured.split_once('.'), &benchmarks)
                 && !benchmarks.iter().any(|known| known == benchmark)
+                && !DATA_STAGES.contains(&benchmark)
             {
                 let names: Vec<&str> = benchmarks.iter().map(String::as_str).collect();
                 let hint = match nearest(benchmark, names.iter().copied()) {
@@ -150,6 +151,18 @@ impl Draft {
                 };
                 let message = format!("`{measured}` is not measured: no benchmark `{benchmark}`");
                 wrong(&[key], message, hint, Place::Value);
+            }
+            if let Chart::Differences(Differences { against, .. }) = chart {
+                // A label may go on with swept values: `MPO, beta 0.1`.
+                let variant = against.split(", ").next().unwrap_or_default();
+                let mut names: Vec<&str> =
+                    self.variants.iter().map(|variant| variant.name.as_str()).collect();
+                if !names.is_empty() && variant != "base" && !names.contains(&variant) {
+                    names.push("base");
+                    let hint = suggest(variant, "variants", &names);
+                    let message = format!("no variant is called `{variant}`");
+                    wrong(&["against"], message, hint, Place::Value);
+                }
             }
         }
     }

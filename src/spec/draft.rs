@@ -4,6 +4,7 @@
 use super::check;
 use super::experiment::{Point, Round};
 use super::extract::Stack;
+use super::files;
 use super::finder::Finder;
 use super::layer::{At, DEFAULTS, Layer, insert, lookup, segments};
 use super::mistake::{Mistake, Mistakes};
@@ -49,7 +50,7 @@ impl Draft {
             mistakes.push(mistake);
             mistakes.into_error(&sources)
         };
-        let spec = match Source::parse(file, text, 1) {
+        let mut spec = match Source::parse(file, text, 1) {
             Ok((source, spec)) => {
                 sources.push(source);
                 spec
@@ -58,6 +59,7 @@ impl Draft {
         };
         let mut mistakes = Mistakes::default();
         root::check_root(&spec, &sources, &mut mistakes);
+        root::take_untabled(&mut spec, &sources, &mut mistakes);
 
         let mut sets = Vec::new();
         for option in overrides {
@@ -147,7 +149,7 @@ impl Draft {
     }
 
     /// Every variant at every point of the sweep.
-    pub fn points(&self, mistakes: &mut Mistakes) -> Vec<Point> {
+    pub fn points(&self, num_seeds: usize, mistakes: &mut Mistakes) -> Vec<Point> {
         self.check_base(mistakes);
         let variants: Vec<Option<&VariantTable>> = match self.variants.len() {
             0 => vec![None],
@@ -159,11 +161,13 @@ impl Draft {
         let size = |variant: &Option<&VariantTable>| {
             axes_of(*variant).iter().fold(1, |size: usize, a| size.saturating_mul(a.steps.len()))
         };
-        let count = variants.iter().map(size).fold(0, usize::saturating_add);
+        let points = variants.iter().map(size).fold(0, usize::saturating_add);
+        let count = points.saturating_mul(num_seeds.max(1));
         if count > MOST_POINTS {
-            let (source, span) = root::at(&self.sources, &["sweep"], Place::Key);
+            let swept = if self.swept_keys().is_empty() { "seeds" } else { "sweep" };
+            let (source, span) = root::at(&self.sources, &[swept], Place::Key);
             mistakes.push(Mistake {
-                message: format!("this makes {count} jobs a seed; {MOST_POINTS} are the most"),
+                message: format!("this makes {count} jobs; {MOST_POINTS} are the most"),
                 hint: "sweep fewer values, or put lists side by side in `[[sweep.zip]]`".to_owned(),
                 source,
                 span,
@@ -220,11 +224,14 @@ impl Draft {
         let settings = self.resolve(&above, &label, mistakes);
         let mut rounds = Vec::new();
         let mut sound = settings.is_some();
-        for round in &self.rounds {
+        for (index, round) in self.rounds.iter().enumerate() {
             let mut above = above.clone();
             above.push(round.layer.clone());
             match self.resolve(&above, &label, mistakes) {
-                Some(settings) => rounds.extend(round_of(&settings, round.reference)),
+                Some(settings) => {
+                    self.check_moving(index, round, &settings, mistakes);
+                    rounds.extend(round_of(&settings, round.reference));
+                }
                 None => sound = false,
             }
         }
@@ -240,6 +247,30 @@ impl Draft {
         })
     }
 
+    /// A moving reference starts from the model that the policy starts from.
+    fn check_moving(
+        &self,
+        index: usize,
+        round: &RoundTable,
+        settings: &Settings,
+        mistakes: &mut Mistakes,
+    ) {
+        let moves =
+            settings.loss.as_ref().is_some_and(|loss| loss.algorithm.row().name == "tr_dpo");
+        if index > 0 && moves && round.reference == ReferenceOf::Base {
+            let (source, span) =
+                root::at(&self.sources, &["round", &index.to_string()], Place::Key);
+            mistakes.push(Mistake {
+                message: "tr_dpo moves the model that its policy starts from, and this round is \
+                          held to the base"
+                    .to_owned(),
+                hint: "write `reference = \"previous\"` in this round".to_owned(),
+                source,
+                span,
+            });
+        }
+    }
+
     fn resolve(&self, above: &[Layer], label: &str, mistakes: &mut Mistakes) -> Option<Settings> {
         let layers = self.layers(above);
         let (settings, removed) =
@@ -247,7 +278,7 @@ impl Draft {
         let mut find = Finder { layers: &layers, sources: &self.sources, removed, mistakes };
         check::settings(&settings, &mut find);
         if self.files {
-            check::files(&settings, &mut find);
+            files::check(&settings, &mut find);
         }
         Some(settings)
     }

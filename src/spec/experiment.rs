@@ -12,6 +12,7 @@ use super::{Settings, candidates, loss, pairs, train};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use std::sync::OnceLock;
 
 /// A spec whose every point is resolved and sound.
 #[derive(Clone, Debug)]
@@ -81,10 +82,9 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Experiment> {
 ///
 /// If it cannot be read, with the nearest spec as a hint.
 pub fn read(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).map_err(|error| {
+    let bytes = std::fs::read(path).map_err(|error| {
         let what = match error.kind() {
             std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-            std::io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
             std::io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
             _ => error.to_string(),
         };
@@ -102,6 +102,15 @@ pub fn read(path: &Path) -> Result<String> {
             Some(near) => error.hint(format!("did you mean `experiments/{near}.toml`?")),
             None => error.hint("name a spec file, such as `experiments/quickstart.toml`"),
         }
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = good.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        let column =
+            good.len() - good.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1) + 1;
+        let place = format!("{}:{line}:{column}", path.display());
+        Error::spec(format!("{place}: this byte is not UTF-8 text"))
+            .hint("save the spec as UTF-8; text in another encoding belongs in data files")
     })
 }
 
@@ -125,7 +134,7 @@ fn expand(
     let mut mistakes = draft.mistakes.clone();
     let seeds = draft.seeds(&mut mistakes);
     let store = draft.stack(&[], "the spec").table("store", &mut mistakes);
-    let points = draft.points(&mut mistakes);
+    let points = draft.points(seeds.len(), &mut mistakes);
     let charts = root::charts(&draft.spec, &draft.sources, &mut mistakes);
     draft.check_charts(&charts, &mut mistakes);
     mistakes.into_result(&draft.sources)?;
@@ -155,6 +164,12 @@ pub fn defaults() -> Settings {
         .filter(|_| mistakes.is_empty())
         .unwrap_or_else(|| panic!("the embedded defaults are sound: {mistakes:?}"))
         .0
+}
+
+/// [`defaults`], worked out once.
+pub fn embedded() -> &'static Settings {
+    static DEFAULTS: OnceLock<Settings> = OnceLock::new();
+    DEFAULTS.get_or_init(defaults)
 }
 
 fn overridden(name: &str, overrides: &[String]) -> String {

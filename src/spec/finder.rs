@@ -28,6 +28,12 @@ impl Finder<'_> {
         })
     }
 
+    /// Whether the user wrote a setting, or one below it, anywhere.
+    pub fn is_written(&self, key: &str) -> bool {
+        let path = segments(key);
+        self.layers[1..].iter().any(|layer| lookup(&layer.table, &path).is_some())
+    }
+
     /// Notes a mistake in a setting, at the layer that set it last.
     pub fn wrong(&mut self, key: &str, message: impl Into<String>, hint: impl Into<String>) {
         if !self.is_sound(key) {
@@ -47,6 +53,13 @@ impl Finder<'_> {
             None => (1, 0..0),
         };
         self.mistakes.push(Mistake { message: message.into(), hint: hint.into(), source, span });
+    }
+
+    /// Notes a `top_p` that would keep no token.
+    pub fn top_p(&mut self, key: &str, value: f64) {
+        if value <= 0.0 {
+            self.wrong(key, format!("`{key}` must be above 0, got 0"), "1.0 keeps all tokens");
+        }
     }
 
     /// Notes a number that is too small.

@@ -13,11 +13,28 @@ pub const BENCHMARKS: &[&str] = &["reasoning", "pope", "describe", "shift"];
 /// Benchmarks whose scores need the model itself, not only its answers.
 pub const LIKELIHOOD_BENCHMARKS: &[&str] = &["shift"];
 
+/// Generated families that a benchmark needs one of; a benchmark that is not here is of files.
+pub const NEEDED_TASKS: &[(&str, &[&str])] = &[
+    ("reasoning", CLOSED_TASKS),
+    ("pope", &["exists"]),
+    ("describe", &["describe"]),
+    ("shift", CLOSED_TASKS),
+];
+
+/// Families whose questions have one right answer.
+const CLOSED_TASKS: &[&str] = &[
+    "count", "subtract", "compare", "exists", "relation", "chart", "receipt", "form", "geometry",
+    "diagram",
+];
+
 /// Algorithms of `[loss]`.
 pub use crate::loss::NAMES as ALGORITHMS;
 
-/// Embedded sizes of `[model]`, smallest first (`src/model`).
-pub const SIZES: &[&str] = &["tiny", "small"];
+/// Sizes of `[model]`, in the table's order (`src/model`).
+pub const SIZES: &[&str] = &[
+    "tiny", "small", "1B", "2B", "4B", "8B", "26B", "40B", "76B", "2.5-1B", "2.5-2B", "2.5-4B",
+    "2.5-8B", "2.5-26B", "2.5-38B", "2.5-78B", "3-1B", "3-2B", "3-8B", "3-14B", "3-38B", "3-78B",
+];
 
 /// The tables that make up a point of an experiment, in pipeline order.
 pub const TABLES: &[&str] =
@@ -42,6 +59,9 @@ pub const ROOT: &[&str] = &[
     "chart",
     "store",
 ];
+
+/// Stages whose own statistics a chart can draw, as it draws a benchmark's: `candidates.any_right`.
+pub const DATA_STAGES: &[&str] = &["candidates", "pairs"];
 
 /// Columns of runs.csv that a chart can use for an axis, a group or a band.
 pub const COLUMNS: &[&str] =

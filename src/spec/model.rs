@@ -1,7 +1,9 @@
 //! `[model]`: size or checkpoint, and which parts train.
 
+use super::number::{Fraction, Positive};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroUsize;
 
 /// The `[model]` table.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, JsonSchema)]
@@ -16,17 +18,134 @@ pub struct Model {
     pub dims: Dims,
     /// Modules that the policy stage trains.
     pub train: Vec<Module>,
+    /// Low-rank adapters beside the frozen matrices of tower and decoder, in place of
+    /// training them in full. The projector trains in full if it is in `train`.
+    #[serde(default)]
+    pub lora: Option<Lora>,
+}
+
+/// Low-rank adapters: W + alpha / rank · B·A.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Lora {
+    /// Columns of B, rows of A.
+    pub rank: NonZeroUsize,
+    /// Scale times rank; default: twice the rank, as InternVL's scripts have it.
+    pub alpha: Option<Positive>,
+    /// Share of an adapter's inputs left out in training.
+    pub dropout: Fraction,
+    /// Which projections have one.
+    pub targets: Vec<Target>,
+}
+
+impl Default for Lora {
+    fn default() -> Self {
+        Self {
+            rank: NonZeroUsize::new(16).expect("16 is not 0"),
+            alpha: None,
+            dropout: Fraction::try_from(0.05).expect("it is a share"),
+            targets: Target::ALL.into(),
+        }
+    }
+}
+
+/// The projections of a layer, whatever its architecture calls them.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// Queries, keys and values.
+    Qkv,
+    /// The attention's output.
+    Out,
+    /// The MLP's first product: gate and up.
+    Up,
+    /// The MLP's second product.
+    Down,
+}
+
+impl Target {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Qkv, Self::Out, Self::Up, Self::Down];
 }
 
 /// A named set of dimensions.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, JsonSchema)]
+#[expect(missing_docs, reason = "`prefab show sizes` says what each is")]
 pub enum Size {
-    /// About 1.2 M parameters, 64×64 pixels: two CPU cores are enough.
     #[serde(rename = "tiny")]
     Tiny,
-    /// About 5 M parameters.
     #[serde(rename = "small")]
     Small,
+    #[serde(rename = "1B")]
+    V2_1B,
+    #[serde(rename = "2B")]
+    V2_2B,
+    #[serde(rename = "4B")]
+    V2_4B,
+    #[serde(rename = "8B")]
+    V2_8B,
+    #[serde(rename = "26B")]
+    V2_26B,
+    #[serde(rename = "40B")]
+    V2_40B,
+    #[serde(rename = "76B")]
+    V2_76B,
+    #[serde(rename = "2.5-1B")]
+    V2_5_1B,
+    #[serde(rename = "2.5-2B")]
+    V2_5_2B,
+    #[serde(rename = "2.5-4B")]
+    V2_5_4B,
+    #[serde(rename = "2.5-8B")]
+    V2_5_8B,
+    #[serde(rename = "2.5-26B")]
+    V2_5_26B,
+    #[serde(rename = "2.5-38B")]
+    V2_5_38B,
+    #[serde(rename = "2.5-78B")]
+    V2_5_78B,
+    #[serde(rename = "3-1B")]
+    V3_1B,
+    #[serde(rename = "3-2B")]
+    V3_2B,
+    #[serde(rename = "3-8B")]
+    V3_8B,
+    #[serde(rename = "3-14B")]
+    V3_14B,
+    #[serde(rename = "3-38B")]
+    V3_38B,
+    #[serde(rename = "3-78B")]
+    V3_78B,
+}
+
+impl Size {
+    /// Its name in a spec.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tiny => "tiny",
+            Self::Small => "small",
+            Self::V2_1B => "1B",
+            Self::V2_2B => "2B",
+            Self::V2_4B => "4B",
+            Self::V2_8B => "8B",
+            Self::V2_26B => "26B",
+            Self::V2_40B => "40B",
+            Self::V2_76B => "76B",
+            Self::V2_5_1B => "2.5-1B",
+            Self::V2_5_2B => "2.5-2B",
+            Self::V2_5_4B => "2.5-4B",
+            Self::V2_5_8B => "2.5-8B",
+            Self::V2_5_26B => "2.5-26B",
+            Self::V2_5_38B => "2.5-38B",
+            Self::V2_5_78B => "2.5-78B",
+            Self::V3_1B => "3-1B",
+            Self::V3_2B => "3-2B",
+            Self::V3_8B => "3-8B",
+            Self::V3_14B => "3-14B",
+            Self::V3_38B => "3-38B",
+            Self::V3_78B => "3-78B",
+        }
+    }
 }
 
 /// A part of the model that can train.

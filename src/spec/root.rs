@@ -3,7 +3,7 @@
 
 use super::chart::Chart;
 use super::extract::{Stack, unknown_key_hint};
-use super::layer::{At, Layer};
+use super::layer::{At, Layer, insert, segments};
 use super::lists::{ROOT, TABLES, nearest, suggest};
 use super::mistake::{Mistake, Mistakes};
 use super::number::NonNegative;
@@ -105,6 +105,32 @@ pub fn check_root(spec: &toml::Table, sources: &[Source], mistakes: &mut Mistake
             source,
             span,
         });
+    }
+}
+
+/// Takes out what stands where a table belongs. `[loss]` leaves any algorithm behind, so that its
+/// absence is no further mistake.
+pub fn take_untabled(spec: &mut toml::Table, sources: &[Source], mistakes: &mut Mistakes) {
+    for key in TABLES.iter().copied().chain(["store"]) {
+        let Some(value) = spec.get(key).filter(|value| !value.is_table()) else { continue };
+        let is_list = value.as_array().is_some_and(|list| list.iter().any(toml::Value::is_table));
+        let (got, place) = match is_list {
+            true => ("a list of tables".to_owned(), Place::Key),
+            false => (format!("`{value}`"), Place::Value),
+        };
+        let (source, span) = at(sources, &[key], place);
+        mistakes.push(Mistake {
+            message: format!("`{key}` must be a table, got {got}"),
+            hint: format!(
+                "it opens with `[{key}]`, in single brackets; `prefab show defaults` shows it"
+            ),
+            source,
+            span,
+        });
+        spec.remove(key);
+        if key == "loss" {
+            insert(spec, &segments("loss.algorithm"), "mpo".into());
+        }
     }
 }
 
@@ -270,6 +296,13 @@ pub fn charts(
             for (name, chart) in table {
                 let keys: Vec<&str> =
                     chart.as_table().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+                if !Chart::is_name(name) {
+                    wrong(
+                        format!("`{name}` cannot name a chart: its files are named for it"),
+                        "use letters, digits, `_` and `-`, such as `[chart.figure_3]`".to_owned(),
+                        &["chart", name],
+                    );
+                }
                 match keys.as_slice() {
                     [kind] if kinds.contains(kind) => sound.push((name, chart)),
                     [kind] => wrong(

@@ -42,7 +42,7 @@ impl Source {
             let span = span.unwrap_or(end..end);
             Mistake {
                 message: format!("not TOML: {}", message.trim().replace('\n', "; ")),
-                hint: syntax_hint(text, &span),
+                hint: syntax_hint(message, text, &span),
                 source: index,
                 span,
             }
@@ -105,7 +105,10 @@ fn step<'a>(node: &Node<'a>, segment: &str) -> Option<Step<'a>> {
 }
 
 /// What people get wrong most, by what stands on the line.
-fn syntax_hint(text: &str, span: &Range<usize>) -> String {
+fn syntax_hint(message: &str, text: &str, span: &Range<usize>) -> String {
+    if message.contains("overflow") {
+        return format!("whole numbers go up to {}, others to 1.8e308", i64::MAX);
+    }
     let at = span.start.min(text.len());
     let start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
     let line = text[start..].lines().next().unwrap_or_default();

@@ -34,10 +34,51 @@ pub struct Train {
     pub adam_epsilon: Positive,
     /// Arithmetic of the forward and backward pass; masters are fp32.
     pub precision: Precision,
+    /// Keep each layer's input alone and compute the layer again in the backward pass: the
+    /// same numbers, a third slower, in a fraction of the memory.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub gradient_checkpointing: bool,
+    /// Number type of the gradients of matrices (needs `precision = "bf16"`).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub gradients: Gradients,
+    /// Number type of AdamW's moments.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub moments: Moments,
+    /// DropPath's share at the last layer of a vision tower that trains; default: the
+    /// checkpoint's own.
+    #[serde(default)]
+    pub drop_path: Option<Fraction>,
     /// Which weights stay.
     pub keep: Keep,
     /// Steps between two checkpoints.
     pub checkpoint_every: usize,
+}
+
+/// Whether a setting is left as it was before it could be set: it then enters no key.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Number type of gradients.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Gradients {
+    /// 32-bit floats.
+    #[default]
+    Fp32,
+    /// bf16 for matrices, which are then held in bf16 beside their fp32 masters.
+    Bf16,
+}
+
+/// Number type of AdamW's moments.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Moments {
+    /// 32-bit floats.
+    #[default]
+    Fp32,
+    /// bf16, rounded up or down at random so that small changes add up.
+    Bf16,
 }
 
 /// Shape of the learning rate after warm-up.
@@ -70,6 +111,7 @@ pub enum Keep {
     Last,
     /// Those with the best validation accuracy (needs `eval.every`).
     Best,
-    /// None once the scores are in.
+    /// None once everything that reads them exists: answers, and a later round. Whatever needs
+    /// them after that trains again, to the same bytes.
     None,
 }

@@ -37,6 +37,7 @@ pub fn rubbish(store: &Store, wanted: &BTreeSet<String>) -> Result<Vec<Rubbish>>
             let why = match (part, wanted.contains(key)) {
                 ("store", false) if key.starts_with("damaged-") => "damaged, was rebuilt",
                 ("store", false) if key.starts_with("stale-") => "stale, was rebuilt",
+                ("store", false) if key.starts_with("shed-") => "without weights, was rebuilt",
                 ("store", false) if key.starts_with("new-") => "unfinished, nobody works on it",
                 ("plans", _) => "frozen for an earlier run",
                 ("work", true) if store.exists(key) => "checkpoints of a finished stage",

@@ -1,11 +1,12 @@
-//! Every write, sync and rename that must survive a crash. Stage functions may
-//! use [`replace`] for their checkpoints.
+//! Writes, syncs and renames that must survive a crash.
 
-use super::fault;
 use crate::error::{Context, Error, Result};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+/// The way out of a full disk.
+pub const MAKE_ROOM: &str = "make room, then run again to go on";
 
 /// Files up to which each is synced by itself; above, the whole file system is.
 const SYNC_EACH_UP_TO: usize = 64;
@@ -18,7 +19,7 @@ pub(super) fn explain<T>(result: io::Result<T>, doing: &str, path: &Path) -> Res
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
         );
         let told = Error::new(format!("{doing} `{}`: {error}", path.display()));
-        if full { told.hint("make room, then run again to go on") } else { told }
+        if full { told.hint(MAKE_ROOM) } else { told }
     })
 }
 
@@ -37,9 +38,7 @@ pub fn create_dirs(path: &Path) -> Result<()> {
 ///
 /// If the file system refuses; half a file may be left.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let torn = || drop(fs::write(path, &bytes[..bytes.len() / 2]));
-    let written = fault::point("write", torn).and_then(|()| fs::write(path, bytes));
-    explain(written, "writing", path)
+    explain(fs::write(path, bytes), "writing", path)
 }
 
 /// Puts a file in place at once: readers see the old bytes or the new ones, and
@@ -53,12 +52,9 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     // The process id keeps two runs that share a folder apart.
     let fresh = path.with_file_name(format!(".{name}.{}", std::process::id()));
     let done = (|| {
-        fault::point("write", || drop(fs::write(&fresh, &bytes[..bytes.len() / 2])))?;
         let mut file = File::create(&fresh)?;
         file.write_all(bytes)?;
-        fault::point("sync", || ())?;
         file.sync_all()?;
-        fault::point("rename", || ())?;
         fs::rename(&fresh, path)
     })();
     if done.is_err() {
@@ -73,11 +69,9 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
 ///
 /// If the file system refuses.
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
-    let renamed = fault::point("rename", || ()).and_then(|()| fs::rename(from, to));
-    explain(renamed, "renaming to", to)?;
+    explain(fs::rename(from, to), "renaming to", to)?;
     let folder = to.parent().expect("a renamed folder lies in another");
-    let synced = fault::point("sync", || ()).and_then(|()| File::open(folder)?.sync_all());
-    explain(synced, "syncing", folder)
+    explain(File::open(folder).and_then(|folder| folder.sync_all()), "syncing", folder)
 }
 
 /// Brings every file and folder below `root` to the disk.
@@ -86,7 +80,6 @@ pub fn rename(from: &Path, to: &Path) -> Result<()> {
 ///
 /// If the disk reports a failed write: the data must not be trusted then.
 pub fn sync_tree(root: &Path) -> Result<()> {
-    explain(fault::point("sync", || ()), "syncing", root)?;
     let (files, folders) = walk(root)?;
     if files.len() > SYNC_EACH_UP_TO {
         return explain(sync_file_system(root), "syncing", root);

@@ -100,6 +100,11 @@ impl Lock {
         }
     }
 
+    /// Who has the lock at `path`, as its text says.
+    pub fn owner(path: &Path) -> Option<Owner> {
+        Owner::read(&mut File::open(path).ok()?)
+    }
+
     /// Whether a live process has the lock at `path`.
     pub fn is_taken(path: &Path) -> bool {
         File::open(path)

@@ -7,6 +7,7 @@
 //!                      payload.b3   a checksum a file
 //!                      payload/     what the stage made
 //!   store/new-KEY/     being written, by the owner of the lock
+//!   store/KEY/shed     its weights are gone, and may be: `train.keep = "none"`
 //!   store/damaged-KEY-N/, store/stale-KEY-N/   set aside; `prefab clean` removes them
 //!   work/KEY/          checkpoints of an unfinished stage; outlives a killed worker
 //!   locks/KEY          held by the process that makes KEY
@@ -20,13 +21,15 @@
 
 pub mod clean;
 pub mod disk;
-pub mod fault;
 pub mod lock;
 pub mod manifest;
+pub mod parts;
+mod shed;
 pub mod verify;
 
 pub use lock::{Held, Lock};
 pub use manifest::{Input, Manifest, Record};
+pub use shed::is_shed;
 pub use verify::{Checker, Finding, Look};
 
 use crate::error::{Context, Error, Result};
@@ -102,6 +105,11 @@ impl Store {
     /// Whether a live process is making an artifact.
     pub fn is_locked(&self, key: &str) -> bool {
         Lock::is_taken(&self.root.join("locks").join(key))
+    }
+
+    /// Who is making an artifact, where someone is.
+    pub fn owner(&self, key: &str) -> Option<lock::Owner> {
+        Lock::owner(&self.root.join("locks").join(key))
     }
 
     /// Says that a run is reading this store, until the guard is dropped.

@@ -3,7 +3,7 @@
 //! inode has changed.
 
 use super::manifest::{Input, Manifest, Record};
-use super::{Held, Lock, Store, disk};
+use super::{Held, Lock, Store, disk, shed};
 use crate::error::{Context, Result};
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -15,7 +15,8 @@ use std::path::Path;
 pub enum Look {
     /// Hash only what changed since it was last hashed: enough for a result that nothing reads.
     Quick,
-    /// Hash every byte, once in this checker's life: for what a worker is about to read.
+    /// Hash every byte, once in this checker's life: for what a worker is about to read, its
+    /// weights among it.
     Full,
 }
 
@@ -26,6 +27,8 @@ pub enum Finding {
     Absent,
     /// It is whole.
     Sound(Box<Record>),
+    /// It is whole but for its weights, which have done their work; a full look alone says so.
+    Shed,
     /// It is not, for this reason.
     Damaged(String),
 }
@@ -54,6 +57,7 @@ impl<'a> Checker<'a> {
             return Ok(Finding::Absent);
         }
         Ok(match self.damage(key, &folder, look) {
+            Ok(_) if look == Look::Full && shed::is_shed(&folder) => Finding::Shed,
             Ok(record) => Finding::Sound(Box::new(record)),
             Err(reason) => Finding::Damaged(reason),
         })
@@ -67,7 +71,10 @@ impl<'a> Checker<'a> {
         if record.key != key || blake3::hash(text.as_bytes()).to_hex().as_str() != record.checksum {
             return Err("stage.toml and payload.b3 do not belong together".into());
         }
-        let manifest = Manifest::parse(&text).ok_or("payload.b3 is not a list of checksums")?;
+        let mut manifest = Manifest::parse(&text).ok_or("payload.b3 is not a list of checksums")?;
+        if shed::is_shed(folder) {
+            manifest.0.retain(|file, _| !shed::is_weights(file));
+        }
         let payload = folder.join("payload");
         let stamp = stamp(&payload, &manifest, &record.checksum)?;
         let known = match look {
@@ -129,6 +136,11 @@ impl<'a> Checker<'a> {
     ) -> Result<Option<Record>> {
         match judge(self.look(key, look)?, inputs) {
             Ok(settled) => Ok(settled),
+            Err(("shed", reason)) => {
+                tracing::warn!("{key} is needed again, and {reason}: to be rebuilt");
+                disk::remove_dir(&self.store.set_aside(key, "shed")?)?;
+                Ok(None)
+            }
             Err((kind, reason)) => {
                 let aside = self.store.set_aside(key, kind)?;
                 let aside = aside.display();
@@ -147,6 +159,7 @@ fn judge(
     match finding {
         Finding::Absent => Ok(None),
         Finding::Damaged(reason) => Err(("damaged", reason)),
+        Finding::Shed => Err(("shed", "its weights are gone (`train.keep` is \"none\")".into())),
         Finding::Sound(record) => match changed(&record, inputs) {
             None => Ok(Some(*record)),
             Some(role) => Err(("stale", format!("its input `{role}` was rebuilt to other bytes"))),

@@ -100,10 +100,8 @@ pub fn make(rng: &mut Rng) -> Item {
         // Sums slip in the carry alone, or the slip would change nearly every one of them.
         let sums = kind == 1 || kind == 3;
         let eye = if sums { Teacher::Careful } else { teacher };
-        let seen: Vec<String> = bars
-            .iter()
-            .map(|bar| format!("{} {}", bar.name(), eye.read_bar(bar.height)))
-            .collect();
+        let seen: Vec<String> =
+            bars.iter().map(|bar| format!("{} {}", bar.name(), eye.read_bar(bar.height))).collect();
         let (worked, answer) = work(teacher);
         reasoned(&(seen.join(", ") + "."), &worked, &answer)
     };

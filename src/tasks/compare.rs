@@ -9,11 +9,8 @@ use std::cmp::Ordering;
 /// Draws one question.
 pub fn make(rng: &mut Rng) -> Item {
     let by_colour = rng.chance(1, 2);
-    let sides = if by_colour {
-        rng.pick_some(&[0, 1, 2, 3, 4], 2)
-    } else {
-        rng.pick_some(&[0, 1, 2], 2)
-    };
+    let sides =
+        if by_colour { rng.pick_some(&[0, 1, 2, 3, 4], 2) } else { rng.pick_some(&[0, 1, 2], 2) };
     let filters = [sides[0], sides[1]].map(|side| match by_colour {
         true => Filter { colour: Some(side), shape: None },
         false => Filter { colour: None, shape: Some(side) },
@@ -49,7 +46,8 @@ pub fn make(rng: &mut Rng) -> Item {
             .iter()
             .map(|object| {
                 for (count, filter) in counts.iter_mut().zip(filters) {
-                    *count += usize::from(filter.matches(object.kind) && teacher.counts(object.cell));
+                    *count +=
+                        usize::from(filter.matches(object.kind) && teacher.counts(object.cell));
                 }
                 format!("{} {} {}", object.placed(), counts[0], counts[1])
             })

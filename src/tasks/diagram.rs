@@ -2,7 +2,7 @@
 //! background knowledge.
 //!
 //! Creatures sit at the corners of a square; arrows run from one to the next.
-//! The sloppy teacher reads the corners like text instead of following the arrows.
+//! The sloppy teacher takes every chain to run clockwise.
 
 use super::glyph::{ARROWS, CREATURES};
 use super::item::{Cells, Item, reasoned};
@@ -75,8 +75,8 @@ pub fn make(rng: &mut Rng) -> Item {
     };
     let tell = |teacher: Teacher| {
         let mut order = chain.clone();
-        if teacher.slips() {
-            order.sort_unstable_by_key(|link| link.cell);
+        if teacher.slips() && !clockwise {
+            order.reverse();
         }
         let names: Vec<&str> = order.iter().map(|link| name(*link)).collect();
         let index = names.iter().position(|name| *name == asked).expect("it is in the chain");

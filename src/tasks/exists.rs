@@ -2,11 +2,10 @@
 //! arXiv:2305.10355): half the answers are yes, and a third each of the
 //! negatives are random, popular and adversarial.
 //!
-//! The slip is POPE's own finding: where the colour and the shape are both in
-//! the picture, on different objects, the sloppy teacher binds them.
+//! The rationale keeps a running count. The slips are POPE's own findings: the sloppy teacher misses what is in the
+//! bottom row, and binds the colour of one object to the shape of the next.
 
 use super::item::{Item, reasoned};
-use super::raster::cell_name;
 use super::rng::Rng;
 use super::scene::{Kind, Scene};
 use super::slip::Teacher;
@@ -42,14 +41,20 @@ pub fn make(rng: &mut Rng) -> Item {
     let answer = if negative.is_none() { "yes" } else { "no" };
     let (picture, cells) = scene.paint(rng);
     let tell = |teacher: Teacher| {
-        let bound = |kind: Kind| teacher.slips() && scattered(&scene, kind);
-        let place = scene.0.iter().find(|object| object.kind == kind).or_else(|| {
-            scene.0.iter().find(|object| bound(kind) && object.kind.colour == kind.colour)
-        });
-        let seen: Vec<String> = scene.0.iter().map(|object| object.placed()).collect();
-        let worked = place.map_or("none".to_owned(), |object| cell_name(object.cell));
-        let answer = if place.is_some() { "yes" } else { "no" };
-        reasoned(&(seen.join(", ") + "."), &format!("{thing}: {worked}."), answer)
+        let mut count = 0;
+        let seen: Vec<String> = (scene.0.iter().enumerate())
+            .map(|(at, object)| {
+                let is_match = object.kind == kind && teacher.counts(object.cell);
+                let is_bound = teacher.slips()
+                    && at > 0
+                    && scene.0[at - 1].kind.colour == kind.colour
+                    && object.kind.shape == kind.shape;
+                count += usize::from(is_match || is_bound);
+                format!("{} {count}", object.placed())
+            })
+            .collect();
+        let answer = if count > 0 { "yes" } else { "no" };
+        reasoned(&(seen.join(", ") + "."), &format!("{thing}: {count}."), answer)
     };
     let objects = scene.names();
     Item { objects, negative, ..Item::new(picture, cells, question, answer.to_owned(), tell) }

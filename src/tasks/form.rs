@@ -1,56 +1,47 @@
-//! Reading a filled-in form: fields named by letters, two-digit numbers. Document.
+//! Reading a filled-in form: boxes named by letters, a digit in each. Document.
 //!
 //! The sloppy teacher takes some printed digits for others.
 
 use super::glyph::{DIGITS, LETTERS};
 use super::item::{Cells, Item, reasoned};
-use super::raster::{CELL, Colour, GRID, INK, Raster};
+use super::raster::{CELL, Colour, INK, Raster, corner};
 use super::rng::Rng;
 use super::slip::Teacher;
 
 /// Names of the fields.
 const NAMES: [&str; 6] = ["A", "B", "C", "D", "E", "F"];
-/// Frames of the fields.
+/// Frames of the boxes.
 const FRAME: Colour = [150, 160, 185];
-/// Paper of the fields.
+/// Paper of the boxes.
 const PAPER: Colour = [255, 255, 255];
 
-/// A field of the form.
+/// A field of the form: its letter's cell, and the digit in the box to the right.
 #[derive(Clone, Copy, Debug)]
 struct Field {
-    row: usize,
+    cell: usize,
     letter: usize,
-    digits: [usize; 2],
+    digit: usize,
 }
 
 impl Field {
     fn name(self) -> &'static str {
         NAMES[self.letter]
     }
-
-    fn read(self, teacher: Teacher) -> usize {
-        10 * teacher.read_digit(self.digits[0]) + teacher.read_digit(self.digits[1])
-    }
 }
 
 /// Draws one question.
 pub fn make(rng: &mut Rng) -> Item {
     let kind = rng.pick(&[0, 0, 0, 1, 2]);
-    let fields = rng.until(|rng| {
-        let mut rows = rng.pick_some(&[0, 1, 2, 3], 3);
-        rows.sort_unstable();
-        let letters = rng.pick_some(&[0, 1, 2, 3, 4, 5], 3);
-        let fields: Vec<Field> = (rows.into_iter().zip(letters))
-            .map(|(row, letter)| Field {
-                row,
-                letter,
-                digits: [rng.between(1, 9), rng.between(0, 9)],
-            })
-            .collect();
-        // Largest and smallest are asked by the first digit, so that one look decides.
-        let distinct = |a: usize, b: usize| fields[a].digits[0] != fields[b].digits[0];
-        (distinct(0, 1) && distinct(1, 2) && distinct(0, 2)).then_some(fields)
-    });
+    let count = rng.between(4, NAMES.len());
+    // Two fields fit a row.
+    let mut places = rng.pick_some(&[0, 1, 2, 3, 4, 5, 6, 7], count);
+    places.sort_unstable();
+    let letters = rng.pick_some(&[0, 1, 2, 3, 4, 5], count);
+    // Each digit once, so that one field is the largest.
+    let digits = rng.pick_some(&[1, 2, 3, 4, 5, 6, 7, 8, 9], count);
+    let fields: Vec<Field> = (places.into_iter().zip(letters).zip(digits))
+        .map(|((place, letter), digit)| Field { cell: 2 * place, letter, digit })
+        .collect();
     let (picture, cells) = paint(rng, &fields);
     let asked = rng.pick(&fields);
     let name = asked.name();
@@ -62,47 +53,47 @@ pub fn make(rng: &mut Rng) -> Item {
         (_, 0) => "Which field has the smallest number?".to_owned(),
         _ => "In which field is the smallest number?".to_owned(),
     };
-    let work = |teacher: Teacher| -> (String, String) {
-        let number = |field: &&Field| field.read(teacher);
-        let field = match kind {
-            0 => asked,
-            1 => *fields.iter().rev().max_by_key(number).expect("a form has fields"),
-            _ => *fields.iter().min_by_key(number).expect("a form has fields"),
-        };
-        let worked = format!("{}: {}.", field.name(), field.read(teacher));
-        let answer = match kind {
-            0 => field.read(teacher).to_string(),
-            _ => field.name().to_owned(),
-        };
-        (worked, answer)
+    let answer = |teacher: Teacher| -> String {
+        let number = |field: &&Field| teacher.read_digit(field.digit);
+        match kind {
+            0 => number(&&asked).to_string(),
+            // A misread digit may come twice: the first in reading order is taken.
+            1 => fields.iter().rev().max_by_key(number).expect("a form has fields").name().into(),
+            _ => fields.iter().min_by_key(number).expect("a form has fields").name().into(),
+        }
     };
     let tell = |teacher: Teacher| {
-        let seen: Vec<String> = fields
-            .iter()
-            .map(|field| format!("{} {}", field.name(), field.read(teacher)))
-            .collect();
-        let (worked, answer) = work(teacher);
-        reasoned(&(seen.join(", ") + "."), &worked, &answer)
+        let list = |fields: &[Field]| {
+            let read =
+                |field: &Field| format!("{} {}", field.name(), teacher.read_digit(field.digit));
+            fields.iter().map(read).collect::<Vec<_>>().join(", ") + "."
+        };
+        // Read off, then put in order: by name, or by number where one is asked for by it.
+        let mut order = fields.clone();
+        match kind {
+            0 => order.sort_by_key(|field| field.letter),
+            1 => order.sort_by_key(|field| std::cmp::Reverse(teacher.read_digit(field.digit))),
+            _ => order.sort_by_key(|field| teacher.read_digit(field.digit)),
+        }
+        reasoned(&list(&fields), &list(&order), &answer(teacher))
     };
-    let answer = work(Teacher::Careful).1;
-    Item::new(picture, cells, question, answer, tell)
+    Item::new(picture, cells, question, answer(Teacher::Careful), tell)
 }
 
-/// The picture and its labels: the field's letter, then a frame with its two digits.
+/// The picture and its labels: the field's letter, then a box with its digit.
 fn paint(rng: &mut Rng, fields: &[Field]) -> (Raster, Cells) {
     let mut raster = Raster::new(rng);
     let mut cells = Cells::default();
     for field in fields {
-        let cell = field.row * GRID;
-        let y = (field.row * CELL) as i32;
-        raster.fill(26, y + 1, 36, 14, FRAME);
-        raster.fill(27, y + 2, 34, 12, PAPER);
-        raster.stamp(rng, cell, 2, &LETTERS[field.letter], INK);
-        cells.letter(cell, field.letter);
-        for (column, digit) in (2..).zip(field.digits) {
-            raster.stamp(rng, cell + column, 2, &DIGITS[digit], INK);
-            cells.digit(cell + column, digit);
-        }
+        let (x, y) = corner(field.cell + 1);
+        raster.fill(x, y, CELL as i32, CELL as i32, FRAME);
+        raster.fill(x + 1, y + 1, CELL as i32 - 2, CELL as i32 - 2, PAPER);
+        raster.stamp(rng, field.cell, 2, &LETTERS[field.letter], INK);
+        // A field's name stands for what it holds: the tower learns to join the two.
+        cells.letter(field.cell, field.letter);
+        cells.digit(field.cell, field.digit);
+        raster.stamp(rng, field.cell + 1, 2, &DIGITS[field.digit], INK);
+        cells.digit(field.cell + 1, field.digit);
     }
     (raster, cells)
 }

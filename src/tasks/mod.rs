@@ -18,12 +18,15 @@ pub mod raster;
 mod rng;
 mod scene;
 pub mod slip;
+pub mod sources;
 
 pub use item::{Item, LAYERS, Layer};
 pub use rng::Rng;
 
 use crate::spec::eval::Split;
 use crate::{Error, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// A family of generated questions.
@@ -41,7 +44,10 @@ pub struct Family {
 }
 
 /// The domains of Wang et al. 2024, arXiv:2411.10442, Table 1.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(
+    Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Domain {
     /// General visual question answering.
     General,

@@ -117,7 +117,9 @@ fn paint(rng: &mut Rng, lines: &[Line], quantities: bool) -> (Raster, Cells) {
         let cell = line.row * GRID;
         let icon = GOODS[line.good];
         raster.stamp(rng, cell, 1, &icon.bitmap, icon.colour);
+        // A thing stands for what it costs: the tower learns to join the two.
         cells.good(cell, line.good);
+        cells.digit(cell, line.price);
         if quantities {
             raster.stamp(rng, cell + 1, 2, &DIGITS[line.quantity], QUANTITY);
             cells.digit(cell + 1, line.quantity);

@@ -4,17 +4,22 @@
 //! ```text
 //! WORK/NAME-00000040/   state.safetensors   tensors by name
 //!                       state.json          step, scalars, rows of the CSV so far
+//!                       state.b3            checksums of both
 //! ```
 
 use crate::error::Context;
+use crate::store::{Manifest, disk};
 use crate::{Error, Result};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
+
+/// File beside the state with its checksums.
+const CHECKSUMS: &str = "state.b3";
 
 /// Writes and finds the checkpoints of one purpose in one work folder.
 #[derive(Clone, Debug)]
@@ -81,19 +86,17 @@ impl Checkpoints {
     ) -> Result<()> {
         let place = self.work.join(format!("{}-{step:08}", self.name));
         let doing = || format!("writing checkpoint `{}`", place.display());
-        fs::create_dir_all(&self.work).with_context(doing)?;
         let beside = self.work.join(format!("{}.part", self.name));
-        let _ = fs::remove_dir_all(&beside);
-        fs::create_dir(&beside).with_context(doing)?;
+        disk::remove_dir(&beside)?;
+        disk::create_dirs(&beside)?;
         write_tensors(&beside.join("state.safetensors"), tensors).with_context(doing)?;
         let text = serde_json::to_vec(scalars).with_context(doing)?;
-        fs::write(beside.join("state.json"), text).with_context(doing)?;
-        for file in ["state.safetensors", "state.json"] {
-            File::open(beside.join(file)).and_then(|file| file.sync_all()).with_context(doing)?;
-        }
-        let _ = fs::remove_dir_all(&place);
-        fs::rename(&beside, &place).with_context(doing)?;
-        File::open(&self.work).and_then(|folder| folder.sync_all()).with_context(doing)?;
+        disk::write(&beside.join("state.json"), &text)?;
+        let sums = Manifest::of(&beside)?.text();
+        disk::write(&beside.join(CHECKSUMS), sums.as_bytes())?;
+        disk::sync_tree(&beside)?;
+        disk::remove_dir(&place)?;
+        disk::rename(&beside, &place)?;
         for (older, folder) in self.all() {
             if older < step {
                 let _ = fs::remove_dir_all(folder);
@@ -132,6 +135,12 @@ impl Checkpoints {
 }
 
 fn read<S: DeserializeOwned>(folder: &Path) -> Result<Restored<S>> {
+    let sums = fs::read_to_string(folder.join(CHECKSUMS)).context(CHECKSUMS)?;
+    let mut found = Manifest::of(folder)?;
+    found.0.remove(CHECKSUMS);
+    if Manifest::parse(&sums).as_ref() != Some(&found) {
+        return Err(Error::new("not the bytes that were written"));
+    }
     let text = fs::read(folder.join("state.json")).context("state.json")?;
     let scalars = serde_json::from_slice(&text).context("state.json")?;
     let bytes = fs::read(folder.join("state.safetensors")).context("state.safetensors")?;
@@ -201,6 +210,12 @@ mod tests {
         fs::write(damaged.join("state.safetensors"), [1, 2, 3]).unwrap();
         fs::create_dir(work.path().join("policy.part")).unwrap();
         assert_eq!(checkpoints.newest::<u32>().unwrap().0, 5);
+        // Readable, but for one bit of a tensor.
+        let file = work.path().join("policy-00000005/state.safetensors");
+        let mut bytes = fs::read(&file).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(&file, bytes).unwrap();
+        assert!(checkpoints.newest::<u32>().is_none());
         checkpoints.save(10, &tensor(&[1.0]), &10_u32).unwrap();
         assert_eq!(checkpoints.newest::<u32>().unwrap().0, 10);
     }

@@ -23,13 +23,25 @@ pub struct MovingReference {
     sync: ReferenceSync,
     start: PathBuf,
     device: Device,
+    /// With LoRA the start is the policy's own base beside adapters as they began.
+    fresh: Option<Vlm>,
     live: Option<Vlm>,
 }
 
 impl MovingReference {
-    /// A reference that still is the model in folder `start`.
-    pub fn new(sync: ReferenceSync, start: PathBuf, device: Device) -> Self {
-        Self { sync, start, device, live: None }
+    /// A reference that still is the model in folder `start`, from which the policy has
+    /// not moved yet.
+    ///
+    /// With LoRA it pulls A and B each by itself, which is not quite the same as pulling
+    /// their product.
+    pub fn new(sync: ReferenceSync, start: PathBuf, policy: &Vlm) -> Self {
+        let fresh = policy.has_adapters().then(|| policy.with_own_adapters());
+        Self { sync, start, device: policy.device(), fresh, live: None }
+    }
+
+    /// The model that the reference starts as.
+    fn begin(&mut self) -> Result<Vlm> {
+        self.fresh.take().map_or_else(|| Vlm::load(&self.start, self.device), Ok)
     }
 
     /// Log-probabilities under the live reference; none before the first sync.
@@ -66,7 +78,7 @@ impl MovingReference {
         }
         let live = match self.live.take() {
             Some(live) => live,
-            None => Vlm::load(&self.start, self.device)?,
+            None => self.begin()?,
         };
         for ((_, reference), (_, policy)) in live.parameters().iter().zip(policy.parameters()) {
             if policy.requires_grad() {
@@ -103,7 +115,7 @@ impl MovingReference {
         if !trained.first().is_some_and(|name| checkpoint.has(name)) {
             return Ok(());
         }
-        let live = Vlm::load(&self.start, self.device)?;
+        let live = self.begin()?;
         let _no_grad = tch::no_grad_guard();
         for (name, reference) in live.parameters() {
             let name = format!("reference.{name}");

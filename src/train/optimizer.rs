@@ -2,8 +2,8 @@
 
 use crate::Result;
 use crate::kernel::{adamw, clip};
-use crate::spec::train::Train;
-use tch::Tensor;
+use crate::spec::train::{Moments, Train};
+use tch::{Kind, Tensor};
 
 /// The numbers of AdamW.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,6 +18,8 @@ pub struct Settings {
     pub weight_decay: f64,
     /// Largest gradient norm.
     pub max_grad_norm: f64,
+    /// Number type of the moments.
+    pub moments: Moments,
 }
 
 impl Settings {
@@ -29,12 +31,19 @@ impl Settings {
             epsilon: train.adam_epsilon.get(),
             weight_decay: train.weight_decay.get(),
             max_grad_norm: train.max_grad_norm.get(),
+            moments: train.moments,
         }
     }
 
     /// The base stage's.
-    pub const BASE: Self =
-        Self { beta1: 0.9, beta2: 0.98, epsilon: 1e-8, weight_decay: 0.01, max_grad_norm: 1.0 };
+    pub const BASE: Self = Self {
+        beta1: 0.9,
+        beta2: 0.98,
+        epsilon: 1e-8,
+        weight_decay: 0.01,
+        max_grad_norm: 1.0,
+        moments: Moments::Fp32,
+    };
 }
 
 /// Tensors of one weight decay, and their moments.
@@ -72,13 +81,28 @@ pub struct AdamW {
 impl AdamW {
     /// An optimizer of the tensors that require a gradient.
     pub fn new(parameters: &[(&str, &Tensor)], settings: Settings) -> Self {
+        Self::with_masters(parameters, settings, |_| None)
+    }
+
+    /// The same, where some of the tensors are bf16 copies of f32 masters.
+    pub fn with_masters(
+        parameters: &[(&str, &Tensor)],
+        settings: Settings,
+        master: impl Fn(&str) -> Option<Tensor>,
+    ) -> Self {
+        let kind = match settings.moments {
+            Moments::Fp32 => Kind::Float,
+            Moments::Bf16 => Kind::BFloat16,
+        };
         let group = |decays: bool, weight_decay: f64| {
             let (names, parameters): (Vec<String>, Vec<Tensor>) = parameters
                 .iter()
                 .filter(|(_, tensor)| tensor.requires_grad() && (tensor.dim() > 1) == decays)
                 .map(|(name, tensor)| ((*name).to_owned(), tensor.shallow_clone()))
                 .unzip();
-            Group { moments: adamw::AdamW::new(&parameters), names, parameters, weight_decay }
+            let masters = names.iter().map(|name| master(name)).collect();
+            let moments = adamw::AdamW::narrow(&parameters, kind, masters);
+            Group { moments, names, parameters, weight_decay }
         };
         Self { groups: [group(true, settings.weight_decay), group(false, 0.0)], settings }
     }
@@ -149,6 +173,7 @@ mod tests {
         epsilon: 1e-8,
         weight_decay: 0.5,
         max_grad_norm: 10.0,
+        moments: Moments::Fp32,
     };
 
     fn leaf(values: &[f32], shape: &[i64]) -> Tensor {

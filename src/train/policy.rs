@@ -16,13 +16,16 @@ use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
 use crate::error::Context;
 use crate::loss::Mix;
-use crate::model::Vlm;
+use crate::model::{Storage, Vlm};
 use crate::run::stage::StageContext;
 use crate::spec::eval::{Eval, Split};
 use crate::spec::loss::Loss;
 use crate::spec::model::{Model, Module};
-use crate::spec::train::Train;
+use crate::spec::number::Fraction;
+use crate::spec::train::{Gradients, Train};
 use crate::{Error, Result};
+use std::path::Path;
+use tch::Device;
 
 /// Trains a policy: reads `model`, `corpus`, `pairs`, `reference` and `features`,
 /// writes a Hub-style directory and steps.csv.
@@ -42,8 +45,7 @@ pub fn run(
 ) -> Result<()> {
     let start = ctx.input("model");
     let tokenizer = Tokenizer::load(start)?;
-    let policy = Vlm::load(start, ctx.device)?;
-    policy.set_trainable(&model.train);
+    let policy = load(start, train, model, ctx.device)?;
     let prompter = Prompter::new(&tokenizer, &policy.config.template, policy.config.image_tokens)?;
 
     let rows = batch::read(&ctx.input("pairs").join("pairs.jsonl"), &prompter)?;
@@ -70,7 +72,7 @@ pub fn run(
             ))
             .hint("lower `loss.tr_dpo.every`, or train longer"));
         }
-        sync => sync.map(|sync| MovingReference::new(sync, start.to_owned(), ctx.device)),
+        sync => sync.map(|sync| MovingReference::new(sync, start.to_owned(), &policy)),
     };
     tracing::info!("{}: {} pairs, {steps} steps", mix.describe(), rows.len());
 
@@ -84,17 +86,44 @@ pub fn run(
         moving,
         order,
         steps,
-        optimizer: AdamW::new(&policy.parameters(), Settings::of(train)),
+        optimizer: AdamW::with_masters(&policy.parameters(), Settings::of(train), |name| {
+            policy.master(name)
+        }),
         validation,
         checkpoints: Checkpoints::new(&ctx.work, "policy"),
         progress: &ctx.progress,
         starts_at_reference,
+        drop_path: trains_vision
+            .then(|| train.drop_path.map_or(policy.config.vision.drop_path, Fraction::get))
+            .filter(|share| *share > 0.0),
+        has_dropout: model.lora.as_ref().is_some_and(|lora| lora.dropout.get() > 0.0),
     }
     .run()?;
 
     record.write(&ctx.out.join("steps.csv"))?;
     policy.save(&ctx.out)?;
     copy_files(start, &ctx.out, is_companion)
+}
+
+/// The starting model with what trains of it: masters in fp32, or adapters beside matrices
+/// that stay as they are in their file.
+fn load(start: &Path, train: &Train, model: &Model, device: Device) -> Result<Vlm> {
+    let policy = match &model.lora {
+        None => {
+            let policy = Vlm::load(start, device)?;
+            policy.set_trainable(&model.train);
+            match train.gradients {
+                Gradients::Fp32 => policy,
+                Gradients::Bf16 => policy.with_bf16_gradients(),
+            }
+        }
+        Some(lora) => {
+            let base = Vlm::load_as(start, device, Storage::AsStored)?;
+            base.with_lora(lora, &model.train, train.seed)?
+        }
+    };
+    policy.set_recompute(train.gradient_checkpointing);
+    Ok(policy)
 }
 
 fn wanted(rows: &[PairRow]) -> impl Iterator<Item = &str> {

@@ -47,21 +47,12 @@ pub fn run(_: &Model, train: &Train, ctx: &StageContext) -> Result<()> {
     let wanted = rows.iter().flat_map(|row| row.images.iter().map(String::as_str));
     let pictures = Pictures::open(ctx, Split::Train, false, wanted)?;
 
-    fs::create_dir_all(&ctx.work).context("making the work folder")?;
     let mut text = format!("{REFERENCE_COLUMNS}\n");
     for first in (0..rows.len()).step_by(CHUNK) {
         let end = (first + CHUNK).min(rows.len());
-        let part = ctx.work.join(format!("reference-{first:08}.csv"));
-        if !part.exists() {
-            let lines = chunk(&model, &rows[first..end], first, &pictures, train)?;
-            let beside = part.with_extension("part");
-            fs::write(&beside, lines)
-                .and_then(|()| fs::File::open(&beside)?.sync_all())
-                .and_then(|()| fs::rename(&beside, &part))
-                .with_context(|| format!("writing `{}`", part.display()))?;
-        }
-        text +=
-            &fs::read_to_string(&part).with_context(|| format!("reading `{}`", part.display()))?;
+        text += &ctx.part(&format!("reference-{first:08}.csv"), || {
+            chunk(&model, &rows[first..end], first, &pictures, train)
+        })?;
         ctx.progress.report(end as u64, rows.len() as u64, "pairs");
     }
     let doing = "writing the reference table";

@@ -13,6 +13,7 @@ use super::schedule::Schedule;
 use super::validation::Validation;
 use crate::loss::{Mix, Shift, StepLogps, Terms};
 use crate::model::Vlm;
+use crate::model::pass::Noise;
 use crate::run::stage::Progress;
 use crate::spec::train::{Keep, Train};
 use crate::{Error, Result};
@@ -40,6 +41,10 @@ pub(super) struct Run<'a> {
     pub progress: &'a Progress,
     /// Whether the reference is the model that the policy starts from.
     pub starts_at_reference: bool,
+    /// DropPath's share at the tower's last layer, where the tower trains.
+    pub drop_path: Option<f64>,
+    /// Whether adapters leave inputs out.
+    pub has_dropout: bool,
 }
 
 /// What changes from step to step beside tensors; a checkpoint's scalars.
@@ -95,7 +100,7 @@ impl Run<'_> {
             let batch: Vec<&PairRow> = rows.iter().map(|&row| &self.rows[row]).collect();
             let known = self.known(&rows, &batch)?; // reference log-probs and token counts: [pairs]
             self.optimizer.zero_grad();
-            let (logps, terms, delta, shift) = self.backward(&known, &batch, state.shift)?;
+            let (logps, terms, delta, shift) = self.backward(step, &known, &batch, state.shift)?;
             check_terms(step, &terms)?;
             let grad_norm = self.optimizer.grad_norm();
             self.check_gradient(step, grad_norm)?;
@@ -144,6 +149,7 @@ impl Run<'_> {
     /// The loss of the whole step and its gradient, whatever the micro-batches.
     fn backward(
         &self,
+        step: usize,
         known: &Known,
         batch: &[&PairRow],
         shift: Shift,
@@ -152,7 +158,10 @@ impl Run<'_> {
         let micro_batch = self.train.micro_batch;
         let policy = |at: &[usize]| {
             let rows: Vec<&PairRow> = at.iter().map(|&at| batch[at]).collect();
-            logps(self.model, &rows, &self.pictures, self.train.precision)
+            self.model.set_noise(self.noise(step, at));
+            let logps = logps(self.model, &rows, &self.pictures, self.train.precision);
+            self.model.set_noise(None);
+            logps
         };
         let mut shifted = None;
         let (logps, terms) =
@@ -163,6 +172,13 @@ impl Run<'_> {
             })?;
         let (delta, shift) = shifted.expect("every step computes its loss once");
         Ok((logps, terms, delta, shift))
+    }
+
+    /// What is left out at random of one micro-batch: the same whenever it is computed.
+    fn noise(&self, step: usize, pairs: &[usize]) -> Option<Noise> {
+        let is_quiet = self.drop_path.is_none() && !self.has_dropout;
+        let first = *pairs.first().filter(|_| !is_quiet)?;
+        Some(Noise::new(self.train.seed, step, first, self.drop_path.unwrap_or(0.0)))
     }
 
     /// The cached reference, or the live one once it has moved.
@@ -269,6 +285,7 @@ impl Run<'_> {
                 }
             }
         }
+        self.model.refresh();
         self.optimizer.restore(|name| checkpoint.find(name))?;
         if let Some(moving) = &mut self.moving {
             moving.restore(&checkpoint, self.model)?;
@@ -277,7 +294,7 @@ impl Run<'_> {
     }
 
     fn trained(&self) -> impl Iterator<Item = (&str, &Tensor)> {
-        self.model.parameters().into_iter().filter(|(_, parameter)| parameter.requires_grad())
+        self.model.trained().into_iter()
     }
 
     /// A copy of the trained weights, where the best are kept.
@@ -294,6 +311,7 @@ impl Run<'_> {
         for ((_, parameter), (_, saved)) in self.trained().zip(weights) {
             parameter.shallow_clone().copy_(saved);
         }
+        self.model.refresh();
     }
 }
 

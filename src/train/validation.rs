@@ -6,6 +6,7 @@ use crate::data::questions::read_questions;
 use crate::data::record::{Question, Verdict};
 use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
+use crate::eval::matching::{is_open, judge};
 use crate::model::Vlm;
 use crate::run::stage::StageContext;
 use crate::spec::candidates::Prompt;
@@ -46,8 +47,8 @@ pub struct Validation {
 }
 
 impl Validation {
-    /// The first `eval.slice` validation questions with a known answer; none
-    /// where `eval.every` is 0 or there are no such questions.
+    /// The first `eval.slice` validation questions with one right answer; none where
+    /// `eval.every` is 0 or there are no such questions.
     ///
     /// # Errors
     ///
@@ -65,7 +66,7 @@ impl Validation {
         }
         let questions: Vec<Question> = read_questions(&path)?
             .into_iter()
-            .filter(|question| question.answer.is_some())
+            .filter(|question| !is_open(question))
             .take(eval.slice)
             .collect();
         if questions.is_empty() {
@@ -124,7 +125,7 @@ impl Validation {
             let (question, prompt) =
                 (answer.request / self.prompts.len(), answer.request % self.prompts.len());
             let text = self.tokenizer.decode(&answer.tokens);
-            match verdict(&self.questions[question], self.prompts[prompt], &text) {
+            match judge(&self.questions[question], self.prompts[prompt], &text).1 {
                 Verdict::Right => right[prompt] += 1,
                 Verdict::Wrong => (),
                 Verdict::Unparsable => unparsable += 1,
@@ -141,9 +142,4 @@ impl Validation {
             questions: self.questions.len(),
         })
     }
-}
-
-/// The one place where training meets the eval room.
-fn verdict(question: &Question, prompt: Prompt, text: &str) -> Verdict {
-    crate::eval::matching::judge(question, prompt, text).1
 }

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | (none) | the step W1 beside a plain libtorch step, in turns, each in its own process |
 //! | `kernels` | each kernel beside the plain tch code it equals |
+//! | `sampling [QUESTIONS]` | K answers a question beside plain decoding |
 //! | `plain bf16 STEPS` | the plain step alone |
 //!
 //! The machine should be quiet; turns and medians only soften what others do to it.
 
 mod kernels;
 mod plain;
+mod sampling;
 
 use serde_json::Value;
 use std::process::Command;
@@ -33,10 +35,14 @@ fn main() {
             step(rounds.parse().expect("checked"), steps.parse().expect("a number of steps"));
         }
         ["kernels"] => kernels::run(),
+        ["sampling"] => sampling::run(256),
+        ["sampling", questions] => sampling::run(questions.parse().expect("a number of questions")),
         ["plain", precision, steps] => {
             plain::run(precision == "bf16", steps.parse().expect("a number of steps"));
         }
-        _ => panic!("usage: [ROUNDS STEPS] | kernels | plain fp32|bf16 STEPS"),
+        _ => {
+            panic!("usage: [ROUNDS STEPS] | kernels | sampling [QUESTIONS] | plain fp32|bf16 STEPS")
+        }
     }
 }
 

@@ -1,6 +1,9 @@
-//! A project folder with a small sweep whose stages only pretend.
+//! A project folder with a small sweep: of stages that only pretend, or of real ones.
 
 #![allow(dead_code, reason = "each test binary uses a part")]
+
+pub mod fault;
+pub mod real;
 
 use prefab::plan::{Plan, Stage};
 use prefab::run::device::Devices;
@@ -22,13 +25,27 @@ schema = 1
 /// A folder of its own for one test.
 pub struct Project {
     pub dir: tempfile::TempDir,
+    /// What every run is started with.
+    run: &'static [&'static str],
 }
 
 impl Project {
+    /// With stages that only pretend; [`Self::freeze`] says which.
     pub fn new() -> Self {
+        Self::of(&["run", "experiments/plan.json", "--fake", "--device", "cpu"])
+    }
+
+    /// With real stages.
+    pub fn real(spec: &str) -> Self {
+        let project = Self::of(&["run", "experiments/sweep.toml", "--device", "cpu"]);
+        fs::write(project.path("experiments/sweep.toml"), spec).unwrap();
+        project
+    }
+
+    fn of(run: &'static [&'static str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("experiments")).unwrap();
-        Self { dir }
+        Self { dir, run }
     }
 
     pub fn path(&self, below: &str) -> PathBuf {
@@ -52,23 +69,23 @@ impl Project {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_prefab"));
         command.current_dir(self.dir.path()).args(arguments);
-        command.env_remove("PREFAB_FAULT").env_remove("PREFAB_LOG");
+        command.env_remove("PREFAB_LOG");
         command
     }
 
-    /// Runs the frozen sweep to its end.
+    /// Runs the sweep to its end.
     pub fn run(&self, more: &[&str]) -> Output {
         self.run_with(more, &[])
     }
 
     pub fn run_with(&self, more: &[&str], env: &[(&str, &str)]) -> Output {
-        let mut command = self.command(&["run", "experiments/plan.json", "--fake"]);
-        command.args(more).args(["--device", "cpu"]).envs(env.iter().copied()).output().unwrap()
+        let env = env.iter().copied();
+        self.command(self.run).args(more).envs(env).output().unwrap()
     }
 
-    /// Starts the frozen sweep in a process group of its own.
+    /// Starts the sweep in a process group of its own.
     pub fn start(&self, more: &[&str]) -> Child {
-        self.command(&["run", "experiments/plan.json", "--fake", "--device", "cpu"])
+        self.command(self.run)
             .args(more)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -94,6 +111,13 @@ impl Project {
                 format!("{key}/payload.b3"),
                 fs::read_to_string(folder.join("payload.b3")).unwrap(),
             );
+        }
+        for entry in fs::read_dir(self.path("results/sweep/charts")).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.extension().is_some_and(|ending| ending == "csv" || ending == "svg") {
+                all.insert(format!("charts/{name}"), fs::read_to_string(path).unwrap());
+            }
         }
         all.insert("runs.csv".into(), self.table("runs.csv"));
         all.insert(

@@ -1,21 +1,15 @@
 //! `prefab verify losses FILE.json`: the values, gradients and states that TRL
 //! and InternVL's trainer recorded, recomputed by [`crate::loss`].
 
+use super::case::{Case, DOUBLE, SINGLE, Variant, float, floats, list, number, values};
 use super::ledger::{Ledger, Tolerance};
+use crate::Result;
 use crate::error::Context;
-use crate::loss::{self, Knobs, Mix, ReferenceSync, Shift, StepLogps, Weights};
-use crate::spec::loss::{Delta, Generation};
-use crate::{Error, Result};
-use serde_json::{Map, Value};
+use crate::loss::{self, ReferenceSync, Shift, StepLogps};
+use crate::spec::loss::Delta;
+use serde_json::Value;
 use std::path::Path;
 use tch::{Kind, Tensor};
-
-/// fp64 against fp64.
-const DOUBLE: Tolerance = Tolerance { absolute: 1e-12, relative: 1e-9 };
-/// `log(1 − eᵐ)` close to `m = 0` loses digits of its input.
-const NEAR_ZERO: Tolerance = Tolerance { absolute: 1e-12, relative: 1e-6 };
-/// fp32 against fp32.
-const SINGLE: Tolerance = Tolerance { absolute: 1e-7, relative: 2e-5 };
 
 /// Recorded name, ours, and the option that separates the two.
 const NAMES: &[(&str, &str, Variant)] = &[
@@ -36,15 +30,6 @@ const NAMES: &[(&str, &str, Variant)] = &[
     ("discopop", "discopop", Variant::Plain),
     ("sft", "sft", Variant::Plain),
 ];
-
-#[derive(Clone, Copy, PartialEq)]
-enum Variant {
-    Plain,
-    Smoothed,
-    Paired,
-    PairedSmoothed,
-    Exo,
-}
 
 /// Keys of a case that are its inputs, or a peer's defect that is no target.
 const INPUTS: &[&str] = &[
@@ -84,38 +69,16 @@ pub fn run(path: &Path) -> Result<()> {
     ledger.close(&name)
 }
 
-/// One recorded batch.
-struct Case<'a> {
-    at: String,
-    fields: &'a Map<String, Value>,
-    beta: f64,
-    label_smoothing: f64,
-    temperature: f64,
-    shift: f64,
-    tolerance: Tolerance,
-}
-
 fn verify_case(case: &Value, ledger: &mut Ledger) -> Result<()> {
-    let fields = case.as_object().ok_or_else(|| Error::new("a case is not an object"))?;
-    let at = format!("case {} ({})", case["id"], case["kind"].as_str().unwrap_or("?"));
-    let near_zero = case["kind"] == "near_zero";
-    let case = Case {
-        beta: number(case, "beta", &at)?,
-        label_smoothing: number(case, "label_smoothing", &at)?,
-        temperature: number(case, "discopop_tau", &at)?,
-        shift: case.pointer("/bco/mean_after").and_then(Value::as_f64).unwrap_or(0.0),
-        tolerance: if near_zero { NEAR_ZERO } else { DOUBLE },
-        fields,
-        at,
-    };
-    for (key, recorded) in fields {
+    let case = Case::read(case)?;
+    for (key, recorded) in case.fields {
         match key.as_str() {
             "losses" => verify_losses(&case, recorded, 0.0, "", ledger)?,
             "plus_sft" => verify_losses(&case, recorded, 1.0, "+", ledger)?,
             "bco" => verify_shift(&case, recorded, ledger)?,
             "mpo" => verify_mpo(&case, recorded, Delta::Fixed(case.shift), "mpo", ledger)?,
             "mpo_trl028_metrics" => {
-                let weights = mpo_weights(&case)?;
+                let weights = case.mpo_weights()?;
                 let scale = weights.w_p + weights.w_q + weights.w_g;
                 verify_metrics(&case, recorded, scale, "mpo trl 0.28 metrics", ledger)?;
             }
@@ -123,7 +86,7 @@ fn verify_case(case: &Value, ledger: &mut Ledger) -> Result<()> {
             "orpo" => verify_orpo(&case, recorded, Kind::Double, ledger)?,
             "orpo_fp32_as_shipped" => verify_orpo(&case, recorded, Kind::Float, ledger)?,
             "sft_nll" => {
-                let got = case.mix("sft", Variant::Plain)?.evaluate(&case, Kind::Double)?;
+                let got = case.mix("sft", Variant::Plain).evaluate(&case, Kind::Double)?;
                 ledger.compare("sft_nll", &case.at, got.loss, float(recorded), case.tolerance);
             }
             "rewards_chosen" | "rewards_rejected" => {
@@ -156,7 +119,7 @@ fn verify_losses(
             ledger.unknown(format!("{name}{plus}"));
             continue;
         };
-        let mut mix = case.mix(ours, *variant)?;
+        let mut mix = case.mix(ours, *variant);
         mix.weights.w_g += w_g;
         let got = mix.evaluate(case, Kind::Double)?;
         let quantity = format!("{name}{plus}");
@@ -178,7 +141,7 @@ fn verify_losses(
 }
 
 fn verify_shift(case: &Case, recorded: &Value, ledger: &mut Ledger) -> Result<()> {
-    let history = floats(&case.fields["bco_history"]);
+    let history = case.floats("bco_history")?;
     let before =
         Shift { mean: number(recorded, "mean_before", &case.at)?, batches: history.len() as u64 };
     let mean =
@@ -211,8 +174,8 @@ fn verify_mpo(
     name: &str,
     ledger: &mut Ledger,
 ) -> Result<()> {
-    let mut mix = case.mix("mpo", Variant::Plain)?;
-    mix.weights = mpo_weights(case)?;
+    let mut mix = case.mix("mpo", Variant::Plain);
+    mix.weights = case.mpo_weights()?;
     mix.delta = delta;
     let loss = if recorded.get("loss").is_some() { "loss" } else { "mean" };
     let got = mix.evaluate(case, Kind::Double)?;
@@ -237,8 +200,8 @@ fn verify_trl116(case: &Case, recorded: &Value, ledger: &mut Ledger) -> Result<(
     for (name, recorded) in recorded.as_object().into_iter().flatten() {
         let quantity = format!("trl 1.16 {name}");
         let mut mix = match name.as_str() {
-            "bco_pair_no_delta" => case.mix("bco", Variant::Plain)?,
-            "sigmoid_norm" => case.mix("ln_dpo", Variant::Plain)?,
+            "bco_pair_no_delta" => case.mix("bco", Variant::Plain),
+            "sigmoid_norm" => case.mix("ln_dpo", Variant::Plain),
             "mpo_no_delta" => {
                 verify_mpo(case, recorded, Delta::None, &quantity, ledger)?;
                 continue;
@@ -269,7 +232,7 @@ fn verify_orpo(case: &Case, recorded: &Value, kind: Kind, ledger: &mut Ledger) -
         }
         _ => ("orpo fp32", SINGLE),
     };
-    let mix = case.mix("orpo", Variant::Plain)?;
+    let mix = case.mix("orpo", Variant::Plain);
     let logps = case.logps(kind)?;
     let odds = mix.per_pair(&logps).expect("orpo has a preference term");
     let got = mix.evaluate(case, kind)?;
@@ -343,7 +306,7 @@ fn verify_metrics(
             "rewards/accuracies" => accuracy(&(&chosen - &rejected), float(recorded)),
             "logps/chosen" => mean(&logps.policy_chosen),
             "logps/rejected" => mean(&logps.policy_rejected),
-            "nll_loss" => case.mix("sft", Variant::Plain)?.evaluate(case, Kind::Double)?.loss,
+            "nll_loss" => case.mix("sft", Variant::Plain).evaluate(case, Kind::Double)?.loss,
             other => {
                 ledger.unknown(format!("{name}: {other}"));
                 continue;
@@ -406,149 +369,4 @@ fn verify_trace(trace: &Value, ledger: &mut Ledger) -> Result<()> {
         DOUBLE,
     );
     Ok(())
-}
-
-/// A loss and its gradients in the summed policy log-probabilities.
-struct Evaluated {
-    loss: f64,
-    grad_chosen: Vec<f64>,
-    grad_rejected: Vec<f64>,
-}
-
-impl Evaluated {
-    fn compare(
-        &self,
-        case: &Case,
-        recorded: &Value,
-        loss: &str,
-        name: &str,
-        allowed: Tolerance,
-        ledger: &mut Ledger,
-    ) {
-        ledger.compare(name, &case.at, self.loss, float(&recorded[loss]), allowed);
-        let gradient = format!("{name} gradient");
-        ledger.compare_all(
-            &gradient,
-            &case.at,
-            &self.grad_chosen,
-            &floats(&recorded["grad_chosen"]),
-            allowed,
-        );
-        ledger.compare_all(
-            &gradient,
-            &case.at,
-            &self.grad_rejected,
-            &floats(&recorded["grad_rejected"]),
-            allowed,
-        );
-    }
-}
-
-impl Mix {
-    fn evaluate(&self, case: &Case, kind: Kind) -> Result<Evaluated> {
-        let mut logps = case.logps(kind)?;
-        logps.policy_chosen = logps.policy_chosen.set_requires_grad(true);
-        logps.policy_rejected = logps.policy_rejected.set_requires_grad(true);
-        let (terms, ..) = self.step(&logps, Shift::default(), 1);
-        terms.loss.backward();
-        let gradient = |of: &Tensor| {
-            let grad = of.grad();
-            if grad.defined() { values(&grad) } else { vec![0.0; of.numel()] }
-        };
-        Ok(Evaluated {
-            loss: terms.loss.double_value(&[]),
-            grad_chosen: gradient(&logps.policy_chosen),
-            grad_rejected: gradient(&logps.policy_rejected),
-        })
-    }
-
-    /// The preference (or quality) term by pair; none where only the generation term is left.
-    fn per_pair(&self, logps: &StepLogps) -> Option<Vec<f64>> {
-        if let Some(term) = self.algorithm.term {
-            return Some(values(&term(&self.knobs, logps)));
-        }
-        (self.weights.w_q > 0.0).then(|| {
-            let (shift, _) = Shift::default().advance(self.delta, self.knobs.beta, 1, logps);
-            values(&loss::quality::per_pair(self.knobs.beta, &shift, logps))
-        })
-    }
-}
-
-impl Case<'_> {
-    fn logps(&self, kind: Kind) -> Result<StepLogps> {
-        let tensor = |key: &str| match self.fields.get(key) {
-            Some(list) => Ok(Tensor::from_slice(&floats(list)).to_kind(kind)),
-            None => Err(Error::new(format!("{} has no `{key}`", self.at))),
-        };
-        Ok(StepLogps {
-            policy_chosen: tensor("policy_chosen_logps")?,
-            policy_rejected: tensor("policy_rejected_logps")?,
-            reference_chosen: tensor("ref_chosen_logps")?,
-            reference_rejected: tensor("ref_rejected_logps")?,
-            chosen_tokens: tensor("chosen_lens")?,
-            rejected_tokens: tensor("rejected_lens")?,
-        })
-    }
-
-    fn mix(&self, name: &str, variant: Variant) -> Result<Mix> {
-        let algorithm = loss::find(name).expect("the table of names holds names of the list");
-        let label_smoothing = match variant {
-            Variant::Smoothed | Variant::PairedSmoothed => self.label_smoothing,
-            Variant::Exo => 1e-3,
-            Variant::Plain | Variant::Paired => 0.0,
-        };
-        Ok(Mix {
-            algorithm,
-            weights: algorithm.weights,
-            knobs: Knobs {
-                beta: self.beta,
-                label_smoothing,
-                average: true,
-                paired: matches!(variant, Variant::Paired | Variant::PairedSmoothed),
-                temperature: self.temperature,
-            },
-            delta: Delta::Fixed(self.shift),
-            generation: Generation::Token,
-            sync: None,
-        })
-    }
-}
-
-fn mpo_weights(case: &Case) -> Result<Weights> {
-    match floats(&case.fields["mpo_weights"])[..] {
-        [w_p, w_q, w_g] => Ok(Weights { w_p, w_q, w_g }),
-        _ => Err(Error::new(format!("{}: `mpo_weights` is not a list of three numbers", case.at))),
-    }
-}
-
-fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
-    value.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
-
-fn number(value: &Value, key: &str, at: &str) -> Result<f64> {
-    value
-        .get(key)
-        .and_then(Value::as_f64)
-        .ok_or_else(|| Error::new(format!("{at} has no number `{key}`")))
-}
-
-/// JSON has no word for what is not finite: the files hold strings.
-fn float(value: &Value) -> f64 {
-    match value.as_str() {
-        Some("inf") => f64::INFINITY,
-        Some("-inf") => f64::NEG_INFINITY,
-        Some(_) => f64::NAN,
-        None => value.as_f64().unwrap_or(f64::NAN),
-    }
-}
-
-fn floats(value: &Value) -> Vec<f64> {
-    match value.as_array() {
-        Some(list) => list.iter().map(float).collect(),
-        None => vec![float(value)],
-    }
-}
-
-fn values(tensor: &Tensor) -> Vec<f64> {
-    Vec::try_from(tensor.detach().to_kind(Kind::Double)).expect("a one-dimensional tensor")
 }

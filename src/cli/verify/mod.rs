@@ -1,8 +1,11 @@
 //! `prefab verify`: recompute what a reference implementation recorded.
 
+mod case;
 mod exact;
 mod ledger;
 mod losses;
+mod metrics;
+mod model;
 mod prompts;
 mod record;
 mod tiles;
@@ -10,6 +13,7 @@ mod tiles;
 pub use ledger::{Ledger, Tolerance};
 
 use crate::Result;
+use crate::run::device::Choice;
 use clap::Subcommand;
 use std::path::PathBuf;
 
@@ -26,6 +30,19 @@ pub enum Verify {
         /// Folder of pictures with grid_table.json and expected.json
         dir: PathBuf,
     },
+    /// Benchmark metrics, against what published scorers gave
+    Metrics {
+        /// Recorded cases, as in tests/assets/metrics.json
+        file: PathBuf,
+    },
+    /// A checkpoint, against what its reference library computes
+    Model {
+        /// Folder with model/, inputs.safetensors, expected.safetensors, expected.json
+        dir: PathBuf,
+        /// cpu, cuda or cuda:N
+        #[arg(short, long, value_name = "NAME", default_value = "cpu")]
+        device: Choice,
+    },
     /// Chat prompts, token ids and label masks, against InternVL's code
     Prompts {
         /// Folder with prompts.json and tokenizers/
@@ -38,6 +55,8 @@ pub fn run(what: &Verify) -> Result<()> {
     match what {
         Verify::Losses { file } => losses::run(file),
         Verify::Tiles { dir } => tiles::run(dir),
+        Verify::Metrics { file } => metrics::run(file),
+        Verify::Model { dir, device } => model::run(dir, *device),
         Verify::Prompts { dir } => prompts::run(dir),
     }
 }

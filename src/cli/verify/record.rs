@@ -44,7 +44,8 @@ pub fn whole(value: &Value, name: &str) -> Result<usize> {
 
 /// A list of numbers.
 pub fn floats(value: &Value) -> Result<Vec<f64>> {
-    serde_json::from_value(value.clone()).with_context(|| format!("`{value}` is no list of numbers"))
+    serde_json::from_value(value.clone())
+        .with_context(|| format!("`{value}` is no list of numbers"))
 }
 
 /// The tensors of a file; none where there is no file.
@@ -71,7 +72,8 @@ impl Tensors {
 
     /// Their names, in order.
     pub fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.file().names().iter().map(|name| (*name).into()).collect();
+        let mut names: Vec<String> =
+            self.file().names().iter().map(|name| (*name).into()).collect();
         names.sort_unstable();
         names
     }

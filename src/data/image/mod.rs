@@ -3,10 +3,10 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | [`decode`] | a file to RGB bytes, as Pillow's `convert('RGB')`; sizes from headers |
+//! | `decode` | a file to RGB bytes, as Pillow's `convert('RGB')`; sizes from headers |
 //! | [`bicubic`] | Pillow's resampling, to the byte |
 //! | [`tiling`] | how many tiles a picture has, and which pixels they hold |
-//! | [`pixels`] | tiles as normalised tensors |
+//! | `pixels` | tiles as normalised tensors |
 
 pub mod bicubic;
 pub mod decode;

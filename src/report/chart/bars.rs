@@ -9,9 +9,7 @@ use crate::report::metric::{Metric, Unit, spoken};
 use crate::report::number::{Scale, grouped};
 use crate::report::overlay::{self, Published};
 use crate::report::runs::{Row, Runs};
-use crate::report::scene::{
-    Anchor, Color, GRID_LINE, INK, PALETTE, SOFT, Scene, faded, fitted, text_width,
-};
+use crate::report::scene::{Anchor, Color, INK, PALETTE, SOFT, Scene, faded, fitted};
 use crate::report::select::{Band, Column, Estimate, Selection, estimate, filter_note};
 use std::path::Path;
 
@@ -140,9 +138,11 @@ fn content(
     let by_task = labels.contains(&Column::Task) || group == Some(Column::Task);
     let base = if by_task { vec![] } else { frame::group_by(&of_base, group_of) };
     let base = base.into_iter().map(reference).collect();
+    let is_base = |row: &&&Row| runs.jobs[row.job].is_base;
+    let base_alone = selection.rows.iter().all(|row| is_base(&row));
     let named = |column: &&Column| {
-        let mut trained = selection.rows.iter().filter(|row| !runs.jobs[row.job].is_base);
-        trained.any(|row| !column.of(runs, row).is_empty())
+        let mut shown = selection.rows.iter().filter(|row| base_alone || !is_base(row));
+        shown.any(|row| !column.of(runs, row).is_empty())
     };
     let by = labels.iter().filter(named).map(|column| column.name(runs).to_owned()).collect();
     Content { metric: selection.metric.clone(), by, groups, lines, base }
@@ -204,21 +204,15 @@ fn draw(content: &Content, heading: &Heading, paper: &[Published]) -> Scene {
     heading.draw(&mut scene);
     frame::legend(Some(&mut scene), &entries, legend_top, WIDTH);
 
-    let wide = content.lines.iter().map(|line| text_width(&line.label, LABEL, false));
-    let label_width = wide.fold(40.0, f64::max).min(260.0);
+    let label_width = frame::label_column(content.lines.iter().map(|line| &line.label));
     let left = MARGIN + label_width + 12.0;
     // The column of numbers at the right.
     let right = WIDTH - MARGIN - 74.0;
     let scale = scale(content);
     let at = |value: f64| left + scale.at(value) * (right - left);
     let bottom = height - 46.0;
-    for &tick in &scale.ticks {
-        scene.line(&[(at(tick), top), (at(tick), bottom)], 1.0, GRID_LINE);
-        let text = content.metric.tick(tick);
-        scene.text((at(tick), bottom + 15.0), &text, LABEL, Anchor::Middle, SOFT);
-    }
     let axis = content.metric.axis();
-    scene.text(((left + right) / 2.0, bottom + 34.0), &axis, LABEL, Anchor::Middle, INK);
+    frame::axis_below(&mut scene, &scale, &content.metric, &axis, (left, right), (top, bottom));
 
     for (i, line) in content.lines.iter().enumerate() {
         let y = top + GAP + i as f64 * line_height;

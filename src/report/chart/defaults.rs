@@ -37,7 +37,7 @@ pub fn draw(runs: &Runs, results_dir: &Path) -> Result<Vec<(String, Picture)>> {
     let mut keep = |name: &str, picture: Option<Picture>| {
         pictures.extend(picture.map(|picture| (name.to_owned(), picture)));
     };
-    if let Some(measured) = main_measure(&names) {
+    if let Some(measured) = main_measure(&Selection::scores(runs)) {
         let x = if runs.swept.len() == 1 && one_variant(runs) { &runs.swept[0] } else { "variant" };
         let series = Series { x: x.into(), y: measured.clone(), ..Series::default() };
         keep("scores", bars::picture(&series, runs, results_dir)?);
@@ -67,12 +67,9 @@ pub fn draw(runs: &Runs, results_dir: &Path) -> Result<Vec<(String, Picture)>> {
 /// The quantity that the report ranks by: reasoning accuracy, else the first accuracy, else the
 /// first score.
 pub fn main_measure(names: &[String]) -> Option<String> {
-    let scores = || names.iter().filter(|name| name.contains('.'));
-    scores()
-        .find(|name| *name == "reasoning.accuracy")
-        .or_else(|| scores().find(|name| name.ends_with(".accuracy")))
-        .or_else(|| scores().next())
-        .cloned()
+    let ends = |end: &str| names.iter().find(|name| name.ends_with(end));
+    let named = names.iter().find(|name| *name == "reasoning.accuracy");
+    named.or_else(|| ends(".accuracy")).or(names.first()).cloned()
 }
 
 fn one_variant(runs: &Runs) -> bool {

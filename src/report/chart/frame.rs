@@ -1,9 +1,9 @@
 //! What all charts share: heading, legend, the words for n and seeds.
 
-use crate::report::metric::spoken;
-use crate::report::number::{counted, grouped};
+use crate::report::metric::{Metric, spoken};
+use crate::report::number::{Scale, counted, grouped};
 use crate::report::runs::{JobRecord, Row, Runs};
-use crate::report::scene::{Anchor, Color, INK, PALETTE, SOFT, Scene, text_width};
+use crate::report::scene::{Anchor, Color, GRID_LINE, INK, PALETTE, SOFT, Scene, text_width};
 use crate::report::select::Column;
 
 /// Logical pixels left and right of everything.
@@ -95,6 +95,28 @@ pub fn legend(scene: Option<&mut Scene>, entries: &[(Sign, String)], top: f64, w
         }
     }
     if entries.is_empty() { 0.0 } else { y - top + 12.0 }
+}
+
+/// An axis below: a grid line and a number a tick, and a title. `x` and `y` are the plot's ends.
+pub fn axis_below(
+    scene: &mut Scene,
+    scale: &Scale,
+    metric: &Metric,
+    title: &str,
+    x: (f64, f64),
+    y: (f64, f64),
+) {
+    for &tick in &scale.ticks {
+        let at = x.0 + scale.at(tick) * (x.1 - x.0);
+        scene.line(&[(at, y.0), (at, y.1)], 1.0, GRID_LINE);
+        scene.text((at, y.1 + 15.0), &metric.tick(tick), LABEL, Anchor::Middle, SOFT);
+    }
+    scene.text(((x.0 + x.1) / 2.0, y.1 + 34.0), title, LABEL, Anchor::Middle, INK);
+}
+
+/// Width of a column of labels left of a plot.
+pub fn label_column<'a>(labels: impl Iterator<Item = &'a String>) -> f64 {
+    labels.map(|label| text_width(label, LABEL, false)).fold(40.0, f64::max).min(260.0)
 }
 
 /// Colour and dash pattern of the k-th series: seven colours, then dashed, then dotted.

@@ -6,11 +6,12 @@
 
 pub mod bars;
 pub mod defaults;
+pub mod differences;
 pub mod frame;
 pub mod heat;
 pub mod lines;
 
-pub use crate::spec::chart::{Chart, Heat, Series};
+pub use crate::spec::chart::{Chart, Differences, Heat, Series};
 
 use super::runs::{Runs, Table, cell};
 use super::scene::Scene;
@@ -26,7 +27,7 @@ pub struct Mark {
     pub x: String,
     /// Series, or place on the y axis of a heat map.
     pub group: String,
-    /// `mean` over seeds, `seed K`, or `paper`.
+    /// `mean` over seeds, `seed K`, or `paper`; of a difference, whether chance explains it.
     pub mark: String,
     /// The number itself.
     pub value: f64,
@@ -79,6 +80,7 @@ pub fn draw(name: &str, chart: &Chart, runs: &Runs, results_dir: &Path) -> Resul
         Chart::Bars(series) => bars::picture(series, runs, results_dir),
         Chart::Lines(series) => lines::picture(&[series], runs),
         Chart::Heat(heat) => heat::picture(heat, runs),
+        Chart::Differences(differences) => differences::picture(differences, runs),
     };
     picture.map_err(|error| error.context(format!("drawing chart `{name}`")))
 }

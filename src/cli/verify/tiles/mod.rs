@@ -93,8 +93,7 @@ fn verify_grids(table: &Value, ledger: &mut Ledger) -> Result<()> {
 fn verify_units(units: &Tensors, ledger: &mut Ledger) -> Result<()> {
     for name in units.names() {
         if let Some(case) = name.strip_suffix(".dst") {
-            let (source, target) =
-                (units.picture(&format!("{case}.src"))?, units.picture(&name)?);
+            let (source, target) = (units.picture(&format!("{case}.src"))?, units.picture(&name)?);
             let got = bicubic::resize(&source, target.width(), target.height());
             compare_bytes("bicubic bytes", &name, got.as_raw(), target.as_raw(), EXACT, ledger);
         } else if !name.ends_with(".src") {
@@ -115,4 +114,3 @@ fn compare_bytes(
     let numbers = |bytes: &[u8]| bytes.iter().map(|byte| f64::from(*byte)).collect::<Vec<_>>();
     ledger.compare_all(quantity, at, &numbers(got), &numbers(recorded), allowed);
 }
-

@@ -190,7 +190,13 @@ impl<'a> Pictures<'a> {
                     }
                     let planes = planes(&tiles, &tiling);
                     for (index, recorded) in list.iter().enumerate() {
-                        self.tile(&format!("{file} tile {index}"), &tiles, index, &planes, recorded)?;
+                        self.tile(
+                            &format!("{file} tile {index}"),
+                            &tiles,
+                            index,
+                            &planes,
+                            recorded,
+                        )?;
                     }
                     self.sampled(&name, &tiles, &planes)?;
                 }
@@ -243,7 +249,11 @@ impl<'a> Pictures<'a> {
                 "mean" | "std" => {
                     let ours: Vec<f64> = planes
                         .chunks_exact(plane)
-                        .map(|channel| if name == "mean" { mean(channel) } else { deviation(channel) })
+                        .map(
+                            |channel| {
+                                if name == "mean" { mean(channel) } else { deviation(channel) }
+                            },
+                        )
                         .collect();
                     let name = format!("tile's {name}");
                     self.ledger.compare_all(&name, at, &ours, &floats(value)?, FLOAT);
@@ -264,8 +274,9 @@ impl<'a> Pictures<'a> {
             let ours: Vec<f64> = planes
                 .chunks_exact(side * side)
                 .flat_map(|plane| {
-                    places(count)
-                        .flat_map(move |y| places(count).map(move |x| f64::from(plane[y * side + x])))
+                    places(count).flat_map(move |y| {
+                        places(count).map(move |x| f64::from(plane[y * side + x]))
+                    })
                 })
                 .collect();
             let recorded: Vec<f64> = view

@@ -1,0 +1,104 @@
+//! `prefab ask CHECKPOINT IMAGE QUESTION`: what a model says, greedily.
+
+use super::say;
+use crate::data::image;
+use crate::data::template::Prompter;
+use crate::data::tokenizer::Tokenizer;
+use crate::error::{Error, Kind, Result};
+use crate::model::Vlm;
+use crate::run::device::{self, Choice};
+use crate::sample::{Generation, Request, generate};
+use crate::spec::candidates::Prompt;
+use crate::store::is_shed;
+use std::path::{Path, PathBuf};
+
+/// Whom to ask, and what.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A checkpoint's folder, or a key of the store: `policy-…`
+    checkpoint: PathBuf,
+    /// The picture
+    image: PathBuf,
+    /// The question
+    question: String,
+    /// Ask for the answer alone (direct) or for reasoning first (cot)
+    #[arg(short, long, default_value = "cot", value_parser = prompt)]
+    prompt: Prompt,
+    /// Longest answer, in tokens
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
+    max_tokens: u32,
+    /// cpu, cuda or cuda:N
+    #[arg(short, long, value_name = "NAME", default_value = "cpu")]
+    device: Choice,
+    /// Where artifacts are kept
+    #[arg(long, value_name = "DIR", default_value = ".prefab")]
+    store: PathBuf,
+}
+
+fn prompt(word: &str) -> Result<Prompt, String> {
+    let all = [Prompt::Direct, Prompt::Cot];
+    all.into_iter()
+        .find(|prompt| prompt.name() == word)
+        .ok_or_else(|| format!("there are {}", all.map(Prompt::name).join(" and ")))
+}
+
+/// Prints the answer.
+///
+/// # Errors
+///
+/// If there is no such model or picture, or one that the other does not fit.
+pub fn run(args: &Args) -> Result<()> {
+    let (text, ended) = answer(args).map_err(|error| error.kind(Kind::Spec))?;
+    say(&format!("{text}\n"));
+    if !ended {
+        tracing::warn!("cut off after {} tokens; `--max-tokens` gives it more", args.max_tokens);
+    }
+    Ok(())
+}
+
+/// The answer, and whether it came to its end.
+fn answer(args: &Args) -> Result<(String, bool)> {
+    let folder = folder(&args.checkpoint, &args.store)?;
+    let device = device::open(args.device)?;
+    let tokenizer = Tokenizer::load(&folder)?;
+    let model = Vlm::load(&folder, device)?;
+    let prompter = Prompter::new(&tokenizer, &model.config.template, model.config.image_tokens)?;
+    let pixels = image::pixels(&args.image, model.config.image_side)?.unsqueeze(0);
+    let features = tch::no_grad(|| model.image_features(&pixels.to_device(device)));
+    let text = prompter.question_text(&args.question, args.prompt);
+    let request = Request {
+        prompt: prompter.encode_prompt_with(&text, &[1])?,
+        tiles: 0..1,
+        samples: 1,
+        ..Request::default()
+    };
+    let settings = Generation::greedy(args.max_tokens as usize, 1, tokenizer.eos());
+    let generated = generate(&model, &[request], &features, &settings, &|_, _| ())?;
+    let answer = generated.first().expect("one request gets one answer");
+    Ok((tokenizer.decode(&answer.tokens), answer.ended))
+}
+
+/// The Hub-style folder of what was named.
+fn folder(named: &Path, store: &Path) -> Result<PathBuf> {
+    let artifact = store.join("store").join(named);
+    let found = [named.to_owned(), artifact].into_iter().find(|folder| folder.is_dir());
+    let Some(found) = found else {
+        return Err(Error::spec(format!("there is no checkpoint `{}`", named.display()))
+            .hint("name a Hub-style folder, or a key of `base` or `policy` in stages.csv"));
+    };
+    if is_shed(&found) {
+        return Err(Error::spec(format!("the weights of `{}` are gone", found.display())).hint(
+            "they were trained with `train.keep = \"none\"`; train with \"last\" to ask it",
+        ));
+    }
+    let payload = found.join("payload");
+    let folder = if payload.is_dir() { payload } else { found };
+    if !folder.join("config.json").is_file() {
+        return Err(Error::spec(format!(
+            "`{}` is no checkpoint: it has no config.json",
+            folder.display()
+        ))
+        .hint("name a Hub-style folder, or a key of `base` or `policy` in stages.csv"));
+    }
+    Ok(folder)
+}

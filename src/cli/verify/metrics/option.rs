@@ -1,0 +1,378 @@
+//! Multiple choice.
+
+use super::case::{Case, raised};
+use super::{Group, Ours, Rule, whole};
+use crate::Result;
+use crate::eval::choice::letter::{Pick, by_phrase, lead, pick};
+use crate::eval::choice::{self, MOST};
+use crate::eval::metric::crpe;
+use crate::eval::metric::option::{self, REFUSALS, answer_is, tokens};
+use crate::eval::python::text::strip;
+use serde_json::Value;
+
+/// The groups of this file.
+pub const GROUPS: &[Group] = &[
+    Group {
+        metric: "mc_infer_option",
+        variant: Some("vlmevalkit"),
+        peer: |case| {
+            let picked =
+                option::infer_option(case.text("answer")?, &case.options("choices")?, false);
+            Ok(letter_or_false(picked))
+        },
+        ours: Some(Ours { value: by_letter, part: whole, rules: LETTERS }),
+    },
+    Group {
+        metric: "mc_infer_text",
+        variant: Some("vlmevalkit"),
+        peer: |case| {
+            let picked = option::infer_text(case.text("answer")?, &case.options("choices")?);
+            Ok(raised(picked, letter_or_false))
+        },
+        ours: Some(Ours { value: by_text, part: whole, rules: TEXTS }),
+    },
+    Group {
+        metric: "mc_infer",
+        variant: Some("vlmevalkit"),
+        peer: |case| infer_peer(case, false),
+        ours: Some(Ours { value: infer, part: whole, rules: BOTH }),
+    },
+    Group {
+        metric: "mc_infer",
+        variant: Some("vlmevalkit_verbose_env"),
+        peer: |case| infer_peer(case, true),
+        ours: Some(Ours { value: infer, part: whole, rules: VERBOSE }),
+    },
+    Group {
+        metric: "mc_infer",
+        variant: Some("vlmevalkit_non_string"),
+        peer: |case| infer_peer(case, false),
+        ours: Some(Ours { value: infer, part: whole, rules: BOTH }),
+    },
+    Group {
+        metric: "mc_post_process",
+        variant: Some("internvl_scienceqa_m3cot"),
+        peer: |case| {
+            let picked = option::post_process(case.text("prediction")?, &case.options("choices")?);
+            Ok(raised(picked, Value::from))
+        },
+        ours: Some(Ours { value: infer, part: named_option, rules: POST }),
+    },
+];
+
+fn letter_or_false(letter: Option<String>) -> Value {
+    letter.map_or(Value::Bool(false), Value::from)
+}
+
+fn infer_peer(case: &Case<'_>, verbose: bool) -> Result<Value> {
+    let picked = option::infer(&case.answer()?, &case.options("choices")?, verbose);
+    Ok(raised(picked, letter_or_false))
+}
+
+fn name(index: Option<usize>) -> Value {
+    letter_or_false(
+        index.filter(|&index| index < MOST).map(|index| choice::name(index).to_string()),
+    )
+}
+
+fn by_letter(case: &Case<'_>) -> Result<Value> {
+    Ok(match pick(&case.answer()?, case.choices()?.len()) {
+        Pick::One(index) => name(Some(index)),
+        Pick::None | Pick::Several => false.into(),
+    })
+}
+
+fn by_text(case: &Case<'_>) -> Result<Value> {
+    let (choices, answer) = (case.choices()?, case.answer()?);
+    let exact = choice::whole_text(&choices, &answer).next();
+    Ok(name(exact.or_else(|| choice::by_text(&choices, &answer))))
+}
+
+fn infer(case: &Case<'_>) -> Result<Value> {
+    Ok(name(choice::infer(&case.choices()?, &case.answer()?)))
+}
+
+/// What InternVL compares, as the option that it is.
+fn named_option(case: &Case<'_>, recorded: &Value) -> Result<Value> {
+    let options = case.options("choices")?;
+    let is_option = |text: &str| options.iter().any(|(letter, _)| letter == text);
+    Ok(recorded.as_str().filter(|text| is_option(text)).map_or(false.into(), Value::from))
+}
+
+const LETTERS: &[Rule] = &[REFUSAL, BOUNDARY, DENIED, LEAD, STYLE, LIST, PHRASE];
+const TEXTS: &[Rule] = &[EMPTY_OPTION, WHOLE, PARTS, COVERED, DENIED_TEXT, WRAPPED];
+const BOTH: &[Rule] = &[
+    REFUSAL,
+    EMPTY_OPTION,
+    BOUNDARY,
+    DENIED,
+    WHOLE,
+    LEAD,
+    STYLE,
+    LIST,
+    PHRASE,
+    PARTS,
+    COVERED,
+    DENIED_TEXT,
+    WRAPPED,
+];
+const VERBOSE: &[Rule] = &[
+    ENVIRONMENT,
+    REFUSAL,
+    EMPTY_OPTION,
+    BOUNDARY,
+    DENIED,
+    WHOLE,
+    LEAD,
+    STYLE,
+    LIST,
+    PHRASE,
+    PARTS,
+    COVERED,
+    DENIED_TEXT,
+    WRAPPED,
+];
+const POST: &[Rule] = &[
+    REFUSAL,
+    EMPTY_OPTION,
+    WORD,
+    LIST,
+    STYLE,
+    PHRASE,
+    NEAR_END,
+    LEAD,
+    WHOLE,
+    FIRST_TEXT,
+    PARTS,
+    LONG,
+    CASE,
+    BARE_LETTER,
+    DENIED,
+    DENIED_TEXT,
+];
+
+pub const REFUSAL: Rule = Rule {
+    name: "option_refusal_picks_nothing",
+    about: "a refusal picks nothing; Z is no option of its own",
+    holds: |case| {
+        let answer = case.answer()?;
+        Ok(REFUSALS.iter().any(|refusal| answer.contains(refusal))
+            || tokens(&answer).iter().any(|token| token == "Z"))
+    },
+};
+pub const BOUNDARY: Rule = Rule {
+    name: "option_letter_is_a_word",
+    about: "behind \"answer is\" a letter must be a word of its own, and no article",
+    holds: |case| {
+        let answer = case.answer()?;
+        let is_word = |letter: char| {
+            let lower = answer.to_lowercase();
+            let behind = lower.rsplit("is").next().unwrap_or_default();
+            let word: String = behind
+                .chars()
+                .skip_while(|c| !c.is_alphanumeric())
+                .take_while(|c| c.is_alphanumeric())
+                .collect();
+            word.len() > 1 || (letter.eq_ignore_ascii_case(&'a') && behind.trim().len() > 2)
+        };
+        Ok(answer_is(&answer).is_some_and(is_word))
+    },
+};
+pub const DENIED: Rule = Rule {
+    name: "option_denied_letter_is_no_pick",
+    about: "\"not B\" picks nothing",
+    holds: |case| {
+        let answer = case.answer()?;
+        let tokens = tokens(&answer);
+        let is_letter =
+            |token: &String| token.len() == 1 && token.chars().all(|c| c.is_ascii_uppercase());
+        Ok((0..tokens.len()).any(|place| {
+            is_letter(&tokens[place]) && choice::negated(&tokens[..place].join(" ").to_lowercase())
+        }))
+    },
+};
+pub const LEAD: Rule = Rule {
+    name: "option_letter_in_front_is_the_pick",
+    about: "a letter with a delimiter in front is the pick, however much follows",
+    holds: |case| {
+        Ok(lead(&case.answer()?, case.choices()?.len()).is_some_and(|lead| !lead.rest.is_empty()))
+    },
+};
+pub const STYLE: Rule = Rule {
+    name: "option_letter_in_any_style",
+    about: "a letter alone is read in any case and dress: b, `B`, \"B\", $B$, \\boxed{B}",
+    holds: |case| {
+        let answer = case.answer()?;
+        let count = case.choices()?.len();
+        let letters: Vec<char> = answer.chars().filter(|c| c.is_alphabetic()).collect();
+        let alone = lead(&answer, count).is_some_and(|lead| lead.rest.is_empty());
+        // Among the last four words: in quotes, or as a wide letter.
+        let dressed = |token: &String| {
+            let is_bare = token.len() == 1;
+            !is_bare && lead(token, count).is_some_and(|lead| lead.rest.is_empty())
+        };
+        let near_end = tokens(&answer).iter().rev().take(4).any(dressed);
+        Ok(near_end || (alone && (letters.len() == 1 || answer.contains('\\'))))
+    },
+};
+pub const LIST: Rule = Rule {
+    name: "option_several_letters_are_no_pick",
+    about: "a list of letters picks nothing",
+    holds: |case| {
+        let count = match case.fields.get("choices") {
+            Some(_) => case.choices()?.len(),
+            None => crpe::ROTATIONS,
+        };
+        let named = |c: char| ('A'..='Z').take(count).any(|known| known == c);
+        let answer = case.answer()?;
+        let mut letters: Vec<char> = answer
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| word.len() == 1)
+            .filter_map(|word| word.chars().next().filter(|&c| named(c)))
+            .collect();
+        letters.dedup();
+        Ok(letters.len() > 1)
+    },
+};
+pub const PHRASE: Rule = Rule {
+    name: "option_phrase_introduces_the_letter",
+    about: "\"answer:\", \"option\", 答案, 选 and the like introduce any option's letter, the last of them counting",
+    holds: |case| Ok(by_phrase(&case.answer()?, case.choices()?.len()).is_some()),
+};
+pub const EMPTY_OPTION: Rule = Rule {
+    name: "option_without_text_matches_nothing",
+    about: "an option with an empty text occurs nowhere",
+    holds: |case| Ok(case.choices()?.iter().any(|choice| choice.trim().is_empty())),
+};
+pub const WHOLE: Rule = Rule {
+    name: "option_whole_text_is_the_pick",
+    about: "an answer that is one option's text picks it, whatever else it holds",
+    holds: |case| {
+        let bare = |text: &str| {
+            text.to_lowercase().trim_matches(|c: char| !c.is_alphanumeric()).to_owned()
+        };
+        let answer = bare(&case.answer()?);
+        Ok(case.choices()?.iter().any(|choice| !choice.is_empty() && bare(choice) == answer))
+    },
+};
+pub const PARTS: Rule = Rule {
+    name: "option_text_occurs_as_words",
+    about: "an option's text within a longer word or number is no mention of it",
+    holds: |case| {
+        let answer = case.answer()?.to_lowercase();
+        Ok(case.choices()?.iter().map(|choice| choice.to_lowercase()).any(|choice| {
+            !choice.is_empty()
+                && answer.match_indices(&choice).any(|(place, _)| {
+                    let before = answer[..place].chars().next_back();
+                    let after = answer[place + choice.len()..].chars().next();
+                    before.is_some_and(char::is_alphanumeric)
+                        || after.is_some_and(char::is_alphanumeric)
+                })
+        }))
+    },
+};
+pub const COVERED: Rule = Rule {
+    name: "option_longer_text_covers_shorter",
+    about: "\"New York\" is no mention of \"York\"",
+    holds: |case| {
+        let answer = case.answer()?.to_lowercase();
+        let found: Vec<String> = case
+            .choices()?
+            .iter()
+            .map(|choice| choice.to_lowercase())
+            .filter(|choice| !choice.is_empty() && answer.contains(choice.as_str()))
+            .collect();
+        Ok(found
+            .iter()
+            .any(|long| found.iter().any(|short| long != short && long.contains(short.as_str()))))
+    },
+};
+pub const DENIED_TEXT: Rule = Rule {
+    name: "option_denied_text_is_no_pick",
+    about: "\"not the dog\" picks nothing",
+    holds: |case| {
+        let answer = case.answer()?.to_lowercase();
+        Ok(case.choices()?.iter().any(|choice| {
+            let place = choice::occurrence(&answer, &choice.to_lowercase());
+            place.is_some_and(|place| choice::negated(&answer[..place]))
+        }))
+    },
+};
+pub const WRAPPED: Rule = Rule {
+    name: "option_marks_do_not_count",
+    about: "white space and marks around an answer or an option do not count, nor toward its length",
+    holds: |case| {
+        let edge = |text: &str| {
+            text.trim_matches(|c: char| !c.is_alphanumeric()).len() < text.len()
+                || text.contains("  ")
+        };
+        Ok(edge(&case.answer()?) || case.choices()?.iter().any(|choice| edge(choice)))
+    },
+};
+const ENVIRONMENT: Rule = Rule {
+    name: "option_environment_changes_nothing",
+    about: "no environment variable changes a score",
+    holds: |case| {
+        let tokens = tokens(&case.answer()?);
+        Ok(tokens.len() > 3 && tokens.iter().any(|token| token == "A"))
+    },
+};
+const WORD: Rule = Rule {
+    name: "option_word_is_no_letter",
+    about: "the first letter of a word is no option",
+    holds: |case| {
+        let (answer, count) = (case.answer()?, case.choices()?.len());
+        let is_option = |c: char| ('A'..='Z').take(count).any(|letter| letter == c);
+        Ok(lead(&answer, count).is_none() && strip(&answer).starts_with(is_option))
+    },
+};
+const NEAR_END: Rule = Rule {
+    name: "option_letter_near_the_end",
+    about: "one letter among the last four words is the pick",
+    holds: |case| {
+        let tokens = tokens(&case.answer()?);
+        let named = case.choices()?.len();
+        let is_option = |token: &String| {
+            let bare = token.trim_matches(|c: char| !c.is_alphanumeric());
+            ('A'..='Z').take(named).any(|letter| bare.chars().eq([letter]))
+        };
+        Ok(tokens.iter().rev().take(4).any(is_option))
+    },
+};
+const FIRST_TEXT: Rule = Rule {
+    name: "option_one_text_only",
+    about: "the texts of several options pick nothing; the first does not win",
+    holds: |case| {
+        let answer = case.answer()?;
+        Ok(case.choices()?.iter().filter(|choice| answer.contains(choice.as_str())).count() > 1)
+    },
+};
+const LONG: Rule = Rule {
+    name: "option_long_text_mentions_only",
+    about: "a text more than twice as long as all options may mention one without picking it",
+    holds: |case| {
+        let total: usize = case.choices()?.iter().map(|choice| choice.chars().count()).sum();
+        Ok(case.answer()?.chars().count() > 2 * total)
+    },
+};
+const CASE: Rule = Rule {
+    name: "option_text_in_any_case",
+    about: "an option's text is found in any case",
+    holds: |case| {
+        let answer = case.answer()?;
+        Ok(case.choices()?.iter().any(|choice| {
+            !choice.is_empty()
+                && !answer.contains(choice.as_str())
+                && answer.to_lowercase().contains(&choice.to_lowercase())
+        }))
+    },
+};
+const BARE_LETTER: Rule = Rule {
+    name: "option_letter_must_be_offered",
+    about: "a letter beyond the options is none",
+    holds: |case| {
+        let answer = case.answer()?;
+        let inner = answer.trim_matches(|c: char| !c.is_alphanumeric());
+        Ok(inner.chars().count() == 1)
+    },
+};

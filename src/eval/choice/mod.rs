@@ -1,0 +1,220 @@
+//! Multiple choice: which option a prediction picks.
+//!
+//! [`letter`] reads letters in every style that models write; [`infer`] adds the options'
+//! texts. Both prefer to pick nothing over guessing: two letters, a negation, an empty option or a
+//! part of a longer word pick nothing.
+
+pub mod letter;
+
+use super::metric::option::REFUSALS;
+use super::python::text::{collapse, len, strip};
+use letter::{Lead, goes_on, lead, pick};
+
+/// Most options that letters can name.
+pub const MOST: usize = 26;
+
+/// The letter of an option: `A` for the first.
+pub fn name(index: usize) -> char {
+    debug_assert!(index < MOST);
+    char::from(b'A' + index as u8)
+}
+
+/// Which option a known answer names: by its letter, else by its text.
+pub fn index(choices: &[String], answer: &str) -> Option<usize> {
+    let by_letter = lead(answer, choices.len().min(MOST))
+        .filter(|lead| lead.rest.is_empty() || same_text(&choices[lead.index], lead.rest));
+    by_letter.map(|lead| lead.index).or_else(|| only(whole_text(choices, answer)))
+}
+
+/// Which option a prediction picks; none where it picks none, or more than one.
+///
+/// In this order: a letter alone; the whole text of one option; a letter in front; "the answer is X"
+/// in several languages; exactly one letter among the last four words; exactly one option's
+/// text within a prediction that is at most twice as long as all options.
+///
+/// # Source
+///
+/// The order is that of VLMEvalKit's `can_infer`. Departures are rules of `prefab verify metrics`.
+pub fn infer(choices: &[String], prediction: &str) -> Option<usize> {
+    let refuses = REFUSALS.iter().any(|refusal| prediction.contains(refusal));
+    if choices.is_empty() || choices.len() > MOST || refuses {
+        return None;
+    }
+    let alone = lead(prediction, choices.len()).filter(|lead| lead.rest.is_empty());
+    alone
+        .map(|lead| lead.index)
+        .or_else(|| only(whole_text(choices, prediction)))
+        .or_else(|| front_text(choices, prediction))
+        .or_else(|| match pick(prediction, choices.len()) {
+            letter::Pick::One(index) => Some(index),
+            letter::Pick::Several => None,
+            letter::Pick::None => by_text(choices, prediction),
+        })
+}
+
+/// `A cat`, where the first option is "cat": a letter, a space and that option's text.
+fn front_text(choices: &[String], prediction: &str) -> Option<usize> {
+    let (first, rest) = strip(prediction).split_once(' ')?;
+    let Lead { index, rest: "" } = lead(first, choices.len())? else { return None };
+    same_text(&choices[index], rest).then_some(index)
+}
+
+/// An option's text as it is compared.
+fn bare(text: &str) -> String {
+    let wrapping = |c: char| "*_`\"'$.。".contains(c) || c.is_whitespace();
+    collapse(&text.to_lowercase()).trim_matches(wrapping).to_owned()
+}
+
+fn same_text(choice: &str, text: &str) -> bool {
+    let choice = bare(choice);
+    !choice.is_empty() && choice == bare(text)
+}
+
+/// The options whose text the whole of an answer is.
+pub fn whole_text<'a>(
+    choices: &'a [String],
+    answer: &'a str,
+) -> impl Iterator<Item = usize> + use<'a> {
+    (0..choices.len()).filter(move |&index| same_text(&choices[index], answer))
+}
+
+/// The option whose text an answer contains.
+pub fn by_text(choices: &[String], prediction: &str) -> Option<usize> {
+    let text = bare(prediction);
+    let total: usize = choices.iter().map(|choice| len(choice)).sum();
+    // A long text may mention an option without picking it.
+    if len(&text) > 2 * total {
+        return None;
+    }
+    let texts: Vec<String> = choices.iter().map(|choice| bare(choice)).collect();
+    let found: Vec<usize> =
+        (0..texts.len()).filter(|&index| occurrence(&text, &texts[index]).is_some()).collect();
+    // "New York" is no mention of "York".
+    let covered = |&index: &usize| {
+        let longer = |&other: &usize| other != index && texts[other].contains(&texts[index]);
+        let is_inside = found.iter().any(longer);
+        let outside = found
+            .iter()
+            .filter(|other| longer(other))
+            .fold(text.clone(), |rest, &other| rest.replace(&texts[other], "\u{0}"));
+        is_inside && occurrence(&outside, &texts[index]).is_none()
+    };
+    let picked = only(found.iter().copied().filter(|index| !covered(index)))?;
+    let place = occurrence(&text, &texts[picked])?;
+    (!negated(&text[..place])).then_some(picked)
+}
+
+/// Where a text occurs as words of its own; an empty one occurs nowhere.
+pub fn occurrence(text: &str, wanted: &str) -> Option<usize> {
+    if wanted.is_empty() {
+        return None;
+    }
+    text.match_indices(wanted).map(|(place, _)| place).find(|&place| {
+        let before = text[..place].chars().next_back();
+        let after = text[place + wanted.len()..].chars().next();
+        let cuts = |outside: Option<char>, inside: Option<char>| {
+            let joins = |c: char| c.is_alphanumeric() && !is_unspaced(c);
+            !(outside.is_some_and(joins) && inside.is_some_and(joins))
+        };
+        cuts(before, wanted.chars().next()) && cuts(after, wanted.chars().next_back())
+    })
+}
+
+/// Whether a character is of a script that writes words without spaces between: Chinese,
+/// Japanese, and Korean, whose particles follow a noun directly.
+fn is_unspaced(c: char) -> bool {
+    matches!(u32::from(c), 0x3040..=0x30ff | 0x3400..=0x9fff | 0xac00..=0xd7af)
+}
+
+/// Whether one of the last three words before something denies it.
+pub fn negated(before: &str) -> bool {
+    let words = before.split_whitespace().rev().take(3);
+    words.map(|word| word.trim_matches(|c: char| !c.is_alphanumeric())).any(|word| {
+        matches!(word, "not" | "no" | "never" | "neither" | "nor" | "without" | "除了")
+            || word.ends_with("n't")
+            || word.ends_with("不是")
+    })
+}
+
+/// The only one of some; none where there are more.
+fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
+    let first = items.next()?;
+    items.next().is_none().then_some(first)
+}
+
+/// Whether both are the same option letter, or the same text: `(B) cow` is `B`.
+pub fn same_letter(gold: &str, prediction: &str) -> bool {
+    match (lead(gold, MOST), lead(prediction, MOST)) {
+        // "B. cow" against "B. cat": both name B. "B, C" names none.
+        (Some(gold), Some(prediction)) => {
+            gold.index == prediction.index && !goes_on(prediction.rest, MOST)
+        }
+        _ => bare(gold) == bare(prediction),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choices(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|&text| text.to_owned()).collect()
+    }
+
+    #[test]
+    fn letters_and_texts_pick() {
+        let plant = choices(&["nucleus", "cell wall", "root", "leaf"]);
+        for (prediction, picked) in [
+            ("(C)", Some(2)),
+            ("c", Some(2)),
+            ("So it must be B.", Some(1)),
+            ("A or B", None),
+            ("A man rides along the long road", None),
+            ("the answer is b, since plants have them there", Some(1)),
+            ("the answer is because", None),
+            ("The Cell Wall", Some(1)),
+            ("It is the **leaf**.", Some(3)),
+            ("root or leaf", None),
+            ("not the root", None),
+            ("roots", None),
+            ("A nucleus", Some(0)),
+            ("答案是C", Some(2)),
+            ("Cannot determine the answer. B", None),
+            ("", None),
+        ] {
+            assert_eq!(infer(&plant, prediction), picked, "{prediction:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_not_parts_of_numbers() {
+        let numbers = choices(&["3", "13", "30", "4"]);
+        assert_eq!(infer(&numbers, "13"), Some(1));
+        assert_eq!(infer(&numbers, "It is 30"), Some(2));
+        assert_eq!(infer(&numbers, "34"), None);
+        let cities = choices(&["New York", "York", "Paris"]);
+        assert_eq!(infer(&cities, "It is New York"), Some(0));
+        assert_eq!(infer(&cities, "It is York"), Some(1));
+        assert_eq!(infer(&cities, "New York or York"), None);
+        assert_eq!(infer(&choices(&["", "x"]), "y"), None);
+    }
+
+    #[test]
+    fn known_answers_name_an_option() {
+        let animals = choices(&["dog", "cat", "A"]);
+        assert_eq!(index(&animals, "B"), Some(1));
+        assert_eq!(index(&animals, "(B) cat"), Some(1));
+        assert_eq!(index(&animals, "cat"), Some(1));
+        assert_eq!(index(&animals, "cow"), None);
+        assert_eq!(index(&animals, "D"), None);
+    }
+
+    #[test]
+    fn letters_are_compared_without_their_text() {
+        assert!(
+            same_letter("(B) cow", "B. a cow") && same_letter("B", " B ") && same_letter("b", "B")
+        );
+        assert!(!same_letter("3", "3.14") && !same_letter("A", "B") && !same_letter("A", "A cat"));
+        assert!(same_letter("cat", "Cat."));
+    }
+}

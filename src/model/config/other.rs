@@ -1,0 +1,220 @@
+//! `config.json` for the other layout than a model was read from: what is needed for the
+//! reference library to load the weights, from what [`Config`] knows.
+
+use super::{Architecture, Config, LanguageConfig, Layout, RopeScaling, VisionConfig};
+use crate::{Error, Result};
+use serde_json::{Map, Value, json};
+
+/// Decoder keys that are passed on as they are.
+const PASSED_ON: [&str; 3] = ["bos_token_id", "eos_token_id", "pad_token_id"];
+
+impl Config {
+    /// The file for the other layout.
+    ///
+    /// # Errors
+    ///
+    /// If that layout cannot say what the model is.
+    pub(super) fn in_other_layout(&self) -> Result<Value> {
+        match self.layout {
+            Layout::Original => self.native(),
+            Layout::Native => Ok(self.original()),
+        }
+    }
+
+    fn native(&self) -> Result<Value> {
+        let refuse = |what: &str| {
+            Err(Error::new(format!("transformers' layout has no {what}"))
+                .hint("write the model in the original layout"))
+        };
+        if !self.shuffle_swaps_back {
+            return refuse("`ps_version` v1");
+        }
+        // Its norm of queries and keys has this epsilon, whatever the config says.
+        if self.vision.qk_norm && self.vision.qk_eps != 1e-6 {
+            return refuse(&format!(
+                "norm of queries and keys with epsilon {}",
+                self.vision.qk_eps
+            ));
+        }
+        if self.image_token < 0 {
+            return refuse("model without `image_token_id`, and the tokenizer's files name none");
+        }
+        let mut text = self.decoder(Layout::Native);
+        text.insert("tie_word_embeddings".into(), self.language.tied.into());
+        Ok(json!({
+            "architectures": ["InternVLForConditionalGeneration"],
+            "model_type": "internvl",
+            "downsample_ratio": 1.0 / self.shuffle as f64,
+            "image_seq_length": self.image_tokens,
+            "image_token_id": self.image_token,
+            "projector_hidden_act": "gelu",
+            "text_config": text,
+            "tie_word_embeddings": self.language.tied,
+            "torch_dtype": "float32",
+            "vision_config": self.vision.json(Layout::Native),
+            "vision_feature_layer": self.select_layer,
+            "vision_feature_select_strategy": "default",
+        }))
+    }
+
+    fn original(&self) -> Value {
+        let mut decoder = self.decoder(Layout::Original);
+        decoder.insert("tie_word_embeddings".into(), false.into());
+        json!({
+            "architectures": ["InternVLChatModel"],
+            "auto_map": {
+                "AutoConfig": "configuration_internvl_chat.InternVLChatConfig",
+                "AutoModel": "modeling_internvl_chat.InternVLChatModel",
+                "AutoModelForCausalLM": "modeling_internvl_chat.InternVLChatModel",
+            },
+            "model_type": "internvl_chat",
+            "downsample_ratio": 1.0 / self.shuffle as f64,
+            "dynamic_image_size": true,
+            "force_image_size": self.image_side,
+            "image_token_id": self.image_token,
+            "llm_config": decoder,
+            "max_dynamic_patch": 12,
+            "min_dynamic_patch": 1,
+            "pad2square": false,
+            "ps_version": if self.shuffle_swaps_back { "v2" } else { "v1" },
+            "select_layer": self.select_layer,
+            "template": self.template,
+            "tie_word_embeddings": false,
+            "torch_dtype": "float32",
+            "use_thumbnail": true,
+            "vision_config": self.vision.json(Layout::Original),
+        })
+    }
+
+    fn decoder(&self, layout: Layout) -> Map<String, Value> {
+        let mut table = self.language.json(layout);
+        let own = match self.layout {
+            Layout::Original => &self.json["llm_config"],
+            Layout::Native => &self.json["text_config"],
+        };
+        for key in PASSED_ON {
+            table.insert(key.into(), own.get(key).cloned().unwrap_or(Value::Null));
+        }
+        table
+    }
+}
+
+impl LanguageConfig {
+    /// The architecture under which a layout's library knows the decoder: transformers has
+    /// no InternLM2, whose unfused form is Llama's, and its Qwen2 always has a bias.
+    pub(crate) fn architecture_in(&self, layout: Layout) -> Architecture {
+        match (layout, self.architecture) {
+            (Layout::Native, Architecture::InternLm2) => Architecture::Llama,
+            (Layout::Native, Architecture::Qwen2) if !self.qkv_bias => Architecture::Llama,
+            (_, architecture) => architecture,
+        }
+    }
+
+    fn json(&self, layout: Layout) -> Map<String, Value> {
+        let architecture = self.architecture_in(layout);
+        let (_, class, kind) = *Architecture::ALL
+            .iter()
+            .find(|(known, ..)| *known == architecture)
+            .expect("every architecture is in the list");
+        let table = json!({
+            "architectures": [class],
+            "model_type": kind,
+            "attention_bias": self.qkv_bias,
+            "bias": self.qkv_bias,
+            "head_dim": self.head,
+            "hidden_act": "silu",
+            "hidden_size": self.width,
+            "intermediate_size": self.mlp,
+            "max_position_embeddings": self.positions,
+            "num_attention_heads": self.heads,
+            "num_hidden_layers": self.layers,
+            "num_key_value_heads": self.kv_heads,
+            "rms_norm_eps": self.eps,
+            "rope_scaling": self.rope_scaling.json(),
+            "rope_theta": self.rope_theta,
+            "use_sliding_window": false,
+            "vocab_size": self.vocabulary,
+        });
+        let Value::Object(mut table) = table else { unreachable!("it is written as an object") };
+        let unread: &[&str] = match architecture {
+            Architecture::InternLm2 => &["attention_bias", "head_dim", "use_sliding_window"],
+            Architecture::Llama => &["bias", "use_sliding_window"],
+            Architecture::Qwen2 => &["bias"],
+            Architecture::Phi3 => &["bias", "attention_bias", "use_sliding_window"],
+        };
+        table.retain(|key, _| !unread.contains(&key.as_str()));
+        if let RopeScaling::Long { trained, .. } = &self.rope_scaling {
+            table.insert("original_max_position_embeddings".into(), (*trained).into());
+        }
+        table
+    }
+}
+
+impl RopeScaling {
+    fn json(&self) -> Value {
+        match self {
+            Self::None => Value::Null,
+            Self::Linear(factor) => {
+                json!({ "type": "linear", "rope_type": "linear", "factor": factor })
+            }
+            Self::Dynamic(factor) => {
+                json!({ "type": "dynamic", "rope_type": "dynamic", "factor": factor })
+            }
+            Self::Long { short, long, .. } => json!({
+                "type": "longrope",
+                "rope_type": "longrope",
+                "short_factor": short,
+                "long_factor": long,
+            }),
+        }
+    }
+}
+
+impl VisionConfig {
+    fn json(&self, layout: Layout) -> Value {
+        let norm = if self.rms_norm { "rms_norm" } else { "layer_norm" };
+        match layout {
+            Layout::Original => json!({
+                "architectures": ["InternVisionModel"],
+                "model_type": "intern_vit_6b",
+                "attention_dropout": 0.0,
+                "drop_path_rate": self.drop_path,
+                "dropout": 0.0,
+                "hidden_act": "gelu",
+                "hidden_size": self.width,
+                "image_size": self.side,
+                "intermediate_size": self.mlp,
+                "layer_norm_eps": self.eps,
+                "norm_type": norm,
+                "num_attention_heads": self.heads,
+                "num_channels": 3,
+                "num_hidden_layers": self.layers,
+                "patch_size": self.patch,
+                "qk_normalization": self.qk_norm,
+                "qkv_bias": self.qkv_bias,
+            }),
+            Layout::Native => json!({
+                "model_type": "internvl_vision",
+                "attention_bias": self.qkv_bias,
+                "attention_dropout": 0.0,
+                "hidden_act": "gelu",
+                "hidden_dropout_prob": 0.0,
+                "hidden_size": self.width,
+                "image_size": [self.side, self.side],
+                "intermediate_size": self.mlp,
+                "layer_norm_eps": self.eps,
+                "layer_scale_init_value": 0.1,
+                "norm_type": norm,
+                "num_attention_heads": self.heads,
+                "num_channels": 3,
+                "num_hidden_layers": self.layers,
+                "patch_size": [self.patch, self.patch],
+                "projection_dropout": 0.0,
+                "use_absolute_position_embeddings": true,
+                "use_mask_token": false,
+                "use_mean_pooling": true,
+                "use_qk_norm": self.qk_norm,
+            }),
+        }
+    }
+}

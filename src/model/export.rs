@@ -1,0 +1,192 @@
+//! Models written back: in either layout, in any of the number types, whole or in shards.
+
+use super::config::Layout;
+use super::native;
+use super::vlm::Vlm;
+use crate::error::Context;
+use crate::{Error, Result};
+use serde_json::json;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use tch::{Device, Kind, Tensor};
+
+/// How a model is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Export {
+    /// Names of its tensors.
+    pub layout: Layout,
+    /// Type of its numbers; none writes each tensor as it was read.
+    pub kind: Option<Kind>,
+    /// Largest file; above it weights are cut into shards with an index.
+    pub shard_bytes: u64,
+}
+
+impl Export {
+    /// transformers' own limit.
+    pub const SHARD_BYTES: u64 = 5_000_000_000;
+}
+
+impl Vlm {
+    /// Writes `config.json` and `model.safetensors` (f32), in the layout it was read from.
+    /// Adapters are added to their matrices.
+    ///
+    /// # Errors
+    ///
+    /// A folder that cannot be written to.
+    pub fn save(&self, dir: &Path) -> Result<()> {
+        let shard_bytes = u64::MAX;
+        let layout = self.config.layout;
+        self.export(dir, Export { layout, kind: Some(Kind::Float), shard_bytes })
+    }
+
+    /// Writes `config.json` and the weights.
+    ///
+    /// # Errors
+    ///
+    /// A folder that cannot be written to, a layout that cannot say what the model is.
+    pub fn export(&self, dir: &Path, how: Export) -> Result<()> {
+        let doing = || format!("writing `{}`", dir.display());
+        std::fs::create_dir_all(dir).with_context(doing)?;
+        let kinds = self.stored.iter().map(|stored| how.kind.unwrap_or(*stored));
+        let kinds: Vec<Kind> = kinds.collect();
+        let common = kinds.first().copied().unwrap_or(Kind::Float);
+        let config = self.config.to_json(how.layout, config_name(common))?;
+        std::fs::write(dir.join("config.json"), config).with_context(doing)?;
+        let mut entries = Vec::new();
+        for ((name, tensor), kind) in self.parameters.iter().zip(kinds) {
+            for piece in native::pieces(name, &self.config.language, how.layout) {
+                entries.push(Entry {
+                    name: piece.name.clone(),
+                    shape: piece.shape(&tensor.size()),
+                    kind,
+                    write: Box::new(move |out| {
+                        write_numbers(&piece.of(&self.merged(name, tensor)), kind, out)
+                    }),
+                });
+            }
+        }
+        // The original layout has a head in every file.
+        if self.config.language.tied && how.layout == Layout::Original {
+            let (_, embedding) = self
+                .parameters
+                .iter()
+                .find(|(name, _)| {
+                    name.ends_with("embed_tokens.weight") || name.ends_with("tok_embeddings.weight")
+                })
+                .expect("a model has an embedding");
+            entries.push(Entry {
+                name: super::parameters::head_name(&self.config.language).to_owned(),
+                shape: embedding.size(),
+                kind: common,
+                write: Box::new(move |out| write_numbers(embedding, common, out)),
+            });
+        }
+        write_shards(dir, entries, how.shard_bytes)
+    }
+}
+
+/// Writes a tensor's bytes.
+pub(crate) type Source<'a> = Box<dyn FnOnce(&mut dyn Write) -> Result<()> + 'a>;
+
+/// One tensor to be written: its name, its shape and what gives its bytes when its turn comes.
+pub(crate) struct Entry<'a> {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<i64>,
+    pub(crate) kind: Kind,
+    pub(crate) write: Source<'a>,
+}
+
+impl Entry<'_> {
+    fn bytes(&self) -> u64 {
+        self.kind.elt_size_in_bytes() as u64 * self.shape.iter().product::<i64>() as u64
+    }
+}
+
+/// One file, or shards with an index.
+fn write_shards(dir: &Path, entries: Vec<Entry>, limit: u64) -> Result<()> {
+    let total: u64 = entries.iter().map(Entry::bytes).sum();
+    let mut shards: Vec<Vec<Entry>> = vec![vec![]];
+    let mut size = 0;
+    for entry in entries {
+        size += entry.bytes();
+        if size > limit && !shards.last().expect("there is a first").is_empty() {
+            shards.push(vec![]);
+            size = entry.bytes();
+        }
+        shards.last_mut().expect("there is a first").push(entry);
+    }
+    let count = shards.len();
+    if count == 1 {
+        return write(&dir.join("model.safetensors"), shards.remove(0));
+    }
+    let mut map = serde_json::Map::new();
+    for (index, shard) in shards.into_iter().enumerate() {
+        let file = format!("model-{:05}-of-{count:05}.safetensors", index + 1);
+        map.extend(shard.iter().map(|entry| (entry.name.clone(), file.as_str().into())));
+        write(&dir.join(&file), shard)?;
+    }
+    let index = json!({ "metadata": { "total_size": total }, "weight_map": map });
+    let path = dir.join("model.safetensors.index.json");
+    let text = serde_json::to_string_pretty(&index).expect("a JSON value prints");
+    std::fs::write(&path, text + "\n").with_context(|| format!("writing `{}`", path.display()))
+}
+
+/// Writes tensors, one after the other, in the given order.
+pub(crate) fn write(path: &Path, entries: Vec<Entry>) -> Result<()> {
+    let doing = || format!("writing `{}`", path.display());
+    let mut header = serde_json::Map::new();
+    let mut offset = 0;
+    for entry in &entries {
+        let end = offset + entry.bytes();
+        let dtype = header_name(entry.kind)?;
+        let info = json!({ "dtype": dtype, "shape": entry.shape, "data_offsets": [offset, end] });
+        header.insert(entry.name.clone(), info);
+        offset = end;
+    }
+    let mut header = serde_json::to_string(&header).expect("a JSON value prints");
+    while !header.len().is_multiple_of(8) {
+        header.push(' ');
+    }
+    let mut file = BufWriter::with_capacity(1 << 20, File::create(path).with_context(doing)?);
+    file.write_all(&(header.len() as u64).to_le_bytes()).with_context(doing)?;
+    file.write_all(header.as_bytes()).with_context(doing)?;
+    for entry in entries {
+        (entry.write)(&mut file)?;
+    }
+    let file = file.into_inner().map_err(|error| error.into_error()).with_context(doing)?;
+    file.sync_all().with_context(doing)
+}
+
+/// Writes a tensor's f32 values, little-endian.
+pub(crate) fn write_values(tensor: &Tensor, out: &mut dyn Write) -> Result<()> {
+    write_numbers(tensor, Kind::Float, out)
+}
+
+/// Writes a tensor's numbers in a type of the file's, little-endian.
+fn write_numbers(tensor: &Tensor, kind: Kind, out: &mut dyn Write) -> Result<()> {
+    let _no_grad = tch::no_grad_guard();
+    let tensor = tensor.to_kind(kind).to_device(Device::Cpu).contiguous();
+    let mut bytes = vec![0; kind.elt_size_in_bytes() * tensor.numel()];
+    tensor.copy_data_u8(&mut bytes, tensor.numel());
+    out.write_all(&bytes).context("writing tensors")
+}
+
+/// The type's name in a safetensors header.
+fn header_name(kind: Kind) -> Result<&'static str> {
+    match kind {
+        Kind::Float => Ok("F32"),
+        Kind::BFloat16 => Ok("BF16"),
+        Kind::Half => Ok("F16"),
+        other => Err(Error::new(format!("weights are not written as {other:?}"))),
+    }
+}
+
+/// The type's name in config.json.
+fn config_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::BFloat16 => "bfloat16",
+        Kind::Half => "float16",
+        _ => "float32",
+    }
+}

@@ -1,0 +1,199 @@
+//! What a model needs in memory, from its configuration alone: no weight is made.
+
+use super::config::{Config, LanguageConfig, VisionConfig};
+use super::parameters;
+use crate::spec::model::{Model, Module};
+use crate::spec::train::{Gradients, Moments, Precision, Train};
+
+/// Numbers in the weights of each part.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counts {
+    /// The vision tower.
+    pub vision: u64,
+    /// The projector.
+    pub projector: u64,
+    /// The decoder with embedding and head.
+    pub language: u64,
+}
+
+impl Counts {
+    /// Of all weights.
+    pub fn of(config: &Config) -> Self {
+        Self::where_true(config, |_| true)
+    }
+
+    /// Of those whose name passes.
+    fn where_true(config: &Config, wanted: impl Fn(&str) -> bool) -> Self {
+        let mut counts = Self::default();
+        for parameter in parameters::list(config).iter().filter(|p| wanted(&p.name)) {
+            *counts.of_module(parameters::module_of(&parameter.name)) += parameter.count();
+        }
+        counts
+    }
+
+    fn of_module(&mut self, module: Module) -> &mut u64 {
+        match module {
+            Module::Vision => &mut self.vision,
+            Module::Projector => &mut self.projector,
+            Module::Language => &mut self.language,
+        }
+    }
+
+    /// All together.
+    pub fn total(&self) -> u64 {
+        self.vision + self.projector + self.language
+    }
+
+    /// Those of some modules.
+    fn within(mut self, modules: &[Module]) -> u64 {
+        let all = [Module::Vision, Module::Projector, Module::Language];
+        all.into_iter().filter(|m| modules.contains(m)).map(|m| *self.of_module(m)).sum()
+    }
+}
+
+/// Every tensor's name in the original layout and its shape, in file order.
+pub fn shapes(config: &Config) -> Vec<(String, Vec<i64>)> {
+    parameters::list(config)
+        .into_iter()
+        .map(|parameter| (parameter.name, parameter.shape))
+        .collect()
+}
+
+/// Bytes by what they are for.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Memory {
+    /// Weights, adapters and, where gradients are bf16, the copies that have them.
+    pub weights: u64,
+    /// One a trained number.
+    pub gradients: u64,
+    /// AdamW's two a trained number.
+    pub moments: u64,
+    /// What the backward pass needs of the forward pass, and the largest layer at work.
+    pub activations: u64,
+}
+
+impl Memory {
+    /// All together.
+    pub fn total(&self) -> u64 {
+        self.weights + self.gradients + self.moments + self.activations
+    }
+}
+
+/// Sizes of one micro-batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// Positions of the decoder: each prompt once, all answers.
+    pub tokens: u64,
+    /// Tokens of all answers.
+    pub predictions: u64,
+    /// Tiles that go through the tower with gradient; 0 where it is frozen.
+    pub tiles: u64,
+}
+
+/// Weights in bf16 and nothing else: what answers need, beside their keys and values.
+pub fn inference(config: &Config) -> u64 {
+    2 * Counts::of(config).total()
+}
+
+/// Weights and optimizer states of a training, without activations.
+///
+/// A frozen matrix beside an adapter takes as much as in its file, which is assumed to
+/// have the precision's type; everything else in memory is f32.
+pub fn states(config: &Config, model: &Model, train: &Train) -> Memory {
+    let counts = Counts::of(config);
+    let narrow = if train.precision == Precision::Bf16 { 2 } else { 4 };
+    let products = Counts::where_true(config, parameters::is_product).total();
+    let (trained, matrices, frozen) = match &model.lora {
+        None => {
+            let matrices = Counts::where_true(config, parameters::is_product).within(&model.train);
+            (counts.within(&model.train), matrices, 4 * counts.total())
+        }
+        Some(lora) => {
+            let adapted = parameters::list(config)
+                .into_iter()
+                .filter(|parameter| super::lora::is_adapted(&parameter.name, lora, &model.train));
+            let sides: i64 = adapted.map(|parameter| parameter.shape[0] + parameter.shape[1]).sum();
+            let adapters = lora.rank.get() as u64 * sides as u64;
+            let trains_projector = model.train.contains(&Module::Projector);
+            let trained = adapters + if trains_projector { counts.projector } else { 0 };
+            let frozen = narrow * products + 4 * (counts.total() - products);
+            (trained, 0, frozen + 4 * adapters)
+        }
+    };
+    // A matrix with bf16 gradients is held in bf16 beside its f32 master.
+    let halved = if train.gradients == Gradients::Bf16 { matrices } else { 0 };
+    let moment = if train.moments == Moments::Bf16 { 2 } else { 4 };
+    Memory {
+        weights: frozen + 2 * halved,
+        gradients: 4 * (trained - halved) + 2 * halved,
+        moments: 2 * moment * trained,
+        activations: 0,
+    }
+}
+
+/// What one micro-batch adds.
+pub fn activations(config: &Config, model: &Model, train: &Train, batch: Batch) -> u64 {
+    let number = if train.precision == Precision::Bf16 { 2 } else { 4 };
+    let language = &config.language;
+    let cast = |layer: u64| if train.precision == Precision::Bf16 { 2 * layer } else { 0 };
+    // f32 masters are cast for each product, and autograd keeps what it was given.
+    let is_cast = model.lora.is_none() && train.gradients == Gradients::Fp32;
+    let layer = |bytes: u64, numbers: u64, kept: u64, layers: u64| {
+        let whole = bytes + if is_cast { cast(numbers) } else { 0 };
+        match train.gradient_checkpointing {
+            true => kept * layers + 2 * whole,
+            false => whole * layers,
+        }
+    };
+    let trains_language = model.train.contains(&Module::Language);
+    let mut total = 0;
+    if trains_language || model.train.contains(&Module::Projector) || batch.tiles > 0 {
+        let one = decoder_layer(language, number) * batch.tokens;
+        let kept = 4 * language.width as u64 * batch.tokens;
+        total += layer(one, decoder_numbers(language), kept, language.layers as u64);
+    }
+    if batch.tiles > 0 {
+        let vision = &config.vision;
+        let positions = batch.tiles * (1 + (config.image_side / vision.patch).pow(2) as u64);
+        let one = tower_layer(vision, number) * positions;
+        let kept = 4 * vision.width as u64 * positions;
+        total += layer(one, tower_numbers(vision), kept, config.vision_layers_run() as u64);
+    }
+    total + head(language, number, batch, is_cast)
+}
+
+/// Bytes that a layer keeps of a position: the residual stream twice and the inputs of
+/// products and of the activation.
+fn decoder_layer(language: &LanguageConfig, number: u64) -> u64 {
+    let (width, mlp) = (language.width as u64, language.mlp as u64);
+    let queries = (language.heads * language.head) as u64;
+    let keys = (language.kv_heads * language.head) as u64;
+    8 * width + number * (2 * width + 2 * queries + 2 * keys + 3 * mlp)
+}
+
+fn decoder_numbers(language: &LanguageConfig) -> u64 {
+    let (width, mlp) = (language.width as u64, language.mlp as u64);
+    let queries = (language.heads * language.head) as u64;
+    let keys = (language.kv_heads * language.head) as u64;
+    width * (2 * queries + 2 * keys + 3 * mlp)
+}
+
+fn tower_layer(vision: &VisionConfig, number: u64) -> u64 {
+    let (width, mlp) = (vision.width as u64, vision.mlp as u64);
+    let norms = if vision.qk_norm { 5 * width } else { 0 };
+    12 * width + number * (7 * width + norms + 2 * mlp)
+}
+
+fn tower_numbers(vision: &VisionConfig) -> u64 {
+    let (width, mlp) = (vision.width as u64, vision.mlp as u64);
+    width * (4 * width + 2 * mlp)
+}
+
+/// The head's rows of hidden states, one tile of logits with its gradient, and the head's
+/// own gradient before it is summed.
+fn head(language: &LanguageConfig, number: u64, batch: Batch, is_cast: bool) -> u64 {
+    let matrix = (language.vocabulary * language.width) as u64;
+    let casts = if is_cast && number == 2 { 2 * matrix } else { 0 };
+    let tile = 2048.min(language.vocabulary as u64);
+    batch.predictions * (2 * number * language.width as u64 + 8 * tile) + casts + number * matrix
+}

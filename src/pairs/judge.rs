@@ -1,0 +1,249 @@
+//! Who says yes or no about claims and rationales: the model that answered, another
+//! checkpoint, or a server. An opinion is two probabilities; nothing stands in for one that
+//! could not be had.
+
+use super::Shop;
+use super::local::Local;
+use crate::sample::{Generation, Request, chunks, generate};
+use crate::server::{self, Chat, Client, Reply};
+use crate::spec::candidates::Prompt;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// The words whose first tokens are compared, yes before no.
+const WORDS: [[&str; 2]; 2] = [["yes", "Yes"], ["no", "No"]];
+
+/// The instruction behind a question, as the data sets have it. An embedded size that does not
+/// know it is asked for its direct answer.
+const INSTRUCTION: &str = "Please answer Yes or No.";
+
+/// A yes-or-no question.
+#[derive(Clone, Debug)]
+pub struct Ask<'a> {
+    /// Its pictures.
+    pub images: &'a [String],
+    /// The question, without instruction.
+    pub question: String,
+}
+
+/// What was said.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Opinion {
+    /// Probability that the answer begins with yes.
+    pub yes: f64,
+    /// Probability that it begins with no.
+    pub no: f64,
+}
+
+impl Opinion {
+    /// `P(yes) + P(Yes) > P(no) + P(No)`, as RLAIF-V has it.
+    pub fn is_yes(self) -> bool {
+        self.yes > self.no
+    }
+}
+
+/// The judge of `[pairs.judge]`.
+pub struct Judge<'a> {
+    shop: &'a Shop<'a>,
+    who: Who,
+}
+
+enum Who {
+    Local(Box<Local>),
+    Server(Client),
+}
+
+impl<'a> Judge<'a> {
+    /// Opens the judge that the settings name.
+    ///
+    /// # Errors
+    ///
+    /// Files that cannot be read.
+    pub fn open(shop: &'a Shop<'a>) -> Result<Self> {
+        let judge = &shop.settings.judge;
+        let who = match &judge.checkpoint {
+            _ if judge.server.is_set() => {
+                Who::Server(Client::new(&judge.server, &server::replies(shop.ctx))?)
+            }
+            Some(dir) => Who::Local(Box::new(Local::checkpoint(Path::new(dir), shop.ctx)?)),
+            None => Who::Local(Box::new(Local::base(shop.ctx)?)),
+        };
+        Ok(Self { shop, who })
+    }
+
+    /// An opinion about each question, in order. `name` names the work's chunks on disk.
+    ///
+    /// # Errors
+    ///
+    /// A server that fails for some rows, or a model that does not know the words.
+    pub fn yes_or_no(&self, name: &str, asks: &[Ask<'_>]) -> Result<Vec<Opinion>> {
+        let (ctx, batch) = (self.shop.ctx, self.shop.settings.judge.batch);
+        chunks::each(&ctx.work, name, asks, batch, |_, some, before| {
+            let opinions = match &self.who {
+                Who::Local(local) => local_opinions(local, some),
+                Who::Server(client) => self.server_opinions(client, some),
+            }?;
+            ctx.progress.report((before + some.len()) as u64, asks.len() as u64, name);
+            Ok(opinions)
+        })
+    }
+
+    /// What the judge writes about each text, greedily and without a picture.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::yes_or_no`].
+    pub fn write(&self, name: &str, texts: &[String]) -> Result<Vec<Written>> {
+        let (ctx, judge) = (self.shop.ctx, &self.shop.settings.judge);
+        chunks::each(&ctx.work, name, texts, judge.batch, |_, some, before| {
+            let written = match &self.who {
+                Who::Local(local) => local_writes(local, some, judge.max_tokens, judge.batch)?,
+                Who::Server(client) => {
+                    let chat = |text: &String| {
+                        Chat::greedy(Chat::parts(text, Path::new(""), &[]), judge.max_tokens)
+                    };
+                    let chats: Vec<Chat> = some.iter().map(chat).collect();
+                    let place = |index| format!("text {}", before + index + 1);
+                    let replies = client.ask_every(&chats, place, server::ANY, &|_, _| ())?;
+                    replies.into_iter().map(Written::of_reply).collect()
+                }
+            };
+            ctx.progress.report((before + some.len()) as u64, texts.len() as u64, name);
+            Ok(written)
+        })
+    }
+
+    fn server_opinions(&self, client: &Client, asks: &[Ask<'_>]) -> Result<Vec<Opinion>> {
+        let root = self.shop.ctx.input("corpus");
+        let chats: Vec<Chat> = asks
+            .iter()
+            .map(|ask| {
+                let markers = "<image>\n".repeat(ask.images.len());
+                let text = format!("{markers}{}\n{INSTRUCTION}", ask.question);
+                let parts = Chat::parts(&text, root, ask.images);
+                // A few tokens: some servers put a space or a line break before the word.
+                Chat { first_tokens: true, ..Chat::greedy(parts, 4) }
+            })
+            .collect();
+        let name = |index: usize| format!("{:?}", shortened(&asks[index].question));
+        let check = |reply: &Reply| opinion(reply).map(|_| ());
+        let replies = client.ask_every(&chats, name, &check, &|_, _| ())?;
+        let opinions = replies.iter().map(opinion);
+        opinions.collect::<Result<_, _>>().map_err(Error::new)
+    }
+}
+
+/// What a judge wrote.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Written {
+    /// The text.
+    pub text: String,
+    /// Its length in tokens, where that is known.
+    pub tokens: usize,
+}
+
+impl Written {
+    fn of_reply(mut reply: Reply) -> Self {
+        let tokens = reply.completion_tokens as usize;
+        let text = reply.choices.pop().map(|choice| choice.text).unwrap_or_default();
+        Self { text, tokens }
+    }
+}
+
+/// A server's opinion: from the likeliest first tokens, or else from what it wrote.
+fn opinion(reply: &Reply) -> Result<Opinion, String> {
+    let choice = reply.choices.first().ok_or("there is no choice")?;
+    let begins = |text: &str, words: &[&str]| {
+        let text = text.trim().trim_matches(|c: char| !c.is_alphanumeric());
+        words.iter().any(|word| text.eq_ignore_ascii_case(word))
+    };
+    let sum = |words: &[&str]| -> f64 {
+        let of = choice.first_tokens.iter().filter(|(token, _)| begins(token, words));
+        of.map(|(_, logp)| logp.exp()).sum()
+    };
+    let (yes, no) = (sum(&WORDS[0]), sum(&WORDS[1]));
+    if yes + no > 0.0 {
+        return Ok(Opinion { yes, no });
+    }
+    let word = choice.text.split_whitespace().next().unwrap_or_default();
+    match (begins(word, &WORDS[0]), begins(word, &WORDS[1])) {
+        (true, _) => Ok(Opinion { yes: 1.0, no: 0.0 }),
+        (_, true) => Ok(Opinion { yes: 0.0, no: 1.0 }),
+        _ => Err(format!("neither yes nor no: {:?}", shortened(&choice.text))),
+    }
+}
+
+fn shortened(text: &str) -> String {
+    const MOST: usize = 60;
+    let mut short: String = text.chars().take(MOST).collect();
+    if text.chars().count() > MOST {
+        short.push('…');
+    }
+    short
+}
+
+/// A model's own opinions: its next-token distribution after each question.
+fn local_opinions(local: &Local, asks: &[Ask<'_>]) -> Result<Vec<Opinion>> {
+    let prompter = local.prompter()?;
+    let follows = local.tokenizer.encode_known(INSTRUCTION).is_ok();
+    let prompt = |ask: &Ask<'_>| {
+        let text = match follows {
+            true => {
+                format!("{}{}\n{INSTRUCTION}", "<image>\n".repeat(ask.images.len()), ask.question)
+            }
+            false => prompter.question_text_with(&ask.question, ask.images.len(), Prompt::Direct),
+        };
+        prompter.encode_prompt_with(&text, &vec![1; ask.images.len()]).map_err(|error| {
+            error.context(format!("asking the judge {:?}", shortened(&ask.question))).hint(
+                "an embedded size knows only the words that it was taught: it can judge \
+                 generated scenes; name a checkpoint or a server in `[pairs.judge]` for other texts",
+            )
+        })
+    };
+    let prompts: Vec<Vec<i64>> = asks.iter().map(prompt).collect::<Result<_>>()?;
+    let first = |word: &&str| {
+        let tokens = local.tokenizer.encode_known(word).ok()?;
+        tokens.first().copied()
+    };
+    let [yes, no] = WORDS.map(|words| {
+        let mut tokens: Vec<i64> = words.iter().filter_map(first).collect();
+        tokens.dedup();
+        tokens
+    });
+    if yes.is_empty() || no.is_empty() || yes.iter().any(|token| no.contains(token)) {
+        return Err(Error::new("the judge's tokenizer cannot tell yes from no")
+            .hint("name another checkpoint or a server in `[pairs.judge]`"));
+    }
+    let seen = local.see(asks.iter().map(|ask| ask.images))?;
+    let next = local.next(&prompts, &[yes.as_slice(), &no].concat(), &seen)?;
+    let opinion = |row: Vec<f64>| Opinion {
+        yes: row[..yes.len()].iter().sum(),
+        no: row[yes.len()..].iter().sum(),
+    };
+    Ok(next.into_iter().map(opinion).collect())
+}
+
+/// What a model here writes about some texts.
+fn local_writes(
+    local: &Local,
+    texts: &[String],
+    max_tokens: usize,
+    batch: usize,
+) -> Result<Vec<Written>> {
+    let prompter = local.prompter()?;
+    let requests: Vec<Request> = texts
+        .iter()
+        .map(|text| {
+            let prompt = prompter.encode_prompt_with(text, &[])?;
+            Ok(Request { prompt, samples: 1, ..Request::default() })
+        })
+        .collect::<Result<_>>()?;
+    let settings = Generation::greedy(max_tokens, batch, local.tokenizer.eos());
+    let seen = local.see([])?;
+    let written = generate(&local.model, &requests, &seen.features, &settings, &|_, _| ())?;
+    Ok(written
+        .into_iter()
+        .map(|one| Written { text: local.tokenizer.decode(&one.tokens), tokens: one.tokens.len() })
+        .collect())
+}

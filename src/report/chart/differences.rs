@@ -1,0 +1,197 @@
+//! Paired differences from one label, as a forest plot: a line a label, a mark a prompt, whiskers
+//! of 95 %, zero in the middle. Filled marks differ beyond chance after Holm's correction.
+//!
+//! Two bars of a bar chart may overlap and still differ: both answered the same questions, and
+//! what questions have in common cancels here ([`compare::difference`]).
+
+use super::frame::{self, Heading, LABEL, MARGIN, SMALL, Sign};
+use super::{Differences, Mark, Picture};
+use crate::eval::statistics::{holm, smallest};
+use crate::report::compare::{self, Contender, Difference};
+use crate::report::metric::{Metric, Unit, spoken};
+use crate::report::number::{Scale, counted, grouped};
+use crate::report::runs::Runs;
+use crate::report::scene::{Anchor, INK, PALETTE, SOFT, Scene, fitted};
+use crate::report::select::{Selection, filter_note, nearest};
+use crate::{Error, Result};
+
+const WIDTH: f64 = 960.0;
+const ROW: f64 = 15.0;
+const GAP: f64 = 9.0;
+
+/// One mark: which label, which prompt, how far from the other.
+struct Point {
+    label: usize,
+    prompt: usize,
+    difference: Difference,
+    /// Seeds behind it.
+    seeds: usize,
+    /// Whether chance does not explain it, all points taken together.
+    is_beyond: bool,
+}
+
+/// Everything that the picture shows.
+struct Content {
+    metric: Metric,
+    against: String,
+    labels: Vec<String>,
+    prompts: Vec<String>,
+    points: Vec<Point>,
+}
+
+/// Draws it; `None` where nothing was measured yet.
+///
+/// # Errors
+///
+/// If the chart names what there is not.
+pub fn picture(chart: &Differences, runs: &Runs) -> Result<Option<Picture>> {
+    let selection = Selection::of(runs, &chart.y, &chart.rows, false)?;
+    if selection.rows.is_empty() {
+        return Ok(None);
+    }
+    let benchmark = chart.y.split('.').next().unwrap_or_default();
+    let contenders = compare::contenders(runs, benchmark)?;
+    let label_of = |row: &crate::report::runs::Row| compare::label(runs, &runs.jobs[row.job]);
+    let shown = frame::group_by(&selection.rows, label_of);
+    let prompts = frame::group_by(&selection.rows, |row| row.prompt.clone());
+    let others: Vec<&Contender> = contenders
+        .iter()
+        .filter(|one| one.is_named(&chart.against) || one.is_base && chart.against == "base")
+        .collect();
+    if others.is_empty() {
+        let known: Vec<&str> = contenders.iter().map(|one| one.label.as_str()).collect();
+        return Err(Error::spec(format!("no variant is called `{}`", chart.against))
+            .hint(nearest(&chart.against, &known)));
+    }
+    let mut content = Content {
+        metric: selection.metric.clone(),
+        against: chart.against.clone(),
+        labels: vec![],
+        prompts: prompts.iter().map(|(prompt, _)| prompt.clone()).collect(),
+        points: vec![],
+    };
+    for one in contenders.iter().filter(|one| shown.iter().any(|(label, _)| *label == one.label)) {
+        let Some(other) = compare::nearest_of(&others, one).filter(|other| *other != one) else {
+            continue;
+        };
+        let label = content.labels.len();
+        for (prompt, name) in content.prompts.iter().enumerate() {
+            let found = compare::difference(one, other, name);
+            content.points.extend(found.map(|difference| Point {
+                label,
+                prompt,
+                difference,
+                seeds: one.seeds(),
+                is_beyond: false,
+            }));
+        }
+        content.labels.push(one.label.clone());
+    }
+    if content.points.is_empty() {
+        return Ok(None);
+    }
+    let chances: Vec<f64> = content.points.iter().map(|point| point.difference.p).collect();
+    for (point, p) in content.points.iter_mut().zip(holm(&chances)) {
+        point.is_beyond = p < 0.05;
+    }
+    let title = chart.title.clone().unwrap_or_else(|| {
+        format!("{} less that of {}", content.metric.heading(&chart.y), content.against)
+    });
+    let heading = Heading::fitted(title.clone(), &notes(chart, runs, &selection, &content), WIDTH);
+    let scene = draw(&content, &heading);
+    Ok(Some(Picture { title, scene, marks: marks(&content) }))
+}
+
+fn notes(
+    chart: &Differences,
+    runs: &Runs,
+    selection: &Selection,
+    content: &Content,
+) -> Vec<String> {
+    let n = content.points.iter().map(|point| point.difference.n).max().unwrap_or_default();
+    let mut notes = vec![format!("paired over {} questions", grouped(n as u64))];
+    notes.extend(frame::seeds(runs, selection.rows.iter().copied()));
+    let several = content.points.iter().any(|point| point.seeds > 1);
+    notes.push(format!("whiskers: 95 % over pictures{}", if several { " and seeds" } else { "" }));
+    let mut errors: Vec<f64> = content.points.iter().map(|point| point.difference.error).collect();
+    errors.sort_by(f64::total_cmp);
+    notes.push(format!(
+        "a true difference of {}{} would be found four times out of five",
+        content.metric.write(smallest(errors[errors.len() / 2])),
+        if content.metric.unit == Unit::Share { " points" } else { "" },
+    ));
+    notes.extend(filter_note(&chart.rows));
+    notes
+}
+
+fn marks(content: &Content) -> Vec<Mark> {
+    let mark = |point: &Point| Mark {
+        panel: String::new(),
+        x: content.labels[point.label].clone(),
+        group: content.prompts[point.prompt].clone(),
+        mark: if point.is_beyond { "differs" } else { "within chance" }.into(),
+        value: point.difference.mean,
+        low: Some(point.difference.interval.0),
+        high: Some(point.difference.interval.1),
+        n: Some(point.difference.n as u64),
+    };
+    content.points.iter().map(mark).collect()
+}
+
+fn draw(content: &Content, heading: &Heading) -> Scene {
+    let mut entries: Vec<(Sign, String)> = Vec::new();
+    for (k, prompt) in content.prompts.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
+        entries.push((Sign::Block(PALETTE[k % PALETTE.len()]), spoken(prompt)));
+    }
+    let family = counted(content.points.len(), "comparison");
+    entries.push((Sign::Dot, format!("filled: beyond chance (p < 0.05, Holm, {family})")));
+    let legend_top = heading.height();
+    let top = legend_top + frame::legend(None, &entries, legend_top, WIDTH) + 14.0;
+    let line_height = content.prompts.len() as f64 * ROW + GAP;
+    let height = top + content.labels.len() as f64 * line_height + GAP + 52.0;
+    let mut scene = Scene::new(WIDTH, height);
+    heading.draw(&mut scene);
+    frame::legend(Some(&mut scene), &entries, legend_top, WIDTH);
+
+    let label_width = frame::label_column(content.labels.iter());
+    let left = MARGIN + label_width + 12.0;
+    // The column of numbers at the right.
+    let right = WIDTH - MARGIN - 84.0;
+    let ends = content.points.iter().flat_map(|point| {
+        let (low, high) = point.difference.interval;
+        [low, high, point.difference.mean]
+    });
+    let scale = Scale::linear(ends, true);
+    let at = |value: f64| left + scale.at(value) * (right - left);
+    let bottom = height - 46.0;
+    let unit = if content.metric.unit == Unit::Share { " (points)" } else { "" };
+    let axis = format!("Difference from {}{unit}", content.against);
+    frame::axis_below(&mut scene, &scale, &content.metric, &axis, (left, right), (top, bottom));
+    scene.line(&[(at(0.0), top), (at(0.0), bottom)], 1.4, SOFT);
+
+    for (i, label) in content.labels.iter().enumerate() {
+        let middle = top + GAP + (i as f64 + 0.5) * line_height - GAP / 2.0;
+        let label = fitted(label, LABEL, label_width);
+        scene.text((left - 10.0, middle + 4.0), &label, LABEL, Anchor::End, INK);
+    }
+    for point in &content.points {
+        let color = PALETTE[point.prompt % PALETTE.len()];
+        let line = top + GAP + point.label as f64 * line_height;
+        let y = line + (point.prompt as f64 + 0.5) * ROW;
+        let (low, high) = point.difference.interval;
+        scene.line(&[(at(low), y), (at(high), y)], 1.6, color);
+        for end in [low, high] {
+            scene.line(&[(at(end), y - 3.0), (at(end), y + 3.0)], 1.6, color);
+        }
+        match point.is_beyond {
+            true => scene.dot(at(point.difference.mean), y, 4.2, color),
+            false => scene.diamond(at(point.difference.mean), y, 4.2, color),
+        }
+        let sign = if point.difference.mean > 0.0 { "+" } else { "" };
+        let text = format!("{sign}{}", content.metric.write(point.difference.mean));
+        scene.text((WIDTH - MARGIN - 38.0, y + 3.5), &text, SMALL, Anchor::End, INK);
+        let half = format!("±{}", content.metric.write((high - low) / 2.0));
+        scene.text((WIDTH - MARGIN, y + 3.5), &half, SMALL - 1.0, Anchor::End, SOFT);
+    }
+    scene
+}

@@ -1,0 +1,141 @@
+//! A contact sheet of pairs: picture, question, chosen and rejected answer, and why.
+
+use super::pairs::{Shown, some, wrapped};
+use super::scene::{Anchor, GRID_LINE, INK, SOFT, Scene, rgb, text_width};
+use crate::Result;
+use crate::data::image::decode;
+use crate::error::Context;
+use image::imageops::{FilterType, overlay, resize};
+use image::{ImageEncoder, RgbImage};
+use std::path::Path;
+
+/// Logical pixels: the whole width, a picture's side, a column of text, what lies between.
+const WIDTH: f64 = 900.0;
+const SIDE: f64 = 112.0;
+const GAP: f64 = 16.0;
+const COLUMN: f64 = (WIDTH - SIDE - 4.0 * GAP) / 2.0;
+/// Size and height of a line of text.
+const SIZE: f64 = 10.5;
+const LINE: f64 = 14.0;
+/// Lines of an answer that are shown.
+const MOST_LINES: usize = 12;
+/// Headings of the two columns.
+const BETTER: super::scene::Color = rgb(0x009E73);
+const WORSE: super::scene::Color = rgb(0xD55E00);
+/// A PNG of a scene has two pixels a logical one.
+const SCALE: f64 = 2.0;
+
+/// One pair, laid out.
+struct Block {
+    shown: Shown,
+    question: Vec<String>,
+    chosen: Vec<String>,
+    rejected: Vec<String>,
+    why: Vec<String>,
+}
+
+impl Block {
+    fn of(shown: Shown) -> Self {
+        let lines = |text: &str, width: f64, most: usize| {
+            let measure = |text: &str| text_width(text, SIZE, false);
+            let mut lines = wrapped(text, width, &measure);
+            if lines.len() > most {
+                lines.truncate(most);
+                lines[most - 1].push_str(" …");
+            }
+            lines
+        };
+        let wide = 2.0 * COLUMN + GAP;
+        let question = shown.pair.question.replace("<image>", " ");
+        Self {
+            question: lines(question.trim(), wide, 4),
+            chosen: lines(&shown.pair.chosen, COLUMN, MOST_LINES),
+            rejected: lines(&shown.pair.rejected, COLUMN, MOST_LINES),
+            why: lines(&format!("row {}. {}", shown.row, shown.why), wide, 4),
+            shown,
+        }
+    }
+
+    fn height(&self) -> f64 {
+        let answers = 1 + self.chosen.len().max(self.rejected.len());
+        let text = (self.question.len() + answers + self.why.len()) as f64 * LINE + 12.0;
+        text.max(SIDE) + 2.0 * GAP
+    }
+
+    fn draw(&self, scene: &mut Scene, top: f64) {
+        let left = SIDE + 2.0 * GAP;
+        let mut y = top + GAP + SIZE;
+        let write = |scene: &mut Scene, lines: &[String], x: f64, mut y: f64, color| {
+            for line in lines {
+                scene.text((x, y), line, SIZE, Anchor::Start, color);
+                y += LINE;
+            }
+            y
+        };
+        y = write(scene, &self.question, left, y, INK) + 6.0;
+        scene.bold((left, y), "chosen", SIZE, Anchor::Start, BETTER);
+        scene.bold((left + COLUMN + GAP, y), "rejected", SIZE, Anchor::Start, WORSE);
+        y += LINE;
+        let chosen = write(scene, &self.chosen, left, y, INK);
+        let rejected = write(scene, &self.rejected, left + COLUMN + GAP, y, INK);
+        write(scene, &self.why, left, chosen.max(rejected) + 6.0, SOFT);
+        let bottom = top + self.height();
+        scene.line(&[(0.0, bottom), (WIDTH, bottom)], 1.0, GRID_LINE);
+    }
+
+    /// Puts the first picture into its place.
+    fn paste(&self, sheet: &mut RgbImage, top: f64) {
+        let Some(path) = self.shown.pictures.first() else { return };
+        // A picture that is gone leaves its place empty: a sheet is to look at.
+        let Ok(picture) = decode(path) else {
+            tracing::warn!("the contact sheet lacks the picture {}", path.display());
+            return;
+        };
+        let longest = f64::from(picture.width().max(picture.height()));
+        let scale = SIDE * SCALE / longest;
+        let [width, height] = [picture.width(), picture.height()]
+            .map(|side| (f64::from(side) * scale).round().max(1.0) as u32);
+        let filter = if scale > 1.0 { FilterType::Nearest } else { FilterType::Triangle };
+        let picture = resize(&picture, width, height, filter);
+        overlay(sheet, &picture, (GAP * SCALE) as i64, ((top + GAP) * SCALE) as i64);
+    }
+}
+
+/// The sheet of some pairs of an artifact's payload as a PNG file; none where it has no pairs.
+///
+/// # Errors
+///
+/// Pairs that cannot be read.
+pub fn png(payload: &Path, count: usize) -> Result<Option<Vec<u8>>> {
+    if !payload.join("pairs.jsonl").is_file() {
+        return Ok(None);
+    }
+    let blocks: Vec<Block> = some(payload, count, 0)?.1.into_iter().map(Block::of).collect();
+    if blocks.is_empty() {
+        return Ok(None);
+    }
+    let tops: Vec<f64> = blocks
+        .iter()
+        .scan(0.0, |next, block| {
+            let top = *next;
+            *next += block.height();
+            Some(top)
+        })
+        .collect();
+    let height: f64 = blocks.iter().map(Block::height).sum();
+    let mut scene = Scene::new(WIDTH, height.ceil());
+    for (block, &top) in blocks.iter().zip(&tops) {
+        block.draw(&mut scene, top);
+    }
+    let doing = "drawing a contact sheet";
+    let mut sheet = image::load_from_memory(&scene.png()?).context(doing)?.into_rgb8();
+    for (block, &top) in blocks.iter().zip(&tops) {
+        block.paste(&mut sheet, top);
+    }
+    let mut file = Vec::new();
+    let (width, height) = sheet.dimensions();
+    image::codecs::png::PngEncoder::new(&mut file)
+        .write_image(&sheet, width, height, image::ExtendedColorType::Rgb8)
+        .context(doing)?;
+    Ok(Some(file))
+}

@@ -1,0 +1,156 @@
+//! How a question is asked: in which form, and with which text.
+
+use crate::data::record::Question;
+use crate::data::template::{Prompter, Template};
+use crate::eval::matching::is_open;
+use crate::eval::statistics;
+use crate::spec::candidates::{Candidates, Prompt};
+use crate::tasks::sources;
+use crate::{Error, Result};
+use rand::Rng;
+
+/// Instructions for a direct answer that data sets put behind their questions. A question that
+/// is asked for reasoning loses them.
+///
+/// # Source
+///
+/// InternVL's data pipeline, which strips the same four.
+pub const DIRECT_INSTRUCTIONS: [&str; 4] = [
+    "Answer the question using a single word or phrase.",
+    "Answer with the option's letter from the given choices directly.",
+    "Please answer Yes or No.",
+    "Please answer the question and put the final answer within \\boxed{}.",
+];
+
+/// The form of a question: that of its domain for a keyed share of the questions, else the
+/// table's own, which open-ended questions may have one of.
+pub fn form(candidates: &Candidates, question: &Question) -> Prompt {
+    let share = candidates.multimodal.get();
+    let drawn = || {
+        let purpose = format!("candidates/multimodal/{}", question.id);
+        statistics::random(&purpose, candidates.seed).random::<f64>() < share
+    };
+    let of_domain = match share > 0.0 && drawn() {
+        true => sources::domain(question).and_then(sources::form),
+        false => None,
+    };
+    let of_table = || candidates.open_prompt.filter(|_| is_open(question));
+    of_domain.or_else(of_table).unwrap_or(candidates.prompt)
+}
+
+/// Refuses a form that a model was not taught.
+///
+/// # Errors
+///
+/// An embedded size, which knows two forms.
+pub fn check(candidates: &Candidates, template: &str) -> Result<()> {
+    let mut forms: Vec<Prompt> =
+        std::iter::once(candidates.prompt).chain(candidates.open_prompt).collect();
+    if candidates.multimodal.get() > 0.0 {
+        forms.extend([Prompt::Background, Prompt::Visual, Prompt::Grounded]);
+    }
+    let template = Template::named(template)?;
+    match forms.into_iter().find(|form| !template.knows(*form)) {
+        None => Ok(()),
+        Some(form) => Err(Error::spec(format!(
+            "answers are asked for in the form `{}`, which the embedded sizes were not taught",
+            form.name()
+        ))
+        .hint("set `candidates.prompt` to \"cot\" or \"direct\" and `candidates.multimodal` to 0")),
+    }
+}
+
+/// The question as the model is asked: MMPR's `question`.
+pub fn asked(prompter: &Prompter<'_>, question: &Question, prompt: Prompt) -> String {
+    let text = match prompt {
+        Prompt::Direct => &question.question,
+        _ => without_instruction(&question.question),
+    };
+    prompter.question_text_with(text, question.images.len(), prompt)
+}
+
+/// A question without the instruction for a direct answer behind it.
+pub fn without_instruction(question: &str) -> &str {
+    let mut text = question;
+    while let Some(rest) =
+        DIRECT_INSTRUCTIONS.iter().find_map(|end| text.trim_end().strip_suffix(end))
+    {
+        text = rest.trim();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::embedded;
+    use crate::spec::number::Fraction;
+
+    #[test]
+    fn instructions_for_direct_answers_are_taken_off() {
+        for (question, bare) in [
+            ("What is it?\nAnswer the question using a single word or phrase.", "What is it?"),
+            (
+                "Which?\nA. x\nB. y\nAnswer with the option's letter from the given choices directly.",
+                "Which?\nA. x\nB. y",
+            ),
+            ("Is it?  Please answer Yes or No. ", "Is it?"),
+            ("5+5? Please answer the question and put the final answer within \\boxed{}.", "5+5?"),
+            (
+                "Is it? Please answer Yes or No.\nAnswer the question using a single word or phrase.",
+                "Is it?",
+            ),
+            ("Please answer Yes or No. Is it?", "Please answer Yes or No. Is it?"),
+            ("How many?", "How many?"),
+        ] {
+            assert_eq!(without_instruction(question), bare);
+        }
+    }
+
+    #[test]
+    fn a_domain_has_its_form_and_mathematics_keeps_the_tables() {
+        let mut candidates = embedded().candidates.clone();
+        let of = |source: &str, id: usize| Question {
+            id: id.to_string(),
+            source: source.into(),
+            ..Question::default()
+        };
+        assert_eq!(form(&candidates, &of("scienceqa", 0)), Prompt::Cot);
+        candidates.open_prompt = Some(Prompt::Open);
+        // Without a known answer it is open-ended.
+        assert_eq!(form(&candidates, &of("scienceqa", 0)), Prompt::Open);
+        let known = Question { answer: Some("B".into()), ..of("scienceqa", 0) };
+        assert_eq!(form(&candidates, &known), Prompt::Cot);
+        candidates.open_prompt = None;
+        candidates.multimodal = Fraction::try_from(1.0).unwrap();
+        for (source, wanted) in [
+            ("scienceqa", Prompt::Background),
+            ("chartqa", Prompt::Visual),
+            ("docvqa", Prompt::Visual),
+            ("textvqa", Prompt::Visual),
+            ("gqa", Prompt::Grounded),
+            ("geos", Prompt::Cot),
+            ("unheard of", Prompt::Cot),
+        ] {
+            assert_eq!(form(&candidates, &of(source, 0)), wanted, "{source}");
+        }
+        candidates.multimodal = Fraction::try_from(0.25).unwrap();
+        let asked = |id| form(&candidates, &of("gqa", id));
+        let drawn = (0..4000).filter(|&id| asked(id) == Prompt::Grounded).count();
+        // Four standard errors of a quarter: 4 · √(4000 · 3/16) = 110.
+        assert!(drawn.abs_diff(1000) < 110, "{drawn}");
+    }
+
+    #[test]
+    fn an_embedded_size_refuses_forms_that_it_was_not_taught() {
+        let mut candidates = embedded().candidates.clone();
+        assert!(check(&candidates, "plain").is_ok());
+        candidates.prompt = Prompt::Boxed;
+        assert!(check(&candidates, "internvl2_5").is_ok());
+        let error = check(&candidates, "plain").unwrap_err();
+        assert!(error.to_string().contains("`boxed`"), "{error}");
+        candidates.prompt = Prompt::Cot;
+        candidates.multimodal = Fraction::try_from(0.5).unwrap();
+        assert!(check(&candidates, "plain").is_err());
+    }
+}

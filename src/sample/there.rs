@@ -1,0 +1,101 @@
+//! Candidates by a server. Its tokens are counted with the base's tokenizer.
+
+use super::candidates::judged;
+use super::here::first_stop;
+use super::prompts::{asked, form};
+use crate::Result;
+use crate::data::record::{Answer, Question};
+use crate::data::template::Prompter;
+use crate::data::tokenizer::Tokenizer;
+use crate::model::Config;
+use crate::run::stage::StageContext;
+use crate::server::{self, Chat, Client};
+use crate::spec::candidates::Candidates;
+use std::path::Path;
+
+/// What every chunk is asked with.
+pub(super) struct There<'a> {
+    candidates: &'a Candidates,
+    ctx: &'a StageContext,
+    tokenizer: &'a Tokenizer,
+    template: String,
+    client: Client,
+    total: usize,
+}
+
+impl<'a> There<'a> {
+    /// For the server of the table; `dir` holds the base's config.json.
+    pub(super) fn new(
+        candidates: &'a Candidates,
+        ctx: &'a StageContext,
+        tokenizer: &'a Tokenizer,
+        dir: &Path,
+        questions: usize,
+    ) -> Result<Self> {
+        Ok(Self {
+            candidates,
+            ctx,
+            tokenizer,
+            template: Config::load(dir)?.template,
+            client: Client::new(&candidates.server, &server::replies(ctx))?,
+            total: questions * candidates.per_question,
+        })
+    }
+
+    /// Answers to some questions; arguments as [`super::here::Here::chunk`].
+    pub(super) fn chunk(
+        &self,
+        first: usize,
+        questions: &[Question],
+        before: usize,
+    ) -> Result<Vec<Answer>> {
+        let Candidates { per_question, temperature, top_k, top_p, max_tokens, .. } =
+            self.candidates;
+        let prompter = Prompter::new(self.tokenizer, &self.template, 0)?;
+        let root = self.ctx.input("corpus");
+        let chats: Vec<Chat> = (first..)
+            .zip(questions)
+            .map(|(index, question)| {
+                let text = asked(&prompter, question, form(self.candidates, question));
+                Chat {
+                    choices: *per_question,
+                    temperature: temperature.get(),
+                    top_p: top_p.get(),
+                    top_k: *top_k,
+                    stop: self.candidates.stop.clone(),
+                    // Seeds of one question's answers do not meet another's.
+                    seed: self.candidates.seed.wrapping_add((index * per_question) as u64),
+                    ..Chat::greedy(Chat::parts(&text, root, &question.images), *max_tokens)
+                }
+            })
+            .collect();
+        let progress = |done: u64, _| {
+            let done = before as u64 + done * *per_question as u64;
+            self.ctx.progress.report(done, self.total as u64, "answers of the server");
+        };
+        let name = |index: usize| format!("question {}", questions[index].id);
+        let replies = self.client.ask_every(&chats, name, server::ANY, &progress)?;
+        let mut answers = Vec::with_capacity(questions.len() * per_question);
+        for (question, reply) in questions.iter().zip(replies) {
+            for (sample, choice) in reply.choices.into_iter().enumerate() {
+                let mut text = choice.text;
+                if let Some(at) = first_stop(&text, &self.candidates.stop) {
+                    text.truncate(at);
+                }
+                let tokens = self.tokenizer.encode(&text).len() + usize::from(choice.ended);
+                let answer = Answer {
+                    question: question.id.clone(),
+                    prompt: form(self.candidates, question),
+                    sample,
+                    text,
+                    tokens,
+                    ended: choice.ended,
+                    final_answer: None,
+                    verdict: None,
+                };
+                answers.push(judged(question, answer));
+            }
+        }
+        Ok(answers)
+    }
+}

@@ -1,0 +1,110 @@
+//! One attempt at a request, and what its failure means.
+
+use std::time::Duration;
+use ureq::http::StatusCode;
+use ureq::{Agent, Proxy};
+
+/// Longest reply that is read, in bytes.
+const LONGEST_REPLY: u64 = 64 << 20;
+/// How much of a refusal is quoted, in characters.
+const QUOTED: usize = 200;
+
+/// Posts to one server.
+pub struct Http {
+    agent: Agent,
+    url: String,
+    key: Option<String>,
+}
+
+/// Why an attempt failed.
+#[derive(Debug)]
+pub struct Fault {
+    /// In a sentence fragment, without the key.
+    pub message: String,
+    /// Whether a further attempt may succeed.
+    pub may_heal: bool,
+    /// Whether every other request would fail alike.
+    pub concerns_all: bool,
+    /// How long the server asks to wait.
+    pub wait: Option<Duration>,
+}
+
+impl Fault {
+    /// One that a further attempt may mend.
+    pub fn passing(message: String, wait: Option<Duration>) -> Self {
+        Self { message, may_heal: true, concerns_all: false, wait }
+    }
+
+    /// One that stays.
+    pub fn lasting(message: String) -> Self {
+        Self { message, may_heal: false, concerns_all: false, wait: None }
+    }
+}
+
+impl Http {
+    /// For the chat completions below `url`.
+    pub fn new(url: &str, key: Option<String>, timeout: Duration) -> Self {
+        let url = format!("{}/chat/completions", url.trim_end_matches('/'));
+        let host = url.split('/').nth(2).unwrap_or_default();
+        let is_local = ["localhost", "127.", "[::1]"].iter().any(|name| host.starts_with(name));
+        let config = Agent::config_builder()
+            .timeout_global(Some(timeout))
+            .http_status_as_error(false)
+            .max_idle_connections_per_host(64)
+            .proxy(if is_local { None } else { Proxy::try_from_env() })
+            .build();
+        Self { agent: config.into(), url, key }
+    }
+
+    /// The body of a good reply.
+    pub fn post(&self, body: &str) -> Result<String, Fault> {
+        let mut request = self.agent.post(&self.url).header("content-type", "application/json");
+        if let Some(key) = &self.key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        let passing = |doing: &str, error: ureq::Error| {
+            Fault::passing(self.clean(&format!("{doing}: {error}")), None)
+        };
+        let mut response = request.send(body).map_err(|error| passing("no reply", error))?;
+        let status = response.status();
+        let wait = response.headers().get("retry-after").and_then(|header| {
+            let seconds: f64 = header.to_str().ok()?.trim().parse().ok()?;
+            Duration::try_from_secs_f64(seconds).ok()
+        });
+        let text = response.body_mut().with_config().limit(LONGEST_REPLY).read_to_string();
+        if status.is_success() {
+            return text.map_err(|error| passing("the reply broke off", error));
+        }
+        let said: String =
+            text.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+        let said: String = self.clean(&said).chars().take(QUOTED).collect();
+        let message = format!("status {}: {said}", status.as_u16());
+        let may_heal = status.is_server_error()
+            || matches!(
+                status,
+                StatusCode::REQUEST_TIMEOUT
+                    | StatusCode::CONFLICT
+                    | StatusCode::TOO_EARLY
+                    | StatusCode::TOO_MANY_REQUESTS
+            );
+        let concerns_all = matches!(
+            status,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND
+        );
+        Err(Fault { message, may_heal, concerns_all, wait })
+    }
+
+    /// A text without the key, should the server have sent it back.
+    fn clean(&self, text: &str) -> String {
+        match &self.key {
+            Some(key) => text.replace(key.as_str(), "***"),
+            None => text.to_owned(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Http {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Http").field("url", &self.url).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,241 @@
+//! Asking a server that speaks the OpenAI-compatible chat protocol: vLLM, lmdeploy,
+//! llama.cpp and hosted ones. It may sample answers, continue them, or judge.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`chat`] | what is asked and what comes back, on the wire |
+//! | `http` | one attempt: which faults may heal and which may not |
+//! | `cache` | replies by prompt, model and settings |
+//!
+//! A row fails when its last attempt has failed; nothing stands in for its reply. Replies are
+//! kept below `.prefab/replies`, so that a second run asks only what failed. The key comes
+//! from the environment and is in no file, log or message.
+
+mod cache;
+pub mod chat;
+mod http;
+
+pub use chat::{Chat, Choice, Part, Reply};
+
+use crate::run::stage::StageContext;
+use crate::spec::server::Server;
+use crate::{Error, Result};
+use cache::Cache;
+use http::{Fault, Http};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Wait after the first failed attempt; each further one doubles it.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// Longest wait of our own.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Longest wait that a server may ask for.
+const LONGEST_ASKED_WAIT: Duration = Duration::from_secs(120);
+/// So many rows failed one after the other: the server is gone, and the rest is not asked.
+const GIVE_UP: usize = 8;
+/// Failed rows that an error names; the rest is counted.
+const NAMED: usize = 5;
+
+/// Asks one server for one model.
+#[derive(Debug)]
+pub struct Client {
+    http: Http,
+    cache: Cache,
+    url: String,
+    model: String,
+    requests: usize,
+    attempts: usize,
+    key_variable: String,
+}
+
+/// Says what is wrong with a reply that the protocol allows, such as a verdict that is
+/// neither yes nor no. Such a reply is not kept; the request is made again.
+pub type Check<'a> = &'a (dyn Fn(&Reply) -> Result<(), String> + Sync);
+
+/// Any reply will do.
+pub const ANY: Check<'static> = &|_| Ok(());
+
+/// Why a row has no reply.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Failure(pub String);
+
+impl Client {
+    /// For a server whose `url` and `model` are set; replies are kept below `replies`.
+    ///
+    /// # Errors
+    ///
+    /// A table without either, or a folder that cannot be made.
+    pub fn new(server: &Server, replies: &Path) -> Result<Self> {
+        let (Some(url), Some(model)) = (&server.url, &server.model) else {
+            return Err(Error::spec("a server needs `url` and `model`"));
+        };
+        // A key that is not set is none: local servers want none.
+        let key = std::env::var(&server.key_variable).ok().filter(|key| !key.trim().is_empty());
+        let timeout = Duration::from_secs_f64(server.timeout_s.get());
+        Ok(Self {
+            http: Http::new(url, key, timeout),
+            cache: Cache::open(replies)?,
+            url: url.clone(),
+            model: model.clone(),
+            requests: server.requests.max(1),
+            attempts: server.attempts.max(1),
+            key_variable: server.key_variable.clone(),
+        })
+    }
+
+    /// One reply, with as many choices as are wanted: a server that gives fewer at a time is
+    /// asked again for the rest, with further seeds.
+    ///
+    /// # Errors
+    ///
+    /// What the last attempt failed with.
+    pub fn ask(&self, chat: &Chat, check: Check<'_>) -> Result<Reply, Failure> {
+        self.ask_whole(chat, check).map_err(|fault| Failure(fault.message))
+    }
+
+    fn ask_whole(&self, chat: &Chat, check: Check<'_>) -> Result<Reply, Fault> {
+        let mut whole = Reply::default();
+        while whole.choices.len() < chat.choices {
+            let got = whole.choices.len();
+            let rest = Chat {
+                choices: chat.choices - got,
+                seed: chat.seed.wrapping_add(got as u64),
+                ..chat.clone()
+            };
+            whole.add(self.ask_once(&rest, check)?);
+        }
+        whole.choices.truncate(chat.choices);
+        Ok(whole)
+    }
+
+    /// One request, from the cache or with all its attempts.
+    fn ask_once(&self, chat: &Chat, check: Check<'_>) -> Result<Reply, Fault> {
+        let body = chat.body(&self.model).map_err(|error| Fault::lasting(error.to_string()))?;
+        if let Some(reply) = self.cache.find(&self.url, &body) {
+            return Ok(reply);
+        }
+        let mut wait = FIRST_WAIT;
+        for attempt in 1.. {
+            let reply = self.http.post(&body).and_then(|text| {
+                let reply = Reply::read(&text, chat);
+                let checked = reply.and_then(|reply| check(&reply).map(|()| reply));
+                checked.map_err(|reason| Fault::passing(reason, None))
+            });
+            match reply {
+                Ok(reply) => {
+                    self.cache.keep(&self.url, &self.model, chat, &body, &reply);
+                    return Ok(reply);
+                }
+                Err(fault) if fault.may_heal && attempt < self.attempts => {
+                    let asked = fault.wait.map(|asked| asked.min(LONGEST_ASKED_WAIT));
+                    tracing::warn!("attempt {attempt} of {}: {}", self.attempts, fault.message);
+                    std::thread::sleep(asked.unwrap_or(wait));
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+                Err(fault) => {
+                    let tries =
+                        if attempt > 1 { format!(" ({attempt} attempts)") } else { String::new() };
+                    return Err(Fault { message: format!("{}{tries}", fault.message), ..fault });
+                }
+            }
+        }
+        unreachable!("the last attempt returns")
+    }
+
+    /// Replies in the order of the chats, several requests under way at a time. When many rows
+    /// fail one after the other, or the server refuses the key, the rest is not asked.
+    pub fn ask_all(
+        &self,
+        chats: &[Chat],
+        check: Check<'_>,
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Vec<Result<Reply, Failure>> {
+        let next = AtomicUsize::new(0);
+        let failed_in_a_row = AtomicUsize::new(0);
+        let done = AtomicUsize::new(0);
+        let replies: Vec<Mutex<Option<Result<Reply, Failure>>>> =
+            chats.iter().map(|_| Mutex::new(None)).collect();
+        let most = GIVE_UP.max(self.requests);
+        let work = || {
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(chat) = chats.get(index) else { return };
+                if failed_in_a_row.load(Ordering::Relaxed) >= most {
+                    return;
+                }
+                let reply = self.ask_whole(chat, check);
+                match &reply {
+                    Ok(_) => failed_in_a_row.store(0, Ordering::Relaxed),
+                    Err(fault) if fault.concerns_all => {
+                        failed_in_a_row.store(most, Ordering::Relaxed);
+                    }
+                    Err(_) => drop(failed_in_a_row.fetch_add(1, Ordering::Relaxed)),
+                }
+                let reply = reply.map_err(|fault| Failure(fault.message));
+                *replies[index].lock().expect("no thread panics with a reply in hand") =
+                    Some(reply);
+                let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                progress(done as u64, chats.len() as u64);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..self.requests.min(chats.len()) {
+                scope.spawn(work);
+            }
+        });
+        let not_asked = || Err(Failure("not asked: the server had failed too often".to_owned()));
+        replies
+            .into_iter()
+            .map(|reply| {
+                reply.into_inner().expect("all threads are done").unwrap_or_else(not_asked)
+            })
+            .collect()
+    }
+
+    /// All replies, or an error that names the first rows that have none and counts the rest.
+    ///
+    /// # Errors
+    ///
+    /// If a row failed.
+    pub fn ask_every(
+        &self,
+        chats: &[Chat],
+        name: impl Fn(usize) -> String,
+        check: Check<'_>,
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<Vec<Reply>> {
+        let mut replies = Vec::with_capacity(chats.len());
+        let mut failed = Vec::new();
+        for (index, reply) in self.ask_all(chats, check, progress).into_iter().enumerate() {
+            match reply {
+                Ok(reply) => replies.push(reply),
+                Err(Failure(reason)) => failed.push(format!("{}: {reason}", name(index))),
+            }
+        }
+        if failed.is_empty() {
+            return Ok(replies);
+        }
+        let listed = failed[..failed.len().min(NAMED)].join("\n  ");
+        let more = failed.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!("\n  … and {more} more") } else { String::new() };
+        Err(Error::new(format!(
+            "the server {} failed for {} of {} rows:\n  {listed}{more}",
+            self.url,
+            failed.len(),
+            chats.len()
+        ))
+        .hint(format!(
+            "the other replies are kept: run again to ask only these. A server that wants a key \
+             finds it in the environment variable `{}`",
+            self.key_variable
+        )))
+    }
+}
+
+/// Where a stage's replies are kept: beside the store, for every stage that asks the same.
+pub fn replies(ctx: &StageContext) -> PathBuf {
+    let work = ctx.work.parent().filter(|parent| parent.ends_with("work"));
+    work.and_then(Path::parent).unwrap_or(&ctx.work).join("replies")
+}
