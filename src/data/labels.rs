@@ -47,7 +47,8 @@ pub struct Labelled {
 ///
 /// # Errors
 ///
-/// Messages that do not take turns, or hold role marks of their own; pictures without a marker.
+/// Pictures without a marker; where the text is cut, messages that do not take turns or hold role
+/// marks of their own.
 pub fn label(
     tokenizer: &Tokenizer,
     template: &Template,
@@ -55,6 +56,16 @@ pub fn label(
     messages: &[(Role, String)],
     tiles: &[usize],
 ) -> Result<Labelled> {
+    let markers = |messages: &[(Role, String)]| -> usize {
+        messages.iter().map(|(_, text)| text.matches(IMAGE).count()).sum()
+    };
+    if markers(messages) < tiles.len() {
+        let markers = markers(messages);
+        return Err(Error::new(format!("{} pictures have {markers} markers", tiles.len())));
+    }
+    if template.labels == Rule::Turns {
+        return Ok(by_turns(tokenizer, template, image_tokens, messages, tiles));
+    }
     // An answer to nothing is left out.
     let messages = match messages {
         [(Role::Assistant, _), rest @ ..] => rest,
@@ -64,13 +75,6 @@ pub fn label(
         if *role != [Role::User, Role::Assistant][index % 2] {
             return Err(Error::new(format!("message {index} is out of turn")));
         }
-    }
-    let markers: usize = messages.iter().map(|(_, text)| text.matches(IMAGE).count()).sum();
-    if markers < tiles.len() {
-        return Err(Error::new(format!("{} pictures have {markers} markers", tiles.len())));
-    }
-    if template.labels == Rule::Turns {
-        return Ok(by_turns(tokenizer, template, image_tokens, messages, tiles));
     }
     let is_space = |c: char| c.is_whitespace() || ('\x1c'..='\x1f').contains(&c);
     let messages: Vec<(Role, &str)> = messages
@@ -165,7 +169,9 @@ fn by_turns(
     messages: &[(Role, String)],
     tiles: &[usize],
 ) -> Labelled {
-    let mut ids = tokenizer.encode_framed(&template.system_turn(None));
+    // The start token is part of the first text, where it is not put before it.
+    let start = tokenizer.start().unwrap_or_default();
+    let mut ids = tokenizer.encode(&[&start, template.system_turn(None).as_str()].concat());
     let mut labels = vec![IGNORE; ids.len()];
     let mark = tokenizer.encode(template.assistant).len();
     let mut pictures = tiles;

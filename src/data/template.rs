@@ -222,27 +222,38 @@ impl<'a> Prompter<'a> {
     /// sampler stops. Otherwise a model would read marks letter by letter and never end.
     fn check_tokens(&self) -> Result<()> {
         let Template { name, end, .. } = *self.template;
+        let lacks = |token: &&str| !self.tokenizer.is_whole(token);
         let images = [IMAGE_START, IMAGE_END, IMAGE_CONTEXT];
-        let lacks = |token: &str| match self.tokenizer.id(token) {
-            Some(id) => self.tokenizer.encode(token) != [id],
-            None => true,
-        };
-        if let Some(token) = self.template.tokens().into_iter().chain(images).find(|one| lacks(one))
-        {
+        if let Some(token) = images.iter().find(|token| lacks(token)) {
+            return Err(Error::new(format!("the tokenizer has no token `{token}`")).hint(
+                "a model that sees pictures has the tokens `<img>`, `</img>` and `<IMG_CONTEXT>`: \
+                 added_tokens.json or tokenizer.json lists them",
+            ));
+        }
+        if let Some(token) = self.template.tokens().iter().find(|token| lacks(token)) {
+            let fits = |one: &&Template| one.tokens().iter().all(|token| !lacks(token));
+            let chats = TEMPLATES.iter().filter(|one| !one.closed);
+            let fitting: Vec<&str> = chats.filter(fits).map(|one| one.name).collect();
             return Err(Error::new(format!(
                 "the template `{name}` does not fit this checkpoint: its tokenizer has no token \
                  `{token}`"
             ))
-            .hint(
-                "config.json's `template` names the template that a checkpoint was trained with",
-            ));
+            .hint(match fitting.is_empty() {
+                true => "no template fits this tokenizer: are its added tokens there?".to_owned(),
+                false => format!(
+                    "its tokenizer fits {}: `template` in config.json names the one that the \
+                     checkpoint was trained with",
+                    fitting.join(", ")
+                ),
+            }));
         }
         match self.tokenizer.id(end.trim()) {
             Some(id) if id != self.tokenizer.eos() => Err(Error::new(format!(
                 "the template `{name}` ends messages with `{}`, and this checkpoint's tokenizer \
                  with another token",
                 end.trim()
-            ))),
+            ))
+            .hint("`template` in config.json names the one that the checkpoint was trained with")),
             _ => Ok(()),
         }
     }

@@ -81,8 +81,10 @@ pub fn run(base: &Base, model: &Model, ctx: &StageContext) -> Result<()> {
 /// bf16 weights stay as large as they are.
 fn import(checkpoint: &Path, ctx: &StageContext) -> Result<()> {
     let named = |error: Error| error.context(format!("importing `{}`", checkpoint.display()));
-    Vlm::load(checkpoint, ctx.device).map_err(named)?;
-    Tokenizer::load(checkpoint).map_err(named)?;
+    let config = Vlm::load(checkpoint, ctx.device).map_err(named)?.config;
+    let tokenizer = Tokenizer::load(checkpoint).map_err(named)?;
+    // A template that does not fit would be trained on, with marks read letter by letter.
+    Prompter::new(&tokenizer, &config.template, config.image_tokens).map_err(named)?;
     copy_files(checkpoint, &ctx.out, |name| is_weights(name) || is_companion(name))?;
     lesson::write(&ctx.out.join("base_steps.csv"), "")
 }

@@ -126,6 +126,11 @@ impl Settings {
             .filter_map(|entry| Some((text(entry)?, entry.clone())))
     }
 
+    /// The tokens that the settings name special.
+    pub fn special(&self) -> impl Iterator<Item = String> {
+        self.named().map(|(content, _)| content)
+    }
+
     /// Tokens of a vocabulary that are named special and not added ones: `<s>` where only
     /// special_tokens_map.json knows of it. Those without an id are left out with a warning.
     pub fn add_named(&mut self, id_of: impl Fn(&str) -> Option<u32>) {

@@ -39,8 +39,15 @@ pub fn convert(vocabulary: &Path, merges: &Path, settings: &mut Settings) -> Res
             vocabulary.display()
         )));
     }
+    let mut names: HashMap<u32, String> = HashMap::with_capacity(tokens.len());
+    for (name, id) in &tokens {
+        if let Some(other) = names.insert(*id, name.clone()) {
+            let (one, other) = (name.min(&other), name.max(&other));
+            let path = vocabulary.display();
+            return Err(Error::new(format!("{path}: `{one}` and `{other}` both have the id {id}")));
+        }
+    }
     // The settings may name a token anew.
-    let names: HashMap<u32, String> = tokens.iter().map(|(name, id)| (*id, name.clone())).collect();
     for (id, added) in &settings.added {
         if let Some(name) = names.get(id) {
             tokens.remove(name);

@@ -2,7 +2,7 @@
 
 use super::added::{Added, Settings};
 use super::sentencepiece::Converted;
-use super::{Tokenizer, byte_level, sentencepiece};
+use super::{Tokenizer, byte_level, charsmap, sentencepiece};
 use crate::error::{Context, Error, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -55,7 +55,16 @@ impl Tokenizer {
         let (path, converted) = if model.exists() {
             let converted = sentencepiece::convert(&model, &mut settings)?;
             (model, converted)
-        } else if vocabulary.exists() && merges.exists() {
+        } else if vocabulary.exists() || merges.exists() {
+            for (missing, there) in [(&vocabulary, "merges.txt"), (&merges, "vocab.json")] {
+                if !missing.exists() {
+                    return Err(Error::new(format!(
+                        "{} is missing beside {there}",
+                        missing.display()
+                    ))
+                    .hint("the two files are one tokenizer: copy both, or a tokenizer.json"));
+                }
+            }
             let file = byte_level::convert(&vocabulary, &merges, &mut settings)?;
             (vocabulary, Converted { file, lead: None })
         } else {
@@ -99,16 +108,17 @@ impl Tokenizer {
 }
 
 /// A tokenizer.json with the added tokens that only the files beside it know. One whose id the
-/// vocabulary has under another name takes that place.
+/// vocabulary has under another name takes that place. The whole file is checked to be JSON, and
+/// its character maps: the `tokenizers` crate panics where they are not.
 fn completed(bytes: Vec<u8>, settings: &Settings) -> Result<Vec<u8>> {
-    #[derive(Deserialize)]
-    struct Known {
-        #[serde(default)]
-        added_tokens: Vec<Added>,
-    }
-    let known: Known = serde_json::from_slice(&bytes).context("reading its added tokens")?;
+    let mut file: Value = serde_json::from_slice(&bytes).context("reading it")?;
+    charsmap::check_all(&file).map_err(Error::new)?;
+    let known = match file.get("added_tokens") {
+        Some(list) => Vec::<Added>::deserialize(list).context("reading its added tokens")?,
+        None => Vec::new(),
+    };
     let known: HashSet<(u32, String)> =
-        known.added_tokens.into_iter().map(|token| (token.id, token.content)).collect();
+        known.into_iter().map(|token| (token.id, token.content)).collect();
     let missing: Vec<&Added> = settings
         .added
         .values()
@@ -117,7 +127,6 @@ fn completed(bytes: Vec<u8>, settings: &Settings) -> Result<Vec<u8>> {
     if missing.is_empty() {
         return Ok(bytes);
     }
-    let mut file: Value = serde_json::from_slice(&bytes).context("reading it")?;
     if let Some(Value::Object(vocabulary)) = file.pointer_mut("/model/vocab") {
         let places: std::collections::HashMap<u64, String> =
             vocabulary.iter().filter_map(|(name, id)| Some((id.as_u64()?, name.clone()))).collect();

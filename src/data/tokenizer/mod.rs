@@ -13,6 +13,7 @@
 pub mod added;
 
 mod byte_level;
+mod charsmap;
 mod load;
 mod protobuf;
 mod sentencepiece;
@@ -153,7 +154,7 @@ impl Tokenizer {
         // A special token at the start takes the mark's place.
         if let [first, second, ..] = ids[..]
             && Some(first) == self.id(SPACE)
-            && self.is_special(second)
+            && self.token(second).is_some_and(|token| lead.named.contains(&token))
         {
             ids.remove(0);
         }
@@ -173,10 +174,8 @@ impl Tokenizer {
         encoding.get_ids().iter().copied().map(i64::from).collect()
     }
 
-    /// Whether a token is left out of a decoded text.
-    fn is_special(&self, id: i64) -> bool {
-        let token = u32::try_from(id).ok().and_then(|id| self.inner.id_to_token(id));
-        token.is_some_and(|token| self.inner.get_added_vocabulary().is_special_token(&token))
+    fn token(&self, id: i64) -> Option<String> {
+        u32::try_from(id).ok().and_then(|id| self.inner.id_to_token(id))
     }
 
     /// Token ids of a text that follows on `before`, which has ids of its own: an answer behind
@@ -247,6 +246,13 @@ impl Tokenizer {
         self.pad
     }
 
+    /// The token that is put before a framed text, if there is one.
+    pub fn start(&self) -> Option<String> {
+        let [bare, framed] = [false, true].map(|framed| self.encode_with("x", framed));
+        let start = framed.first().filter(|start| bare.first() != Some(start))?;
+        self.token(*start)
+    }
+
     /// The token that ends an answer.
     pub fn eos(&self) -> i64 {
         self.eos
@@ -264,6 +270,11 @@ impl Tokenizer {
     /// Id of a token by its exact spelling.
     pub fn id(&self, token: &str) -> Option<i64> {
         self.inner.token_to_id(token).map(i64::from)
+    }
+
+    /// Whether a text is a token that is found whole wherever it stands, as marks must be.
+    pub fn is_whole(&self, token: &str) -> bool {
+        self.id(token).is_some_and(|id| self.encode_plainly(token, false) == [id])
     }
 
     /// Number of tokens, special ones included.

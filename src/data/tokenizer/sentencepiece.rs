@@ -5,10 +5,11 @@
 //! leftmost of equals; a list of merges in order of score does the same.
 
 use super::added::Settings;
+use super::charsmap::{check, to_base64};
 use super::protobuf::{Field, fields};
 use crate::error::{Error, Result};
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 /// A space, as it is written inside pieces.
@@ -22,6 +23,9 @@ pub struct Lead {
     pub before: Vec<String>,
     /// Tokens behind it.
     pub after: Vec<String>,
+    /// Tokens that take the place of the mark before a text's first word: those that the
+    /// settings name special, which need not be all added ones that are.
+    pub named: BTreeSet<String>,
 }
 
 /// A converted model.
@@ -94,7 +98,11 @@ impl Model {
             is_suffix: false,
         };
         fields(bytes, |number, field| match (number, field) {
-            (1, Field::Bytes(piece)) => Ok(model.pieces.push(Piece::parse(piece)?)),
+            (1, Field::Bytes(piece)) => {
+                let index = model.pieces.len();
+                let piece = Piece::parse(piece).map_err(|error| format!("piece {index}: {error}"));
+                Ok(model.pieces.push(piece?))
+            }
             (2, Field::Bytes(trainer)) => fields(trainer, |number, field| {
                 match (number, field) {
                     (3, Field::Number(kind)) => model.kind = kind,
@@ -130,7 +138,7 @@ impl Model {
         if self.is_suffix || !self.escapes {
             return Err("its spaces are not marked in front of words".to_owned());
         }
-        Ok(())
+        if self.charsmap.is_empty() { Ok(()) } else { check(&self.charsmap) }
     }
 
     fn file(&self, class: &str, settings: &mut Settings) -> std::result::Result<Converted, String> {
@@ -145,6 +153,9 @@ impl Model {
             if let Some(first) = vocabulary.insert(name.as_str(), id) {
                 return Err(format!("`{name}` is piece {first} and piece {id}"));
             }
+        }
+        if !vocabulary.contains_key(self.unknown.as_str()) {
+            return Err(format!("the piece `{}`, for what is unknown, is missing", self.unknown));
         }
         if self.has_bytes
             && let Some(byte) =
@@ -232,7 +243,8 @@ impl Model {
                 "merges": self.merges(&vocabulary),
             },
         });
-        Ok(Converted { file, lead: prefix.then_some(Lead { before, after }) })
+        let named = settings.special().collect();
+        Ok(Converted { file, lead: prefix.then_some(Lead { before, after, named }) })
     }
 
     /// What SentencePiece does to a text before it is cut.
@@ -240,7 +252,7 @@ impl Model {
         let replace = |pattern: &str, content: &str| json!({"type": "Replace", "pattern": {"Regex": pattern}, "content": content});
         let mut steps = Vec::new();
         if !self.charsmap.is_empty() {
-            let map = base64(&self.charsmap);
+            let map = to_base64(&self.charsmap);
             steps.push(json!({"type": "Precompiled", "precompiled_charsmap": map}));
         }
         if self.trims {
@@ -295,7 +307,7 @@ impl Piece {
             Ok(())
         })?;
         if piece.text.is_empty() {
-            return Err("a piece is empty".to_owned());
+            return Err("it is empty".to_owned());
         }
         Ok(piece)
     }
@@ -313,20 +325,4 @@ fn frame(settings: &Settings) -> std::result::Result<(Vec<String>, Vec<String>),
 
 fn text(bytes: &[u8]) -> std::result::Result<String, String> {
     String::from_utf8(bytes.to_vec()).map_err(|error| format!("a text is not UTF-8: {error}"))
-}
-
-/// Base64 with padding, as tokenizer.json holds character maps.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let at = |index: usize| u32::from(chunk.get(index).copied().unwrap_or(0));
-        let bits = at(0) << 16 | at(1) << 8 | at(2);
-        for digit in 0..4 {
-            let is_there = digit <= chunk.len();
-            let value = (bits >> (18 - 6 * digit)) & 63;
-            out.push(if is_there { char::from(DIGITS[value as usize]) } else { '=' });
-        }
-    }
-    out
 }
