@@ -45,6 +45,7 @@ impl World {
             dims: small,
             train: Vec::new(),
             lora: None,
+            max_tiles: None,
         };
         let config = Config::of(&model, tokenizer.vocabulary(), tokenizer.image_context()).unwrap();
         let folder = world.folder("model");

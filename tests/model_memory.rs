@@ -45,7 +45,14 @@ fn write(dir: &std::path::Path, config: &Config) -> u64 {
 #[ignore = "needs a gigabyte of disk and three of memory"]
 fn loading_takes_little_more_than_the_weights() {
     let dims = Dims { layers: Some(12), vision_layers: Some(6), ..Dims::default() };
-    let model = Model { size: Size::V2_2B, checkpoint: None, dims, train: vec![], lora: None };
+    let model = Model {
+        size: Size::V2_2B,
+        checkpoint: None,
+        dims,
+        train: vec![],
+        lora: None,
+        max_tiles: None,
+    };
     let config = Config::of(&model, 92_553, 92_546).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let bytes = write(dir.path(), &config);

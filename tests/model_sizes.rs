@@ -9,7 +9,7 @@ use prefab::spec::train::{Gradients, Moments, Precision, Train};
 
 fn model(size: Size) -> Model {
     let train = vec![Module::Vision, Module::Projector, Module::Language];
-    Model { size, checkpoint: None, dims: Dims::default(), train, lora: None }
+    Model { size, checkpoint: None, dims: Dims::default(), train, lora: None, max_tiles: None }
 }
 
 fn config(size: Size) -> Config {

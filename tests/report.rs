@@ -124,6 +124,38 @@ fn one_svg_of_each_kind_keeps_its_shape() {
     insta::assert_snapshot!("heat.svg", text(&files, "charts/grid.svg"));
 }
 
+/// w_p follows from w_q, as in a zipped sweep.
+fn zipped() -> Vec<Invented> {
+    let point = |(w_g, w_q): (f64, f64)| Invented {
+        variant: None,
+        swept: [("loss.w_g", w_g), ("loss.w_p", 1.0 - w_q), ("loss.w_q", w_q)]
+            .map(|(key, value)| (key.to_owned(), toml::Value::Float(value)))
+            .to_vec(),
+        seed: 0,
+        accuracy: (0.7, 0.6 + 0.1 * w_g),
+        rewards: (1.0, 0.0),
+    };
+    [(0.0, 0.0), (1.0, 0.0), (0.0, 0.5), (1.0, 0.5)].map(point).into()
+}
+
+#[test]
+fn what_a_zipped_axis_decides_needs_no_panel_and_no_label() {
+    let charts = "[chart.grid]\nheat = { x = 'w_g', y = 'w_q', value = 'reasoning.accuracy', where = { prompt = 'cot' } }\n\
+                  [chart.curve]\nlines = { x = 'step', y = 'rewards/margins', group = 'w_g', where = { w_q = '0.5' } }";
+    let files = run(&experiment("zipped", &zipped(), 60, 4), charts);
+    let panels = |name: &str| -> Vec<String> {
+        let lines = text(&files, name);
+        lines.lines().skip(1).map(|line| line.split(',').next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(panels("charts/grid.csv"), [""; 4], "one panel of four cells");
+    let groups: std::collections::BTreeSet<String> = text(&files, "charts/curve.csv")
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').nth(2).unwrap().to_owned())
+        .collect();
+    assert_eq!(groups, ["w_g 0".to_owned(), "w_g 1".to_owned()].into());
+}
+
 const AGAINST: &str = r#"
 [chart.against]
 differences = { y = "reasoning.accuracy", against = "DPO", where = { prompt = "cot" } }

@@ -1,10 +1,11 @@
 //! The features and candidates stages on a small generated corpus, with a kill in between.
 
+use prefab::data::image::View;
 use prefab::data::questions::read_split;
 use prefab::data::record::{Answer, Verdict};
 use prefab::data::tokenizer::Tokenizer;
 use prefab::data::{image, record::Question};
-use prefab::model::{Config, Features, Vlm, features};
+use prefab::model::{Config, Features, Pictures, Vlm, features};
 use prefab::run::stage::{Progress, StageContext};
 use prefab::sample::candidates;
 use prefab::spec::candidates::{Candidates, Prompt};
@@ -23,6 +24,11 @@ struct Store {
 impl Store {
     /// With a corpus and an untrained base.
     fn new() -> Self {
+        Self::with_max_tiles(1)
+    }
+
+    /// The same, whose base cuts pictures into so many tiles.
+    fn with_max_tiles(max_tiles: usize) -> Self {
         let store = Self { folder: tempfile::tempdir().unwrap() };
         let corpus = Corpus {
             seed: 0,
@@ -37,6 +43,7 @@ impl Store {
         let tokenizer = Tokenizer::of_corpus(&store.path("corpus"), "plain").unwrap();
         let config =
             Config::of(&model(), tokenizer.vocabulary(), tokenizer.image_context()).unwrap();
+        let config = config.with_max_tiles(max_tiles);
         let base = store.stage("base", &[]).out;
         Vlm::new(config, 0, Device::Cpu).save(&base).unwrap();
         tokenizer.save(&base).unwrap();
@@ -72,6 +79,7 @@ fn model() -> Model {
         dims: Dims::default(),
         train: vec![Module::Projector, Module::Language],
         lora: None,
+        max_tiles: None,
     }
 }
 
@@ -103,17 +111,79 @@ fn features_are_what_the_tower_sees_in_order_of_first_appearance() {
     let vlm = Vlm::load(&store.path("base"), Device::Cpu).unwrap();
     for split in [Split::Train, Split::Validation, Split::Test] {
         let questions: Vec<Question> = read_split(&store.path("corpus"), split).unwrap();
-        assert_eq!(opened.index_of(split, &questions[0].images[0]).unwrap(), 0);
+        assert_eq!(opened.rows_of(split, &View::one(&questions[0].images[0])).unwrap(), 0..1);
         let picture = &questions.last().unwrap().images[0];
-        let row = opened.index_of(split, picture).unwrap();
-        let rows = opened.rows(split, &[row, 0]);
+        let row = opened.rows_of(split, &View::one(picture)).unwrap();
+        let rows = opened.rows(split, [row.start, 0]);
         assert_eq!(rows.size(), [2, 16, 384]);
         let pixels = image::pixels(&store.path("corpus").join(picture), 64).unwrap();
         let seen = tch::no_grad(|| vlm.image_features(&pixels.unsqueeze(0)));
         let off = (rows.narrow(0, 0, 1) - seen).abs().max().double_value(&[]);
         assert!(off < 1e-5, "{off}");
     }
-    assert!(opened.index_of(Split::Train, "elsewhere.png").is_err());
+    assert!(opened.rows_of(Split::Train, &View::one("elsewhere.png")).is_err());
+}
+
+/// Puts a question about a wide picture and one about that and a tall one in front of a split.
+fn put_odd_pictures_first(corpus: &Path) {
+    let save = |name: &str, width: u32, height: u32| {
+        let colour = |x: u32, y: u32| ::image::Rgb([(x % 251) as u8, (y % 241) as u8, 90]);
+        ::image::RgbImage::from_fn(width, height, colour).save(corpus.join(name)).unwrap();
+    };
+    save("wide.png", 300, 100);
+    save("tall.png", 64, 128);
+    let mut questions = read_split(corpus, Split::Train).unwrap();
+    let asked = |id: &str, images: &[&str]| Question {
+        id: id.to_owned(),
+        images: images.iter().map(ToString::to_string).collect(),
+        ..questions[0].clone()
+    };
+    let one = asked("one", &["wide.png"]);
+    let mut two = asked("two", &["wide.png", "tall.png"]);
+    two.question = format!("<image>\n<image>\n{}", two.question);
+    questions.splice(0..0, [one, two]);
+    prefab::data::questions::write_questions(&corpus.join("train.jsonl"), &questions).unwrap();
+}
+
+#[test]
+fn a_picture_is_cut_by_its_share_of_the_tiles_and_seen_the_same_with_and_without_features() {
+    let store = Store::with_max_tiles(4);
+    let corpus = store.path("corpus");
+    put_odd_pictures_first(&corpus);
+    features::run(&model(), &store.stage("features", &["corpus", "base"])).unwrap();
+    let opened = Features::open(&store.path("features")).unwrap();
+    let view = |path: &str, max_tiles| View { path: path.to_owned(), max_tiles };
+    // 3 : 1 is three tiles and a thumbnail; one of two pictures has two tiles at most, and the
+    // nearest shape of two is 2 : 1.
+    let rows = |view| opened.rows_of(Split::Train, &view).unwrap();
+    assert_eq!(rows(view("wide.png", 4)), 0..4);
+    assert_eq!(rows(view("wide.png", 2)), 4..7);
+    assert_eq!(rows(view("tall.png", 2)), 7..10);
+    assert!(opened.rows_of(Split::Train, &view("tall.png", 4)).is_err(), "nobody shows it so");
+
+    let vlm = Vlm::load(&store.path("base"), Device::Cpu).unwrap();
+    let questions = read_split(&corpus, Split::Train).unwrap();
+    let shown = || questions.iter().map(|question| question.images.as_slice());
+    let views: Vec<View> = shown().flat_map(|images| vlm.config.tiling().views(images)).collect();
+    let see = |inputs: &[&str]| {
+        let ctx = store.stage("see", inputs);
+        let pictures = Pictures::open(&ctx, &vlm.config, Split::Train, false, &views).unwrap();
+        pictures.see(&vlm, shown()).unwrap()
+    };
+    let (cached, encoded) = (see(&["corpus", "features"]), see(&["corpus"]));
+    assert_eq!(cached.counts[..3], [vec![4], vec![3, 3], vec![1]]);
+    assert_eq!(cached.tiles[..3], [0..4, 4..10, 10..11]);
+    assert_eq!((&cached.counts, &cached.tiles), (&encoded.counts, &encoded.tiles));
+    let off = (cached.features - encoded.features).abs().max().double_value(&[]);
+    assert!(off < 1e-5, "{off}");
+
+    // Every image token of the longer prompts gets its feature: the decoder refuses otherwise.
+    candidates::run(&settings(), &store.stage("cached", &["corpus", "base", "features"])).unwrap();
+    candidates::run(&settings(), &store.stage("encoded", &["corpus", "base"])).unwrap();
+    let file = "candidates.jsonl";
+    assert_eq!(store.bytes("cached", file), store.bytes("encoded", file));
+    let sampled = answers(&store.path("cached").join(file));
+    assert_eq!(sampled.len(), 14 * 3);
 }
 
 #[test]

@@ -63,12 +63,13 @@ fn answer(args: &Args) -> Result<(String, bool)> {
     let tokenizer = Tokenizer::load(&folder)?;
     let model = Vlm::load(&folder, device)?;
     let prompter = Prompter::new(&tokenizer, &model.config.template, model.config.image_tokens)?;
-    let pixels = image::pixels(&args.image, model.config.image_side)?.unsqueeze(0);
+    let pixels = image::pixels_of(&args.image, &model.config.tiling())?; // [tiles, 3, side, side]
+    let tiles = pixels.size()[0] as usize;
     let features = tch::no_grad(|| model.image_features(&pixels.to_device(device)));
     let text = prompter.question_text(&args.question, args.prompt);
     let request = Request {
-        prompt: prompter.encode_prompt_with(&text, &[1])?,
-        tiles: 0..1,
+        prompt: prompter.encode_prompt_with(&text, &[tiles])?,
+        tiles: 0..tiles,
         samples: 1,
         ..Request::default()
     };

@@ -24,7 +24,11 @@ pub fn run(args: &Args) -> Result<()> {
             Ok(experiment) => {
                 let jobs = experiment.points.len() * experiment.seeds.len();
                 let s = if jobs == 1 { "" } else { "s" };
-                say(&format!("{}: sound, {jobs} job{s}\n", path.display()));
+                let blanks = match experiment.blanks().as_slice() {
+                    [] => String::new(),
+                    keys => format!("; before it runs, fill in {}", keys.join(", ")),
+                };
+                say(&format!("{}: sound, {jobs} job{s}{blanks}\n", path.display()));
             }
             Err(error) => wrong.push(error),
         }

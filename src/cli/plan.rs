@@ -133,6 +133,7 @@ pub fn describe(
         let how = if row.measured { "" } else { " (rough)" };
         let left = match row.tasks - row.cached {
             0 => "nothing".to_owned(),
+            left if row.unknown == left => "?".to_owned(),
             _ => format!("{}{how}", duration(row.seconds)),
         };
         rows.push(vec![
@@ -152,10 +153,16 @@ pub fn describe(
              store.feature_gib): images are encoded once a pair and pass.\n",
         );
     }
+    text.push_str(&plan::memory::describe(plan));
     let total = estimate.seconds();
-    text.push_str(&match total {
-        0.0 => "\nAll results are there.\n".to_owned(),
-        _ => format!("\nAbout {} with one worker.\n", duration(total)),
+    text.push_str(&match (total, estimate.unknown()) {
+        (0.0, 0) => "\nAll results are there.\n".to_owned(),
+        (_, 0) => format!("\nAbout {} with one worker.\n", duration(total)),
+        (_, unknown) => format!(
+            "\nAbout {} with one worker, and {} of which a first run will tell.\n",
+            duration(total),
+            plural(unknown, "task")
+        ),
     });
     text
 }

@@ -118,6 +118,15 @@ fn load(path: &Path, args: &Args, devices: &Devices) -> Result<Work> {
         Work { plan: worker::read_plan(path)?, spec: None, charts: Vec::new() }
     } else {
         let experiment = spec::load(path, &args.overrides)?;
+        let blanks = experiment.blanks();
+        if !blanks.is_empty() {
+            return Err(Error::spec(format!(
+                "{}: {} still to be filled in",
+                path.display(),
+                blanks.join(", ")
+            ))
+            .hint("put your own paths in place of `PATH/TO/...`, or give them with `--set`"));
+        }
         // Frozen whole: `--until` only says where to stop.
         let artifacts = args.store.join("store");
         let plan = match args.reuse_across_devices {

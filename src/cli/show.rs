@@ -168,6 +168,7 @@ fn sizes() -> Result<String> {
             dims: Dims::default(),
             train: all,
             lora: None,
+            max_tiles: None,
         };
         // The embedded tokenizer has a few hundred words; the corpus says how many.
         let config = Config::of(&model, 400, 0)?;

@@ -100,6 +100,9 @@ pub struct Pair {
     /// The known answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer_gt: Option<String>,
+    /// Most tiles of a picture, where its data set has a limit of its own.
+    #[serde(default, rename = "max_dynamic_patch", skip_serializing_if = "Option::is_none")]
+    pub max_tiles: Option<usize>,
     /// Provenance of the chosen answer: question id, sample, kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chosen_meta: Option<serde_json::Value>,

@@ -7,14 +7,14 @@
 //! Writes answers.jsonl ([`Row`]) and, for benchmarks that want it, likelihood.jsonl
 //! ([`Likelihood`]). [`Asker`] serves the validation scores during training too.
 
-use super::pictures::{Pictures, Seen};
 use super::{Benchmark, Likelihood, Row, benchmark, extract, matching, rows};
+use crate::data::image::View;
 use crate::data::questions::read_split;
 use crate::data::record::{Answer, Generated, Question};
 use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
 use crate::error::Context;
-use crate::model::{Group, Vlm};
+use crate::model::{Group, Pictures, Seen, Vlm};
 use crate::run::stage::StageContext;
 use crate::sample::{Generation, Request, generate};
 use crate::spec::candidates::Prompt;
@@ -40,11 +40,14 @@ pub fn run(eval: &Eval, ctx: &StageContext) -> Result<()> {
     let model = Vlm::load(ctx.input("model"), ctx.device)?;
     let tokenizer = Tokenizer::load(ctx.input("model"))?;
     let asker = Asker::new(&model, &tokenizer, eval)?;
-    let pictures = Pictures::open(ctx, eval.split)?;
+    let shown = items.iter().map(|item| item.question.images.as_slice());
+    let views: Vec<View> = shown.flat_map(|images| model.config.tiling().views(images)).collect();
+    let pictures = Pictures::open(ctx, &model.config, eval.split, false, &views)?;
     let total = items.len() + likely.len();
     let mut chunks = Chunks { ctx, done: 0, total, size: BATCHES * eval.batch.max(1) };
     let answered: Vec<Row> = chunks.work("answers", &items, |items, progress| {
-        let seen = pictures.of(&model, items.iter().map(|item| item.question))?;
+        let seen =
+            pictures.see(&model, items.iter().map(|item| item.question.images.as_slice()))?;
         asker.ask(items, &seen, progress)
     })?;
     rows::write(&ctx.out.join("answers.jsonl"), &answered)?;
@@ -57,7 +60,8 @@ pub fn run(eval: &Eval, ctx: &StageContext) -> Result<()> {
         .map(|row| (row.answer.question.as_str(), row.answer.text.as_str()))
         .collect();
     let measured: Vec<Likelihood> = chunks.work("likelihood", &likely, |items, _| {
-        let seen = pictures.of(&model, items.iter().map(|item| item.question))?;
+        let seen =
+            pictures.see(&model, items.iter().map(|item| item.question.images.as_slice()))?;
         asker.likelihoods(items, &seen, &own)
     })?;
     rows::write(&ctx.out.join("likelihood.jsonl"), &measured)
@@ -185,12 +189,12 @@ impl<'a> Asker<'a> {
         progress: &dyn Fn(u64, u64),
     ) -> Result<Vec<Row>> {
         let mut requests = Vec::with_capacity(items.len());
-        for (stream, (item, tiles)) in (0..).zip(items.iter().zip(&seen.tiles)) {
+        for (stream, item) in items.iter().enumerate() {
             requests.push(Request {
-                prompt: self.prompt(item)?,
-                tiles: tiles.clone(),
+                prompt: self.prompt(item, &seen.counts[stream])?,
+                tiles: seen.tiles[stream].clone(),
                 samples: 1,
-                stream,
+                stream: stream as u64,
                 prefix: match item.percent {
                     0 => Vec::new(),
                     percent => self.beginning(item.question, percent).0,
@@ -220,12 +224,12 @@ impl<'a> Asker<'a> {
         Ok(items.iter().zip(requests.iter().zip(&generated)).map(answer).collect())
     }
 
-    fn prompt(&self, item: &Item<'_>) -> Result<Vec<i64>> {
-        let num_images = item.question.images.len();
+    /// The prompt about pictures of so many tiles.
+    fn prompt(&self, item: &Item<'_>, tiles: &[usize]) -> Result<Vec<i64>> {
         let text =
-            self.prompter.question_text_with(&item.question.question, num_images, item.prompt);
+            self.prompter.question_text_with(&item.question.question, tiles.len(), item.prompt);
         self.prompter
-            .encode_prompt_with(&text, &vec![1; num_images])
+            .encode_prompt_with(&text, tiles)
             .map_err(|error| error.context(format!("question `{}`", item.question.id)))
     }
 
@@ -252,11 +256,12 @@ impl<'a> Asker<'a> {
         let _guard = tch::no_grad_guard();
         let mut measured = Vec::with_capacity(items.len());
         let batch = self.settings.batch.max(1);
-        for (items, tiles) in items.chunks(batch).zip(seen.tiles.chunks(batch)) {
+        let shown: Vec<_> = seen.tiles.iter().zip(&seen.counts).collect();
+        for (items, shown) in items.chunks(batch).zip(shown.chunks(batch)) {
             let mut prompts = Vec::with_capacity(2 * items.len());
             let mut rests = Vec::with_capacity(items.len());
-            for item in items {
-                let prompt = self.prompt(item)?;
+            for (item, (_, counts)) in items.iter().zip(shown) {
+                let prompt = self.prompt(item, counts)?;
                 let (given, rest) = self.beginning(item.question, item.percent);
                 let said = own.get(item.question.id.as_str()).copied().unwrap_or_default();
                 let mut said = self.tokenizer.encode(said);
@@ -268,7 +273,7 @@ impl<'a> Asker<'a> {
             let groups: Vec<Group<'_>> = (0..prompts.len())
                 .map(|index| Group {
                     prompt: &prompts[index],
-                    tiles: tiles[index / 2].clone(),
+                    tiles: shown[index / 2].0.clone(),
                     answers: vec![rests[index / 2].as_slice()],
                 })
                 .collect();

@@ -16,7 +16,6 @@ mod describe;
 pub mod extract;
 pub mod matching;
 pub mod metric;
-pub mod pictures;
 mod pope;
 pub mod python;
 pub mod quantity;

@@ -12,6 +12,7 @@ pub use language::{Architecture, LanguageConfig, RopeScaling};
 pub use vision::VisionConfig;
 
 use super::json::{LARGEST, Table};
+use crate::data::image::Tiling;
 use crate::error::Context;
 use crate::{Error, Result};
 use serde_json::Value;
@@ -32,6 +33,12 @@ pub struct Config {
     pub shuffle: usize,
     /// Whether pixel shuffle swaps its axes back (`ps_version` v2; released InternVL2 does).
     pub shuffle_swaps_back: bool,
+    /// Fewest tiles of a picture's grid.
+    pub min_tiles: usize,
+    /// Most tiles of a picture's grid; 1 where pictures are not cut.
+    pub max_tiles: usize,
+    /// Whether a grid of several tiles is followed by the whole picture.
+    pub has_thumbnail: bool,
     /// Which hidden state of the tower is taken: −1 is the last, 0 the embeddings.
     pub select_layer: i64,
     /// Id of `<IMG_CONTEXT>`, whose embeddings give way to image features.
@@ -117,6 +124,13 @@ impl Config {
                 // transformers' class always swaps back; the original's default is v1.
                 _ => layout == Layout::Native,
             },
+            min_tiles: root.usize("min_dynamic_patch", Some(1))?,
+            max_tiles: match json.get("dynamic_image_size").and_then(Value::as_bool) {
+                Some(false) => 1,
+                // transformers' layout leaves tiles to its image processor.
+                _ => root.usize("max_dynamic_patch", Some(12))?,
+            },
+            has_thumbnail: json.get("use_thumbnail").and_then(Value::as_bool).unwrap_or(true),
             select_layer: root.i64(
                 if layout == Layout::Native { "vision_feature_layer" } else { "select_layer" },
                 Some(-1),
@@ -127,6 +141,25 @@ impl Config {
             json: Value::Null,
         };
         Self { json, ..config }.checked()
+    }
+
+    /// How pictures become tiles.
+    pub fn tiling(&self) -> Tiling {
+        Tiling {
+            min_tiles: self.min_tiles,
+            has_thumbnail: self.has_thumbnail,
+            ..Tiling::new(self.image_side, self.max_tiles)
+        }
+    }
+
+    /// The same model with at most so many tiles a picture.
+    pub fn with_max_tiles(mut self, max_tiles: usize) -> Self {
+        self.max_tiles = max_tiles;
+        self.json["max_dynamic_patch"] = max_tiles.into();
+        self.json["dynamic_image_size"] = (max_tiles > 1).into();
+        self.has_thumbnail = true;
+        self.json["use_thumbnail"] = true.into();
+        self
     }
 
     /// Refuses dimensions that do not fit each other.
@@ -152,6 +185,12 @@ impl Config {
         }
         let cell = vision.patch * self.shuffle;
         divisible("the image side", self.image_side, "an image token's side", cell)?;
+        if !(1..=self.max_tiles).contains(&self.min_tiles) {
+            return Err(Error::spec(format!(
+                "`min_dynamic_patch` is {}, `max_dynamic_patch` {}: no picture has so many tiles",
+                self.min_tiles, self.max_tiles
+            )));
+        }
         divisible("the image side", vision.side, "an image token's side", cell)?;
         divisible("the vision width", vision.width, "the vision heads", vision.heads)?;
         divisible("the query heads", language.heads, "the key-value heads", language.kv_heads)?;

@@ -1,66 +1,87 @@
 //! The features stage: every picture goes through the frozen vision tower once.
 //!
-//! Writes features.safetensors, one f32 tensor a split, `[images, image_tokens,
-//! 4·vision_width]` (after pixel shuffle, before the projector), and index.json, the
-//! picture path of each row. Rows are in order of first appearance in the split's JSONL.
+//! Writes features.safetensors, one f32 tensor a split, `[tiles, image_tokens,
+//! 4·vision_width]` (after pixel shuffle, before the projector), and index.json, whose rows
+//! those are. Rows are in order of first appearance in the split's JSONL. A picture that
+//! questions show with different limits of tiles has rows for each of them.
 //! [`Features`] maps the file: only the rows that are asked for are read.
 
 use super::export::{self, Entry};
 use super::mapped::Mapped;
 use super::{Config, Vlm};
-use crate::data::image;
-use crate::data::questions::{Pictures, read_split};
+use crate::data::image::{Tiling, View, count_of, tiles_of};
+use crate::data::questions::read_split;
 use crate::error::Context;
 use crate::run::stage::StageContext;
 use crate::spec::eval::Split;
 use crate::spec::model::Model;
 use crate::{Error, Result};
 use safetensors::tensor::Dtype;
+use serde::{Deserialize, Serialize};
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
 use std::path::Path;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 /// Splits that have features; the base split's pictures are used once, by the base stage itself.
 const SPLITS: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
-/// Pictures that are encoded together.
-const BATCH: usize = 64;
 /// The payload's files.
 const TENSORS: &str = "features.safetensors";
 const INDEX: &str = "index.json";
+
+/// Most tiles that are encoded together.
+const TILES: usize = 64;
+/// Most vision positions that are encoded together.
+const PATCHES: usize = 8192;
+
+/// An entry of index.json: where every picture is one tile, its path says all.
+#[derive(Deserialize, Serialize)]
+#[serde(untagged)]
+enum Indexed {
+    Path(String),
+    Tiled {
+        #[serde(flatten)]
+        view: View,
+        tiles: usize,
+    },
+}
 
 /// The features stage.
 ///
 /// # Errors
 ///
-/// Inputs that cannot be read, a picture that cannot be decoded or has another size than the
-/// model's.
+/// Inputs that cannot be read, a picture that cannot be decoded.
 pub fn run(_model: &Model, ctx: &StageContext) -> Result<()> {
     let _no_grad = tch::no_grad_guard();
     let corpus = ctx.input("corpus");
     let vlm = Vlm::load(ctx.input("base"), ctx.device)?;
+    let tiling = vlm.config.tiling();
     let mut splits = Vec::new();
     for split in SPLITS {
         // A corpus of files may have no validation split.
         if corpus.join(format!("{}.jsonl", split.name())).exists() {
-            splits.push((split, Pictures::of(&read_split(corpus, split)?)));
+            splits.push((split, views_of(corpus, split, &tiling)?));
         }
     }
-    let total: usize = splits.iter().map(|(_, pictures)| pictures.paths().len()).sum();
+    let total: usize = splits.iter().map(|(_, views)| views.len()).sum();
     let done = Cell::new(0);
     let row = [vlm.config.image_tokens as i64, vlm.config.feature_width() as i64];
-    let entries = splits.iter().map(|(split, pictures)| {
-        let (vlm, done) = (&vlm, &done);
+    let entries = splits.iter().map(|(split, views)| {
+        let (vlm, done, tiling) = (&vlm, &done, &tiling);
+        let tiles: usize = views.iter().map(|(_, tiles)| tiles).sum();
         Entry {
             name: split.name().to_owned(),
-            shape: vec![pictures.paths().len() as i64, row[0], row[1]],
+            shape: vec![tiles as i64, row[0], row[1]],
             kind: Kind::Float,
             write: Box::new(move |out| {
-                for paths in pictures.paths().chunks(BATCH) {
-                    let pixels = image::batch(corpus, paths, vlm.config.image_side)?;
+                for views in together(views, &vlm.config) {
+                    let files = views.iter().map(|(view, _)| (corpus.join(&view.path), view));
+                    let files: Vec<_> = files.map(|(file, view)| (file, view.max_tiles)).collect();
+                    let (pixels, _) = tiles_of(&files, tiling)?;
                     let features = vlm.image_features(&pixels.to_device(vlm.device()));
                     export::write_values(&features, out)?;
-                    done.set(done.get() + paths.len());
+                    done.set(done.get() + views.len());
                     ctx.progress.report(done.get() as u64, total as u64, "pictures");
                 }
                 Ok(())
@@ -68,16 +89,67 @@ pub fn run(_model: &Model, ctx: &StageContext) -> Result<()> {
         }
     });
     export::write(&ctx.out.join(TENSORS), entries.collect())?;
-    let index: BTreeMap<&str, &[String]> =
-        splits.iter().map(|(split, pictures)| (split.name(), pictures.paths())).collect();
+    let entry = |(view, tiles): &(View, usize)| match tiling.max_tiles {
+        1 => Indexed::Path(view.path.clone()),
+        _ => Indexed::Tiled { view: view.clone(), tiles: *tiles },
+    };
+    let index: BTreeMap<&str, Vec<Indexed>> = splits
+        .iter()
+        .map(|(split, views)| (split.name(), views.iter().map(entry).collect()))
+        .collect();
     let index = serde_json::to_string(&index).expect("lists of paths print");
     std::fs::write(ctx.out.join(INDEX), index + "\n").context("writing index.json")
+}
+
+/// The pictures of a split as its questions show them, each once, with their numbers of tiles.
+fn views_of(corpus: &Path, split: Split, tiling: &Tiling) -> Result<Vec<(View, usize)>> {
+    let mut known = HashSet::new();
+    let mut views = Vec::new();
+    for question in read_split(corpus, split)? {
+        for view in tiling.views(&question.images) {
+            if known.insert(view.clone()) {
+                let tiles = tiles_in(&corpus.join(&view.path), &view, tiling)?;
+                views.push((view, tiles));
+            }
+        }
+    }
+    Ok(views)
+}
+
+/// How many tiles a picture's file gives: no file is opened where it can be one alone.
+pub(super) fn tiles_in(file: &Path, view: &View, tiling: &Tiling) -> Result<usize> {
+    match view.max_tiles {
+        1 => Ok(1),
+        most => count_of(file, &tiling.up_to(most)),
+    }
+}
+
+/// Consecutive pictures that go through the tower as one batch: as few as one, where it has
+/// more tiles than are encoded together.
+pub(super) fn together<'a, T>(
+    pictures: &'a [(T, usize)],
+    config: &Config,
+) -> impl Iterator<Item = &'a [(T, usize)]> {
+    let patches = config.image_tokens * config.shuffle * config.shuffle;
+    let most = (PATCHES / patches).clamp(1, TILES);
+    let mut rest = pictures;
+    std::iter::from_fn(move || {
+        let mut tiles = 0;
+        let fits = rest.iter().take_while(|(_, count)| {
+            tiles += count;
+            tiles <= most
+        });
+        let count = fits.count().max(1).min(rest.len());
+        let (batch, behind) = rest.split_at(count);
+        rest = behind;
+        (!batch.is_empty()).then_some(batch)
+    })
 }
 
 /// The features artifact, mapped into memory.
 pub struct Features {
     file: Mapped,
-    splits: BTreeMap<Split, HashMap<String, usize>>,
+    splits: BTreeMap<Split, HashMap<View, Range<usize>>>,
 }
 
 impl Features {
@@ -90,37 +162,47 @@ impl Features {
         let path = dir.join(INDEX);
         let doing = || format!("reading `{}`", path.display());
         let index = std::fs::read(&path).with_context(doing)?;
-        let index: BTreeMap<String, Vec<String>> =
+        let index: BTreeMap<String, Vec<Indexed>> =
             serde_json::from_slice(&index).with_context(doing)?;
         let file = Mapped::open(&dir.join(TENSORS))?;
         let mut splits = BTreeMap::new();
         for split in SPLITS {
-            let Some(paths) = index.get(split.name()) else { continue };
+            let Some(entries) = index.get(split.name()) else { continue };
             let (dtype, shape, _) = file.tensor(split.name())?;
-            if dtype != Dtype::F32 || shape.len() != 3 || shape[0] != paths.len() as i64 {
+            let mut end = 0;
+            let mut rows = HashMap::new();
+            for entry in entries {
+                let (view, tiles) = match entry {
+                    Indexed::Path(path) => (View { path: path.clone(), max_tiles: 1 }, 1),
+                    Indexed::Tiled { view, tiles } => (view.clone(), *tiles),
+                };
+                rows.insert(view, end..end + tiles);
+                end += tiles;
+            }
+            if dtype != Dtype::F32 || shape.len() != 3 || shape[0] != end as i64 {
                 return Err(Error::new(format!(
-                    "`{}` of `{}` is {dtype:?} {shape:?} for {} pictures",
+                    "`{}` of `{}` is {dtype:?} {shape:?} for {end} tiles",
                     split.name(),
                     file.path.display(),
-                    paths.len()
                 )));
             }
-            let rows = paths.iter().cloned().zip(0..).collect();
             splits.insert(split, rows);
         }
         Ok(Self { file, splits })
     }
 
-    /// The row of a picture.
+    /// The rows of a picture, one a tile.
     ///
     /// # Errors
     ///
     /// A picture that has none: the features are of another corpus.
-    pub fn index_of(&self, split: Split, image_path: &str) -> Result<usize> {
-        self.splits.get(&split).and_then(|rows| rows.get(image_path)).copied().ok_or_else(|| {
+    pub fn rows_of(&self, split: Split, view: &View) -> Result<Range<usize>> {
+        self.splits.get(&split).and_then(|rows| rows.get(view)).cloned().ok_or_else(|| {
             Error::new(format!(
-                "picture `{image_path}` of the {} split has no features in `{}`",
+                "picture `{}` of the {} split has no features of {} tiles or fewer in `{}`",
+                view.path,
                 split.name(),
+                view.max_tiles,
                 self.file.path.display()
             ))
         })
@@ -134,52 +216,16 @@ impl Features {
     ///
     /// # Panics
     ///
-    /// If a row is beyond the split: rows come from [`Self::index_of`].
-    pub fn rows(&self, split: Split, rows: &[usize]) -> Tensor {
+    /// If a row is beyond the split: rows come from [`Self::rows_of`].
+    pub fn rows(&self, split: Split, rows: impl IntoIterator<Item = usize>) -> Tensor {
         let (_, shape, bytes) = self.file.tensor(split.name()).expect("an index row has a tensor");
         let row_bytes = (4 * shape[1] * shape[2]) as usize;
-        let mut gathered = Vec::with_capacity(rows.len() * row_bytes);
-        for &row in rows {
+        let mut gathered = Vec::new();
+        let mut count = 0;
+        for row in rows {
             gathered.extend_from_slice(&bytes[row * row_bytes..(row + 1) * row_bytes]);
+            count += 1;
         }
-        let size = [rows.len() as i64, shape[1], shape[2]];
-        Tensor::from_data_size(&gathered, &size, Kind::Float)
+        Tensor::from_data_size(&gathered, &[count, shape[1], shape[2]], Kind::Float)
     }
-}
-
-/// Image features of some pictures of a corpus: from the artifact where there is one, else by
-/// the model's own vision tower.
-///
-/// # Shapes
-///
-/// → `[pictures, image_tokens, 4·vision_width]` f32 on the model's device.
-///
-/// # Errors
-///
-/// A picture without features, or one that cannot be decoded.
-pub fn of_pictures(
-    cached: Option<&Features>,
-    model: &Vlm,
-    corpus: &Path,
-    split: Split,
-    paths: &[&str],
-) -> Result<Tensor> {
-    let _no_grad = tch::no_grad_guard();
-    if let Some(features) = cached {
-        let rows: Result<Vec<usize>> =
-            paths.iter().map(|path| features.index_of(split, path)).collect();
-        return Ok(features.rows(split, &rows?).to_device(model.device()));
-    }
-    let mut parts = vec![none(&model.config, model.device())];
-    for batch in paths.chunks(BATCH) {
-        let pixels = image::batch(corpus, batch, model.config.image_side)?;
-        parts.push(model.image_features(&pixels.to_device(model.device())));
-    }
-    Ok(Tensor::cat(&parts, 0))
-}
-
-/// Features of no picture.
-fn none(config: &Config, device: Device) -> Tensor {
-    let size = [0, config.image_tokens as i64, config.feature_width() as i64];
-    Tensor::zeros(size, (Kind::Float, device))
 }

@@ -21,6 +21,7 @@
 //! | `packing` | how ragged prompts and their branching answers lie in one flat row of tokens |
 //! | `vlm` | the whole: features, log-probabilities of answers |
 //! | `features` | the stage that encodes every picture once |
+//! | `pictures` | their features for those who look: cached, or encoded when seen |
 //!
 //! A new decoder architecture is a variant of [`config::Architecture`], its names in
 //! `parameters` and, where projections are fused differently, an arm in `language`.
@@ -61,6 +62,7 @@ pub mod ops;
 pub mod packing;
 pub(crate) mod parameters;
 pub mod pass;
+pub mod pictures;
 pub mod projection;
 pub(crate) mod projector;
 pub mod rope;
@@ -71,5 +73,6 @@ mod vlm;
 pub use checkpoint::Storage;
 pub use config::{Config, LanguageConfig, VisionConfig};
 pub use features::Features;
+pub use pictures::{Pictures, Seen};
 pub use vlm::{AnswerLogps, Group, Trace, Vlm};
 pub(crate) use vlm::{Prompt, kind_of};

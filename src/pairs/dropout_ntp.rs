@@ -212,14 +212,16 @@ fn write_here(
 ) -> Result<Vec<Continued>> {
     let settings = &shop.settings.dropout_ntp;
     let prompter = local.prompter()?;
-    let (mut requests, mut bounds, mut images) = (Vec::new(), Vec::new(), Vec::new());
-    for &cut in cuts {
+    let shown =
+        |cut: Cut| -> &[String] { if settings.image { &of(shop, cut).0.images } else { &[] } };
+    let seen = local.see(cuts.iter().map(|&cut| shown(cut)))?;
+    let (mut requests, mut bounds) = (Vec::new(), Vec::new());
+    for (index, &cut) in cuts.iter().enumerate() {
         let (question, answer) = of(shop, cut);
         let text = asked(&prompter, question, answer.prompt);
-        let shown: &[String] = if settings.image { &question.images } else { &[] };
         let text = if settings.image { text } else { without_pictures(&text) };
         let prompt = prompter
-            .encode_prompt_with(&text, &vec![1; shown.len()])
+            .encode_prompt_with(&text, &seen.counts[index])
             .map_err(|error| error.context(format!("question {}", question.id)))?;
         let beginning = kept(&answer.text, settings.ratio.get());
         let prefix = match beginning {
@@ -230,18 +232,13 @@ fn write_here(
             Length::Free => Bounds { least: 0, most: settings.max_tokens },
             Length::Match => Bounds { least: usize::MAX, most: length(answer) },
         });
-        images.push(shown);
         requests.push(Request {
             prompt,
+            tiles: seen.tiles[index].clone(),
             samples: 1,
             stream: stream(cut),
             prefix,
-            ..Request::default()
         });
-    }
-    let seen = local.see(images)?;
-    for (request, tiles) in requests.iter_mut().zip(seen.tiles) {
-        request.tiles = tiles;
     }
     let generation = Generation {
         seed: shop.settings.seed,

@@ -187,21 +187,23 @@ fn shortened(text: &str) -> String {
 fn local_opinions(local: &Local, asks: &[Ask<'_>]) -> Result<Vec<Opinion>> {
     let prompter = local.prompter()?;
     let follows = local.tokenizer.encode_known(INSTRUCTION).is_ok();
-    let prompt = |ask: &Ask<'_>| {
+    let seen = local.see(asks.iter().map(|ask| ask.images))?;
+    let prompt = |(ask, tiles): (&Ask<'_>, &Vec<usize>)| {
         let text = match follows {
             true => {
                 format!("{}{}\n{INSTRUCTION}", "<image>\n".repeat(ask.images.len()), ask.question)
             }
             false => prompter.question_text_with(&ask.question, ask.images.len(), Prompt::Direct),
         };
-        prompter.encode_prompt_with(&text, &vec![1; ask.images.len()]).map_err(|error| {
+        prompter.encode_prompt_with(&text, tiles).map_err(|error| {
             error.context(format!("asking the judge {:?}", shortened(&ask.question))).hint(
                 "an embedded size knows only the words that it was taught: it can judge \
                  generated scenes; name a checkpoint or a server in `[pairs.judge]` for other texts",
             )
         })
     };
-    let prompts: Vec<Vec<i64>> = asks.iter().map(prompt).collect::<Result<_>>()?;
+    let prompts: Vec<Vec<i64>> =
+        asks.iter().zip(&seen.counts).map(prompt).collect::<Result<_>>()?;
     let first = |word: &&str| {
         let tokens = local.tokenizer.encode_known(word).ok()?;
         tokens.first().copied()
@@ -215,7 +217,6 @@ fn local_opinions(local: &Local, asks: &[Ask<'_>]) -> Result<Vec<Opinion>> {
         return Err(Error::new("the judge's tokenizer cannot tell yes from no")
             .hint("name another checkpoint or a server in `[pairs.judge]`"));
     }
-    let seen = local.see(asks.iter().map(|ask| ask.images))?;
     let next = local.next(&prompts, &[yes.as_slice(), &no].concat(), &seen)?;
     let opinion = |row: Vec<f64>| Opinion {
         yes: row[..yes.len()].iter().sum(),

@@ -1,16 +1,15 @@
 //! A model here, for the sources that let one write or judge.
 
 use crate::Result;
+use crate::data::image::View;
+use crate::data::questions::read_split;
 use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
-use crate::model::features::{Features, of_pictures};
-use crate::model::{Group, Vlm};
+use crate::model::{Group, Pictures, Seen, Vlm};
 use crate::run::stage::StageContext;
 use crate::spec::eval::Split;
 use crate::spec::train::Precision;
-use std::ops::Range;
-use std::path::{Path, PathBuf};
-use tch::Tensor;
+use std::path::Path;
 
 /// A model with its tokenizer, and the pictures of the train split.
 pub struct Local {
@@ -18,16 +17,7 @@ pub struct Local {
     pub tokenizer: Tokenizer,
     /// The weights.
     pub model: Vlm,
-    features: Option<Features>,
-    corpus: PathBuf,
-}
-
-/// Some pictures as a model sees them, and which rows are whose.
-pub struct Seen {
-    /// `[rows, image_tokens, 4·vision_width]`.
-    pub features: Tensor,
-    /// Rows of each request.
-    pub tiles: Vec<Range<usize>>,
+    pictures: Pictures,
 }
 
 impl Local {
@@ -37,8 +27,13 @@ impl Local {
     ///
     /// Files that are missing or damaged.
     pub fn base(ctx: &StageContext) -> Result<Self> {
-        let features = ctx.inputs.get("features").map(|dir| Features::open(dir)).transpose()?;
-        Self::load(ctx.input("base"), features, ctx)
+        let (tokenizer, model) = load(ctx.input("base"), ctx)?;
+        let questions = read_split(ctx.input("corpus"), Split::Train)?;
+        let tiling = model.config.tiling();
+        let views: Vec<View> =
+            questions.iter().flat_map(|question| tiling.views(&question.images)).collect();
+        let pictures = Pictures::open(ctx, &model.config, Split::Train, false, &views)?;
+        Ok(Self { tokenizer, model, pictures })
     }
 
     /// Another checkpoint, which sees pictures through its own tower.
@@ -47,13 +42,9 @@ impl Local {
     ///
     /// As [`Self::base`].
     pub fn checkpoint(dir: &Path, ctx: &StageContext) -> Result<Self> {
-        Self::load(dir, None, ctx)
-    }
-
-    fn load(dir: &Path, features: Option<Features>, ctx: &StageContext) -> Result<Self> {
-        let corpus = ctx.input("corpus").to_path_buf();
-        let (tokenizer, model) = (Tokenizer::load(dir)?, Vlm::load(dir, ctx.device)?);
-        Ok(Self { tokenizer, model, features, corpus })
+        let (tokenizer, model) = load(dir, ctx)?;
+        let pictures = Pictures::files(ctx, &model.config, false)?;
+        Ok(Self { tokenizer, model, pictures })
     }
 
     /// Puts questions to it.
@@ -66,20 +57,13 @@ impl Local {
         Prompter::new(&self.tokenizer, &config.template, config.image_tokens)
     }
 
-    /// The pictures of some requests, one tile each.
+    /// The pictures of some requests.
     ///
     /// # Errors
     ///
     /// A picture without features, or one that cannot be decoded.
     pub fn see<'a>(&self, requests: impl IntoIterator<Item = &'a [String]>) -> Result<Seen> {
-        let (mut paths, mut tiles) = (Vec::new(), Vec::new());
-        for images in requests {
-            tiles.push(paths.len()..paths.len() + images.len());
-            paths.extend(images.iter().map(String::as_str));
-        }
-        let (features, model) = (self.features.as_ref(), &self.model);
-        let features = of_pictures(features, model, &self.corpus, Split::Train, &paths)?;
-        Ok(Seen { features, tiles })
+        self.pictures.see(&self.model, requests)
     }
 
     /// Probability of each of some tokens right after each prompt: `[prompts][tokens]`.
@@ -101,4 +85,8 @@ impl Local {
         let chunks = sums.chunks(tokens.len());
         Ok(chunks.map(|row| row.iter().map(|logp| f64::from(*logp).exp()).collect()).collect())
     }
+}
+
+fn load(dir: &Path, ctx: &StageContext) -> Result<(Tokenizer, Vlm)> {
+    Ok((Tokenizer::load(dir)?, Vlm::load(dir, ctx.device)?))
 }

@@ -38,6 +38,7 @@ pub fn built(
             chosen: chosen.text.to_owned(),
             rejected: rejected.text.to_owned(),
             answer_gt: question.answer.clone(),
+            max_tiles: None,
             chosen_meta: Some(chosen.meta),
             rejected_meta: Some(rejected.meta),
         },

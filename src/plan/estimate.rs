@@ -3,10 +3,9 @@
 //!
 //! The rates were measured for the tiny size (1.2 M parameters, fp32) on one
 //! core of two, side by side with another worker. They are for planning: a
-//! first run replaces them by measurements.
+//! first run replaces them by measurements. Of released sizes nothing is guessed.
 
 use super::{Plan, Settings, Stage, Task};
-use crate::model::sizes;
 use crate::spec::eval::Split;
 use crate::spec::model::Size;
 
@@ -26,8 +25,10 @@ pub struct Row {
     pub tasks: usize,
     /// Those of which the artifact exists.
     pub cached: usize,
-    /// Seconds for the rest, one after the other.
+    /// Seconds for the rest that something is known of, one after the other.
     pub seconds: f64,
+    /// Tasks of the rest that nothing is known of.
+    pub unknown: usize,
     /// Whether measured times were used.
     pub measured: bool,
 }
@@ -36,6 +37,11 @@ impl Estimate {
     /// Seconds for everything that is left, one task at a time.
     pub fn seconds(&self) -> f64 {
         self.rows.iter().map(|row| row.seconds).sum()
+    }
+
+    /// Tasks that nothing is known of.
+    pub fn unknown(&self) -> usize {
+        self.rows.iter().map(|row| row.unknown).sum()
     }
 }
 
@@ -50,13 +56,15 @@ pub fn estimate(
         let tasks: Vec<&Task> = plan.tasks.iter().filter(|task| task.stage == stage).collect();
         let open: Vec<&&Task> = tasks.iter().filter(|task| !cached(&task.key)).collect();
         let known = measured(stage);
-        let seconds = open.iter().map(|task| known.unwrap_or_else(|| rough(plan, task))).sum();
+        let guesses: Vec<Option<f64>> =
+            open.iter().map(|task| known.or_else(|| rough(plan, task))).collect();
         if !tasks.is_empty() {
             rows.push(Row {
                 stage,
                 tasks: tasks.len(),
                 cached: tasks.len() - open.len(),
-                seconds,
+                seconds: guesses.iter().flatten().sum(),
+                unknown: guesses.iter().filter(|guess| guess.is_none()).count(),
                 measured: known.is_some(),
             });
         }
@@ -64,24 +72,21 @@ pub fn estimate(
     Estimate { rows }
 }
 
-/// A guess from the settings of the first job that stands on the task.
-fn rough(plan: &Plan, task: &Task) -> f64 {
+/// A guess from the settings of the first job that stands on the task; none where the size is a
+/// released one's, or nobody knows yet how many pairs there are.
+fn rough(plan: &Plan, task: &Task) -> Option<f64> {
     let index = plan.tasks.iter().position(|other| other.key == task.key);
     let job = plan.jobs.iter().find(|job| index.is_some_and(|index| job.tasks.contains(&index)));
-    let Some(settings) = job.map(|job| &job.settings) else { return 1.0 };
+    let settings = &job?.settings;
+    let is_imported = settings.pairs.import.is_some();
     let scale = match settings.model.size {
+        _ if matches!(task.stage, Stage::Corpus | Stage::Pairs | Stage::Scores) => 1.0,
+        _ if is_imported && matches!(task.stage, Stage::Reference | Stage::Policy) => return None,
         Size::Tiny => 1.0,
         Size::Small => 4.0,
-        // Work goes with the numbers in the decoder's layers.
-        size => {
-            let numbers = |size| {
-                let row = sizes::Row::of(size, &settings.model.dims).decoder;
-                (row.layers * row.width * (2 * row.width + 3 * row.mlp)) as f64
-            };
-            numbers(size) / numbers(Size::Tiny)
-        }
+        _ => return None,
     };
-    scale * seconds(task.stage, settings)
+    Some(scale * seconds(task.stage, settings))
 }
 
 fn seconds(stage: Stage, settings: &Settings) -> f64 {

@@ -17,6 +17,7 @@ pub mod fingerprint;
 pub mod graph;
 pub mod id;
 pub mod key;
+pub mod memory;
 pub mod slice;
 pub mod stage;
 

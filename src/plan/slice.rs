@@ -35,9 +35,9 @@ pub fn slice(stage: Stage, settings: &Settings) -> Map<String, Value> {
         Stage::Candidates => put(&mut tables, "candidates", &settings.candidates),
         Stage::Pairs => put(&mut tables, "pairs", &built(&settings.pairs)),
         Stage::Reference => {
-            let precision = settings.train.precision;
+            let Train { precision, max_tokens, .. } = settings.train;
             put(&mut tables, "model", &frozen(&settings.model));
-            put(&mut tables, "train", &Train { precision, ..embedded().train.clone() });
+            put(&mut tables, "train", &Train { precision, max_tokens, ..embedded().train.clone() });
         }
         Stage::Policy => {
             put(&mut tables, "loss", &settings.loss);
@@ -95,15 +95,17 @@ fn built(pairs: &Pairs) -> Pairs {
 
 /// A model's shape, without what of it trains.
 fn frozen(model: &Model) -> Model {
-    Model { train: embedded().model.train.clone(), lora: None, ..sized(model) }
+    let max_tiles = model.max_tiles;
+    Model { train: embedded().model.train.clone(), lora: None, max_tiles, ..sized(model) }
 }
 
-/// A checkpoint has its own size.
+/// A checkpoint has its own size; the base's config.json says how its pictures are cut.
 fn sized(model: &Model) -> Model {
-    match model.checkpoint {
-        Some(_) => Model { size: embedded().model.size, ..model.clone() },
-        None => model.clone(),
-    }
+    let size = match model.checkpoint {
+        Some(_) => embedded().model.size,
+        None => model.size,
+    };
+    Model { size, max_tiles: None, ..model.clone() }
 }
 
 /// What a policy in training needs to look at the validation split; nothing if it never does.

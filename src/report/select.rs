@@ -210,22 +210,28 @@ impl<'a> Selection<'a> {
         values
     }
 
-    /// Columns that vary among trained jobs and are in none of `used`: they must show in labels,
-    /// since only seeds (and the band) may be averaged over.
+    /// Columns in which trained jobs differ that agree in all of `used`: they must show in labels,
+    /// since only seeds (and the band) may be averaged over. What an earlier one decides, as in a
+    /// zipped sweep, is left out.
     pub fn leftover(&self, runs: &Runs, used: &[Column]) -> Vec<Column> {
+        let trained: Vec<&Row> =
+            self.rows.iter().filter(|row| !runs.jobs[row.job].is_base).copied().collect();
         let swept = (0..runs.swept.len()).map(Column::Swept);
-        [Column::Variant]
-            .into_iter()
-            .chain(swept)
-            .chain([Column::Task])
-            .filter(|column| !used.contains(column))
-            .filter(|&column| {
-                let trained: Vec<&Row> =
-                    self.rows.iter().filter(|row| !runs.jobs[row.job].is_base).copied().collect();
-                let first = trained.first().map(|row| column.of(runs, row));
-                trained.iter().any(|row| Some(column.of(runs, row)) != first)
-            })
-            .collect()
+        let columns = [Column::Variant].into_iter().chain(swept).chain([Column::Task]);
+        let (mut known, mut left) = (used.to_vec(), Vec::new());
+        for column in columns.filter(|column| !used.contains(column)) {
+            let mut of: BTreeMap<Vec<String>, String> = BTreeMap::new();
+            let is_decided = trained.iter().all(|row| {
+                let others = known.iter().map(|known| known.of(runs, row)).collect();
+                let value = column.of(runs, row);
+                *of.entry(others).or_insert_with(|| value.clone()) == value
+            });
+            if !is_decided {
+                known.push(column);
+                left.push(column);
+            }
+        }
+        left
     }
 }
 

@@ -54,7 +54,7 @@ pub fn run(candidates: &Candidates, ctx: &StageContext) -> Result<()> {
             there.chunk(first, some, before)
         })?
     } else {
-        let here = Here::load(candidates, ctx, &tokenizer, dir, questions.len())?;
+        let here = Here::load(candidates, ctx, &tokenizer, dir, &questions)?;
         chunks::each(work, "candidates", &questions, size, |first, some, before| {
             here.chunk(first, some, before)
         })?

@@ -4,11 +4,11 @@ use super::candidates::judged;
 use super::prompts::{asked, form};
 use super::{Generation, Request, Stops, Watch, generate_watched};
 use crate::Result;
+use crate::data::image::View;
 use crate::data::record::{Answer, Question};
 use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
-use crate::model::Vlm;
-use crate::model::features::{Features, of_pictures};
+use crate::model::{Pictures, Vlm};
 use crate::run::stage::StageContext;
 use crate::spec::candidates::Candidates;
 use crate::spec::eval::Split;
@@ -21,7 +21,7 @@ use std::time::Instant;
 pub(super) struct Here<'a> {
     candidates: &'a Candidates,
     ctx: &'a StageContext,
-    features: Option<Features>,
+    pictures: Pictures,
     tokenizer: &'a Tokenizer,
     model: Vlm,
     total: usize,
@@ -37,15 +37,19 @@ impl<'a> Here<'a> {
         ctx: &'a StageContext,
         tokenizer: &'a Tokenizer,
         dir: &Path,
-        questions: usize,
+        questions: &[Question],
     ) -> Result<Self> {
+        let model = Vlm::load(dir, ctx.device)?;
+        let tiling = model.config.tiling();
+        let views: Vec<View> =
+            questions.iter().flat_map(|question| tiling.views(&question.images)).collect();
         Ok(Self {
             candidates,
             ctx,
-            features: ctx.inputs.get("features").map(|dir| Features::open(dir)).transpose()?,
+            pictures: Pictures::open(ctx, &model.config, Split::Train, false, &views)?,
             tokenizer,
-            model: Vlm::load(dir, ctx.device)?,
-            total: questions * candidates.per_question,
+            model,
+            total: questions.len() * candidates.per_question,
             started: Instant::now(),
             sampled: Cell::new(0),
         })
@@ -61,25 +65,21 @@ impl<'a> Here<'a> {
     ) -> Result<Vec<Answer>> {
         let config = &self.model.config;
         let prompter = Prompter::new(self.tokenizer, &config.template, config.image_tokens)?;
-        let mut paths: Vec<&str> = Vec::new();
+        let shown = questions.iter().map(|question| question.images.as_slice());
+        let seen = self.pictures.see(&self.model, shown)?;
         let mut requests = Vec::with_capacity(questions.len());
-        for (index, question) in (first..).zip(questions) {
-            let tiles = vec![1; question.images.len()];
+        for (index, question) in questions.iter().enumerate() {
             let text = asked(&prompter, question, form(self.candidates, question));
-            let prompt = prompter.encode_prompt_with(&text, &tiles);
+            let prompt = prompter.encode_prompt_with(&text, &seen.counts[index]);
             requests.push(Request {
                 prompt: prompt
                     .map_err(|error| error.context(format!("question {}", question.id)))?,
-                tiles: paths.len()..paths.len() + tiles.len(),
+                tiles: seen.tiles[index].clone(),
                 samples: self.candidates.per_question,
-                stream: index as u64,
+                stream: (first + index) as u64,
                 prefix: vec![],
             });
-            paths.extend(question.images.iter().map(String::as_str));
         }
-        let corpus = self.ctx.input("corpus");
-        let features =
-            of_pictures(self.features.as_ref(), &self.model, corpus, Split::Train, &paths)?;
         let settings = Generation {
             seed: self.candidates.seed,
             temperature: Some(self.candidates.temperature.get()),
@@ -102,7 +102,8 @@ impl<'a> Here<'a> {
             false => Some(&stops),
         };
         let watch = Watch { bounds: None, stops, progress: &progress };
-        let generated = generate_watched(&self.model, &requests, &features, &settings, &watch)?;
+        let generated =
+            generate_watched(&self.model, &requests, &seen.features, &settings, &watch)?;
         self.sampled.set(self.sampled.get() + generated.len() as u64);
         Ok(generated
             .into_iter()

@@ -3,6 +3,7 @@
 use super::chart::Chart;
 use super::draft::Draft;
 use super::extract::Stack;
+use super::files;
 use super::layer::{At, DEFAULTS, Layer, insert, segments};
 use super::lists::{LIKELIHOOD_BENCHMARKS, nearest};
 use super::mistake::Mistakes;
@@ -63,6 +64,17 @@ pub struct Round {
     pub train: train::Train,
     /// What it is held to.
     pub reference: ReferenceOf,
+}
+
+impl Experiment {
+    /// Keys of paths that the spec leaves to be filled in (`PATH/TO/…`).
+    pub fn blanks(&self) -> Vec<&'static str> {
+        let mut keys: Vec<_> =
+            self.points.iter().flat_map(|point| files::blanks(&point.settings)).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
 }
 
 /// Reads a spec file under `--set` options.

@@ -1,14 +1,55 @@
 //! Whether the files that a point names are there.
+//!
+//! A path below `PATH/TO` stands for one that a user has to fill in: `check` and `plan` work
+//! without it, `run` does not.
 
 use super::Settings;
 use super::finder::Finder;
 use std::path::Path;
 
+/// What a path to fill in begins with.
+const BLANK: &str = "PATH/TO";
+
+/// A path that a point names.
+struct Named<'a> {
+    key: &'static str,
+    path: &'a str,
+    is_folder: bool,
+}
+
+fn named<'a>(settings: &'a Settings) -> Vec<Named<'a>> {
+    let trains = settings.loss.is_some();
+    let mut all = Vec::new();
+    let mut name = |key, path: Option<&'a String>, is_folder| {
+        all.extend(path.map(|path| Named { key, path, is_folder }));
+    };
+    name("model.checkpoint", settings.model.checkpoint.as_ref(), true);
+    if trains {
+        name("pairs.import", settings.pairs.import.as_ref(), false);
+        let samples = settings.candidates.import.as_ref();
+        // One of the sampler's files, or a folder of them.
+        name("candidates.import", samples, samples.is_some_and(|path| Path::new(path).is_dir()));
+        name("pairs.judge.checkpoint", settings.pairs.judge.checkpoint.as_ref(), true);
+    }
+    if let Some(files) = &settings.corpus.files {
+        name("corpus.files.root", Some(&files.root), true);
+        name("corpus.files.train", Some(&files.train), false);
+        name("corpus.files.test", Some(&files.test), false);
+        name("corpus.files.base", files.base.as_ref(), false);
+        name("corpus.files.validation", files.validation.as_ref(), false);
+    }
+    all
+}
+
+/// Keys of paths that are still to be filled in.
+pub fn blanks(settings: &Settings) -> Vec<&'static str> {
+    let is_blank = |named: &Named<'_>| named.path.starts_with(BLANK);
+    named(settings).into_iter().filter(is_blank).map(|named| named.key).collect()
+}
+
 /// Checks that the files a point names are there.
 pub fn check(settings: &Settings, find: &mut Finder) {
-    let mut wanted: Vec<(&str, &str, bool)> = Vec::new();
     if let Some(path) = &settings.model.checkpoint {
-        wanted.push(("model.checkpoint", path, true));
         let folder = Path::new(path);
         let files: Vec<_> = std::fs::read_dir(folder).into_iter().flatten().flatten().collect();
         let has_weights =
@@ -26,31 +67,12 @@ pub fn check(settings: &Settings, find: &mut Finder) {
             );
         }
     }
-    if let Some(path) = settings.pairs.import.as_ref().filter(|_| settings.loss.is_some()) {
-        wanted.push(("pairs.import", path, false));
-    }
-    if let Some(path) = settings.candidates.import.as_ref().filter(|_| settings.loss.is_some()) {
-        // One of the sampler's files, or a folder of them.
-        wanted.push(("candidates.import", path, Path::new(path).is_dir()));
-    }
-    if let Some(path) = settings.pairs.judge.checkpoint.as_ref().filter(|_| settings.loss.is_some())
-    {
-        wanted.push(("pairs.judge.checkpoint", path, true));
-    }
-    if let Some(files) = &settings.corpus.files {
-        wanted.push(("corpus.files.root", &files.root, true));
-        wanted.push(("corpus.files.train", &files.train, false));
-        wanted.push(("corpus.files.test", &files.test, false));
-        wanted.extend(files.base.iter().map(|path| ("corpus.files.base", path.as_str(), false)));
-        let validation = files.validation.iter();
-        wanted.extend(validation.map(|path| ("corpus.files.validation", path.as_str(), false)));
-    }
-    for (key, path, folder) in wanted {
-        let (there, what) = match folder {
+    for Named { key, path, is_folder } in named(settings) {
+        let (there, what) = match is_folder {
             true => (Path::new(path).is_dir(), "folder"),
             false => (Path::new(path).is_file(), "file"),
         };
-        if !there {
+        if !there && !path.starts_with(BLANK) {
             find.wrong(
                 key,
                 format!("`{key}`: there is no {what} `{path}`"),

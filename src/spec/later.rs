@@ -34,6 +34,7 @@ later! {
     dropout_ntp: pairs.dropout_ntp => DropoutNtp;
     divide_and_conquer: pairs.divide_and_conquer => DivideAndConquer;
     judge: pairs.judge => Judge;
+    max_train_tokens: train.max_tokens => usize;
     counts: pairs.counts => Kinds<usize>;
     weights: pairs.weights => Kinds<Positive>;
 }

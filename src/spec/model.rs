@@ -13,6 +13,11 @@ pub struct Model {
     pub size: Size,
     /// Hub-style directory to start from, in place of an embedded size.
     pub checkpoint: Option<String>,
+    /// Most tiles that a picture is cut into, its thumbnail not counted; default: the
+    /// checkpoint's `max_dynamic_patch`, 1 for a size that is made here. Of several pictures
+    /// each has its share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tiles: Option<NonZeroUsize>,
     /// Single dimensions that replace the size's own.
     #[serde(default)]
     pub dims: Dims,

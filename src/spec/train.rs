@@ -48,6 +48,9 @@ pub struct Train {
     /// checkpoint's own.
     #[serde(default)]
     pub drop_path: Option<Fraction>,
+    /// Longest prompt with one answer, in tokens: a longer pair is refused, never cut.
+    #[serde(default = "super::later::max_train_tokens")]
+    pub max_tokens: usize,
     /// Which weights stay.
     pub keep: Keep,
     /// Steps between two checkpoints.

@@ -9,13 +9,13 @@
 use super::companions::{copy_files, is_companion, is_weights};
 use super::lesson::{self, Lesson, Taught};
 use super::order::{Order, draw, share_of};
-use super::pictures::Pictures;
 use super::vision::{self, Labels};
+use crate::data::image::View;
 use crate::data::questions::read_questions;
 use crate::data::record::Question;
 use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
-use crate::model::{Config, Group, Vlm};
+use crate::model::{Config, Group, Pictures, Vlm};
 use crate::run::stage::StageContext;
 use crate::spec::base::Base;
 use crate::spec::candidates::Prompt;
@@ -23,6 +23,7 @@ use crate::spec::eval::Split;
 use crate::spec::model::{Model, Module};
 use crate::spec::train::Precision;
 use crate::{Error, Result};
+use std::num::NonZeroUsize;
 use std::path::Path;
 use tch::{Kind, Tensor};
 
@@ -43,7 +44,7 @@ const ENCODED: usize = 128;
 /// stops for, or a checkpoint that is not a model.
 pub fn run(base: &Base, model: &Model, ctx: &StageContext) -> Result<()> {
     if let Some(checkpoint) = &model.checkpoint {
-        return import(Path::new(checkpoint), ctx);
+        return import(Path::new(checkpoint), model.max_tiles, ctx);
     }
     let corpus = ctx.input("corpus");
     let questions = base_questions(corpus)?;
@@ -53,12 +54,15 @@ pub fn run(base: &Base, model: &Model, ctx: &StageContext) -> Result<()> {
     let prompter = Prompter::new(&tokenizer, &vlm.config.template, vlm.config.image_tokens)?;
     let texts = Texts::of(base, &questions, &prompter)?;
 
-    let wanted: Vec<&str> =
-        questions.iter().flat_map(|question| &question.images).map(String::as_str).collect();
+    let wanted: Vec<View> = questions
+        .iter()
+        .flat_map(|question| &question.images)
+        .map(|path| View::one(path))
+        .collect();
     let labels = Labels::of(&questions, vlm.config.image_tokens)?;
     let mut rows = String::new();
     let pictures = if let Some(labels) = labels.filter(|_| base.vision_steps > 0) {
-        let pictures = Pictures::open(ctx, Split::Base, true, wanted.iter().copied())?;
+        let pictures = Pictures::open(ctx, &vlm.config, Split::Base, true, &wanted)?;
         rows += &vision::teach(base, &vlm, &questions, &labels, &pictures, ctx)?;
         vlm.set_trainable(&[Module::Projector, Module::Language]);
         encode(&vlm, &wanted, ctx)?
@@ -68,7 +72,7 @@ pub fn run(base: &Base, model: &Model, ctx: &StageContext) -> Result<()> {
              with everything else"
         );
         vlm.set_trainable(&[Module::Vision, Module::Projector, Module::Language]);
-        Pictures::open(ctx, Split::Base, true, wanted.iter().copied())?
+        Pictures::open(ctx, &vlm.config, Split::Base, true, &wanted)?
     };
     rows += &teach_language(base, &vlm, &questions, &texts, &pictures, ctx)?;
 
@@ -79,13 +83,17 @@ pub fn run(base: &Base, model: &Model, ctx: &StageContext) -> Result<()> {
 
 /// A checkpoint's folder: loaded once as a check, then copied as it is, so that
 /// bf16 weights stay as large as they are.
-fn import(checkpoint: &Path, ctx: &StageContext) -> Result<()> {
+fn import(checkpoint: &Path, max_tiles: Option<NonZeroUsize>, ctx: &StageContext) -> Result<()> {
     let named = |error: Error| error.context(format!("importing `{}`", checkpoint.display()));
     let config = Vlm::load(checkpoint, ctx.device).map_err(named)?.config;
     let tokenizer = Tokenizer::load(checkpoint).map_err(named)?;
     // A template that does not fit would be trained on, with marks read letter by letter.
     Prompter::new(&tokenizer, &config.template, config.image_tokens).map_err(named)?;
     copy_files(checkpoint, &ctx.out, |name| is_weights(name) || is_companion(name))?;
+    if let Some(max_tiles) = max_tiles {
+        let text = config.with_max_tiles(max_tiles.get()).text();
+        lesson::write(&ctx.out.join("config.json"), &text)?;
+    }
     lesson::write(&ctx.out.join("base_steps.csv"), "")
 }
 
@@ -180,20 +188,20 @@ fn rationale<'a>(base: &Base, question: &'a Question) -> Option<&'a str> {
 }
 
 /// Every picture once through the frozen tower.
-fn encode(vlm: &Vlm, paths: &[&str], ctx: &StageContext) -> Result<Pictures> {
+fn encode(vlm: &Vlm, views: &[View], ctx: &StageContext) -> Result<Pictures> {
     let _no_grad = tch::no_grad_guard();
-    let mut unique: Vec<String> = paths.iter().map(ToString::to_string).collect();
+    let mut unique: Vec<&View> = views.iter().collect();
     unique.sort();
     unique.dedup();
-    let files = Pictures::open(ctx, Split::Base, false, unique.iter().map(String::as_str))?;
+    let files = Pictures::files(ctx, &vlm.config, false)?;
     let mut features = Vec::new();
     for (index, chunk) in unique.chunks(ENCODED).enumerate() {
-        let paths: Vec<&str> = chunk.iter().map(String::as_str).collect();
-        features.push(files.features(vlm, &paths)?);
+        features.push(files.features(vlm, chunk)?);
         let done = (index * ENCODED + chunk.len()) as u64;
         ctx.progress.report(done, unique.len() as u64, "pictures encoded");
     }
-    Ok(Pictures::in_memory(Tensor::cat(&features, 0), &unique, ctx.device))
+    let paths: Vec<String> = unique.into_iter().map(|view| view.path.clone()).collect();
+    Ok(Pictures::in_memory(Tensor::cat(&features, 0), &paths, &vlm.config))
 }
 
 /// Projector and decoder learn to answer; one cosine.
@@ -215,19 +223,19 @@ fn teach_language(
     };
     lesson.teach(|step| {
         let rows = order.rows_of(step);
-        let (mut groups, mut paths) = (Vec::new(), Vec::new());
+        let (mut groups, mut views) = (Vec::new(), Vec::new());
         for (index, &row) in rows.iter().enumerate() {
             let position = (step * rows.len() + index) as u64;
             let text = texts.at(base, row, position);
-            let first = paths.len();
+            let first = views.len();
             let is_blind = draw("base image", base.seed, position) < base.image_dropout.get();
             let prompt = if is_blind { &text.blind } else { &text.prompt };
             if !is_blind {
-                paths.extend(questions[row].images.iter().map(String::as_str));
+                views.extend(questions[row].images.iter().map(|path| View::one(path)));
             }
-            groups.push(Group { prompt, tiles: first..paths.len(), answers: vec![&text.answer] });
+            groups.push(Group { prompt, tiles: first..views.len(), answers: vec![&text.answer] });
         }
-        let features = pictures.features(vlm, &paths)?; // [shown tiles, tokens, 4·vision_width]
+        let features = pictures.features(vlm, &views.iter().collect::<Vec<_>>())?; // [shown tiles, tokens, 4·vision_width]
         let logps = vlm.answer_logps(&groups, &features, PRECISION)?;
         let loss = square_averaged(&logps.sums, &logps.counts);
         Ok(Taught { loss, accuracy: Vec::new() })

@@ -2,10 +2,14 @@
 //! by row of a features tensor, both answers behind one prompt.
 
 use super::gradient::{Known, PairLogps};
-use super::pictures::Pictures;
+use super::guards;
+use crate::data::image::View;
 use crate::data::template::Prompter;
+use crate::data::tokenizer::Tokenizer;
 use crate::data::{pairs, record::Pair};
-use crate::model::{Group, Vlm};
+use crate::model::{Config, Group, Pictures, Vlm};
+use crate::run::stage::StageContext;
+use crate::spec::eval::Split;
 use crate::spec::train::Precision;
 use crate::{Error, Result};
 use std::path::Path;
@@ -16,8 +20,10 @@ use tch::{Device, Tensor};
 pub struct PairRow {
     /// Prompt ids, picture tokens expanded.
     pub prompt: Vec<i64>,
-    /// Picture paths, one tile each.
-    pub images: Vec<String>,
+    /// Its pictures.
+    pub images: Vec<View>,
+    /// Tiles of each picture.
+    pub tiles: Vec<usize>,
     /// Chosen answer ids, end token included.
     pub chosen: Vec<i64>,
     /// Rejected answer ids, end token included.
@@ -31,26 +37,47 @@ impl PairRow {
     }
 }
 
-/// Reads `pairs.jsonl` and tokenises every row.
+/// The pairs of a stage's `pairs` input, tokenised, and the pictures that they show.
 ///
 /// # Errors
 ///
-/// If the file cannot be read, or a question does not fit its pictures.
-pub fn read(path: &Path, prompter: &Prompter) -> Result<Vec<PairRow>> {
-    let records = pairs::read_pairs(path)?;
-    let tokenised = |(index, record): (usize, &Pair)| {
-        let prompt =
-            prompter.encode_prompt_with(&record.question, &vec![1; record.image.0.len()]).map_err(
-                |error: Error| error.context(format!("`{}` row {}", path.display(), index + 1)),
-            )?;
+/// If the file cannot be read, a question does not fit its pictures, or what
+/// [`guards::rows`] refuses.
+pub fn open(
+    ctx: &StageContext,
+    config: &Config,
+    tokenizer: &Tokenizer,
+    trains_vision: bool,
+    max_tokens: usize,
+) -> Result<(Vec<PairRow>, Pictures)> {
+    let path = ctx.input("pairs").join("pairs.jsonl");
+    let records = pairs::read_pairs(&path)?;
+    let prompter = Prompter::new(tokenizer, &config.template, config.image_tokens)?;
+    let tiling = config.tiling();
+    let views =
+        |pair: &Pair| tiling.up_to(pair.max_tiles.unwrap_or(tiling.max_tiles)).views(&pair.image.0);
+    let views: Vec<Vec<View>> = records.iter().map(views).collect();
+    let wanted = views.iter().flatten();
+    let pictures = Pictures::open(ctx, config, Split::Train, trains_vision, wanted)?;
+    let tokenised = |(pair, images): (&Pair, Vec<View>)| {
+        let tiles: Vec<usize> =
+            images.iter().map(|view| pictures.tiles(view)).collect::<Result<_>>()?;
         Ok(PairRow {
-            prompt,
-            images: record.image.0.clone(),
-            chosen: prompter.encode_answer(&record.chosen),
-            rejected: prompter.encode_answer(&record.rejected),
+            prompt: prompter.encode_prompt_with(&pair.question, &tiles)?,
+            chosen: prompter.encode_answer(&pair.chosen),
+            rejected: prompter.encode_answer(&pair.rejected),
+            images,
+            tiles,
         })
     };
-    records.iter().enumerate().map(tokenised).collect()
+    let mut rows = Vec::with_capacity(records.len());
+    for (index, both) in records.iter().zip(views).enumerate() {
+        rows.push(tokenised(both).map_err(|error: Error| {
+            error.context(format!("`{}` row {}", path.display(), index + 1))
+        })?);
+    }
+    guards::rows(&rows, config.language.vocabulary as i64, max_tokens)?;
+    Ok((rows, pictures))
 }
 
 /// Log-probabilities of both answers of some pairs, each prompt computed once.
@@ -68,14 +95,13 @@ pub fn logps(
     pictures: &Pictures,
     precision: Precision,
 ) -> Result<PairLogps> {
-    let images: Vec<&str> =
-        rows.iter().flat_map(|row| row.images.iter().map(String::as_str)).collect();
+    let images: Vec<&View> = rows.iter().flat_map(|row| &row.images).collect();
     let features = pictures.features_in(model, &images, precision)?; // [tiles, tokens, 4·vision_width]
     let mut first_tile = 0;
     let groups: Vec<Group<'_>> = rows
         .iter()
         .map(|row| {
-            let tiles = first_tile..first_tile + row.images.len();
+            let tiles = first_tile..first_tile + row.tiles.iter().sum::<usize>();
             first_tile = tiles.end;
             Group { prompt: &row.prompt, tiles, answers: vec![&row.chosen, &row.rejected] }
         })
@@ -166,6 +192,7 @@ mod tests {
         let row = |chosen: usize, rejected: usize| PairRow {
             prompt: vec![1; 5],
             images: vec![],
+            tiles: vec![],
             chosen: vec![2; chosen],
             rejected: vec![2; rejected],
         };

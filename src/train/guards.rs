@@ -26,9 +26,9 @@ pub fn step_zero_limit(precision: Precision) -> f64 {
 ///
 /// # Errors
 ///
-/// If there are no pairs, a chosen answer holds no token but its end, a rejected
+/// If there are no pairs, a pair is longer than `max_tokens`, a chosen answer holds no token but its end, a rejected
 /// one no token at all, or a token is outside the model's vocabulary.
-pub fn rows(rows: &[PairRow], vocabulary: i64) -> Result<()> {
+pub fn rows(rows: &[PairRow], vocabulary: i64, max_tokens: usize) -> Result<()> {
     if rows.is_empty() {
         return Err(Error::new("there are no pairs to train on")
             .hint("look at stats.csv of the pairs stage: too few questions have both a right and a wrong answer"));
@@ -42,6 +42,17 @@ pub fn rows(rows: &[PairRow], vocabulary: i64) -> Result<()> {
                 ))
                 .hint("drop the row, or give the answer some text"));
             }
+        }
+        let longest = row.prompt.len() + row.chosen.len().max(row.rejected.len());
+        if longest > max_tokens {
+            return Err(Error::new(format!(
+                "pairs.jsonl row {}: {longest} tokens, {} of them its prompt with {} tiles of \
+                 pictures, do not fit the {max_tokens} of `train.max_tokens`",
+                index + 1,
+                row.prompt.len(),
+                row.tiles.iter().sum::<usize>(),
+            ))
+            .hint("raise `train.max_tokens`, or lower `model.max_tiles`; nothing is cut off"));
         }
         let tokens = row.prompt.iter().chain(&row.chosen).chain(&row.rejected);
         if let Some(token) = tokens.into_iter().find(|&&token| !(0..vocabulary).contains(&token)) {
@@ -180,6 +191,7 @@ mod tests {
         PairRow {
             prompt: vec![1, 2],
             images: vec![],
+            tiles: vec![7],
             chosen: chosen.to_vec(),
             rejected: rejected.to_vec(),
         }
@@ -188,15 +200,17 @@ mod tests {
     #[test]
     fn an_empty_answer_and_a_foreign_token_are_named_by_row() {
         let good = row(&[3, 0], &[4, 0]);
-        assert!(rows(std::slice::from_ref(&good), 5).is_ok());
-        assert!(rows(&[row(&[3, 0], &[0])], 5).is_ok(), "the end alone may be rejected");
+        assert!(rows(std::slice::from_ref(&good), 5, 9).is_ok());
+        assert!(rows(&[row(&[3, 0], &[0])], 5, 9).is_ok(), "the end alone may be rejected");
         for (bad, side) in [(row(&[0], &[3, 0]), "chosen"), (row(&[3, 0], &[]), "rejected")] {
-            let error = rows(&[good.clone(), bad], 5).unwrap_err().to_string();
+            let error = rows(&[good.clone(), bad], 5, 9).unwrap_err().to_string();
             assert!(error.contains("row 2") && error.contains(side), "{error}");
         }
-        let error = rows(&[good, row(&[9, 0], &[3, 0])], 5).unwrap_err().to_string();
+        let error = rows(&[good.clone(), row(&[3, 0], &[3, 3, 0])], 5, 4).unwrap_err().to_string();
+        assert!(error.contains("row 2: 5 tokens, 2 of them its prompt with 7 tiles"), "{error}");
+        let error = rows(&[good, row(&[9, 0], &[3, 0])], 5, 9).unwrap_err().to_string();
         assert!(error.contains("row 2") && error.contains("token 9"), "{error}");
-        assert!(rows(&[], 5).unwrap_err().hint_text().is_some());
+        assert!(rows(&[], 5, 9).unwrap_err().hint_text().is_some());
     }
 
     #[test]

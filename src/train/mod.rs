@@ -25,7 +25,6 @@ mod lesson;
 pub mod moving;
 pub mod optimizer;
 pub mod order;
-pub mod pictures;
 pub mod policy;
 pub mod record;
 pub mod reference;

@@ -4,10 +4,9 @@
 use super::batch::{PairRow, logps};
 use super::checkpoint::Restored;
 use super::gradient::PairLogps;
-use super::pictures::Pictures;
 use crate::Result;
 use crate::loss::ReferenceSync;
-use crate::model::Vlm;
+use crate::model::{Pictures, Vlm};
 use crate::spec::train::Precision;
 use std::path::PathBuf;
 use tch::{Device, Tensor};

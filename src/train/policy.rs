@@ -1,24 +1,21 @@
 //! The policy stage: from a starting model, pairs and their cached reference to
 //! trained weights and steps.csv.
 
-use super::batch::{self, PairRow, ReferenceTable};
+use super::batch::{self, ReferenceTable};
 use super::checkpoint::Checkpoints;
 use super::companions::{copy_files, is_companion};
-use super::guards;
 use super::moving::MovingReference;
 use super::optimizer::{AdamW, Settings};
 use super::order::Order;
-use super::pictures::Pictures;
 use super::reference::{FINGERPRINT, fingerprint};
 use super::step::{self, Run};
 use super::validation::Validation;
-use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
 use crate::error::Context;
 use crate::loss::Mix;
 use crate::model::{Storage, Vlm};
 use crate::run::stage::StageContext;
-use crate::spec::eval::{Eval, Split};
+use crate::spec::eval::Eval;
 use crate::spec::loss::Loss;
 use crate::spec::model::{Model, Module};
 use crate::spec::number::Fraction;
@@ -46,13 +43,10 @@ pub fn run(
     let start = ctx.input("model");
     let tokenizer = Tokenizer::load(start)?;
     let policy = load(start, train, model, ctx.device)?;
-    let prompter = Prompter::new(&tokenizer, &policy.config.template, policy.config.image_tokens)?;
-
-    let rows = batch::read(&ctx.input("pairs").join("pairs.jsonl"), &prompter)?;
-    guards::rows(&rows, policy.config.language.vocabulary as i64)?;
-    let table = ReferenceTable::read(&ctx.input("reference").join("reference.csv"), &rows)?;
     let trains_vision = model.train.contains(&Module::Vision);
-    let pictures = Pictures::open(ctx, Split::Train, trains_vision, wanted(&rows))?;
+    let (rows, pictures) =
+        batch::open(ctx, &policy.config, &tokenizer, trains_vision, train.max_tokens)?;
+    let table = ReferenceTable::read(&ctx.input("reference").join("reference.csv"), &rows)?;
     let validation = Validation::open(eval, trains_vision, &policy, &tokenizer, ctx)?;
     step::check_keep(train, validation.is_some())?;
 
@@ -124,10 +118,6 @@ fn load(start: &Path, train: &Train, model: &Model, device: Device) -> Result<Vl
     };
     policy.set_recompute(train.gradient_checkpointing);
     Ok(policy)
-}
-
-fn wanted(rows: &[PairRow]) -> impl Iterator<Item = &str> {
-    rows.iter().flat_map(|row| row.images.iter().map(String::as_str))
 }
 
 /// Whether the reference was computed under the very weights that the policy starts from.

@@ -3,14 +3,10 @@
 //! sweep.
 
 use super::batch::{self, PairRow, REFERENCE_COLUMNS};
-use super::guards;
-use super::pictures::Pictures;
-use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
 use crate::error::Context;
-use crate::model::Vlm;
+use crate::model::{Pictures, Vlm};
 use crate::run::stage::StageContext;
-use crate::spec::eval::Split;
 use crate::spec::model::Model;
 use crate::spec::train::Train;
 use crate::{Error, Result};
@@ -41,11 +37,7 @@ pub fn run(_: &Model, train: &Train, ctx: &StageContext) -> Result<()> {
     let tokenizer = Tokenizer::load(start)?;
     let model = Vlm::load(start, ctx.device)?;
     model.set_trainable(&[]);
-    let prompter = Prompter::new(&tokenizer, &model.config.template, model.config.image_tokens)?;
-    let rows = batch::read(&ctx.input("pairs").join("pairs.jsonl"), &prompter)?;
-    guards::rows(&rows, model.config.language.vocabulary as i64)?;
-    let wanted = rows.iter().flat_map(|row| row.images.iter().map(String::as_str));
-    let pictures = Pictures::open(ctx, Split::Train, false, wanted)?;
+    let (rows, pictures) = batch::open(ctx, &model.config, &tokenizer, false, train.max_tokens)?;
 
     let mut text = format!("{REFERENCE_COLUMNS}\n");
     for first in (0..rows.len()).step_by(CHUNK) {
@@ -138,6 +130,7 @@ mod tests {
         let row = |tokens: usize| PairRow {
             prompt: vec![0; tokens - 2],
             images: vec![],
+            tiles: vec![],
             chosen: vec![1],
             rejected: vec![1],
         };

@@ -1,13 +1,13 @@
 //! A look at the validation split during training, so that a collapse shows
 //! early and `keep = "best"` has something to go by.
 
-use super::pictures::Pictures;
+use crate::data::image::View;
 use crate::data::questions::read_questions;
 use crate::data::record::{Question, Verdict};
 use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
 use crate::eval::matching::{is_open, judge};
-use crate::model::Vlm;
+use crate::model::{Pictures, Vlm};
 use crate::run::stage::StageContext;
 use crate::spec::candidates::Prompt;
 use crate::spec::eval::{Eval, Split};
@@ -40,7 +40,7 @@ pub struct Validation {
     prompts: Vec<Prompt>,
     questions: Vec<Question>,
     requests: Vec<sample::Request>,
-    images: Vec<String>,
+    views: Vec<View>,
     pictures: Pictures,
     settings: sample::Generation,
     tokenizer: Tokenizer,
@@ -73,31 +73,36 @@ impl Validation {
             return Ok(None);
         }
         let prompter = Prompter::new(tokenizer, &model.config.template, model.config.image_tokens)?;
-        let mut images = Vec::new();
-        let mut requests = Vec::new();
+        let tiling = model.config.tiling();
+        let views: Vec<View> =
+            questions.iter().flat_map(|question| tiling.views(&question.images)).collect();
+        let pictures =
+            Pictures::open(ctx, &model.config, Split::Validation, trains_vision, &views)?;
+        let (mut requests, mut rows) = (Vec::new(), 0);
         for question in &questions {
-            let tiles = images.len()..images.len() + question.images.len();
-            images.extend(question.images.iter().cloned());
+            let shown = tiling.views(&question.images);
+            let tiles: Vec<usize> =
+                shown.iter().map(|view| pictures.tiles(view)).collect::<Result<_>>()?;
+            let start = rows;
+            rows += tiles.iter().sum::<usize>();
             for &prompt in &eval.prompts {
-                let count = question.images.len();
-                let text = prompter.question_text_with(&question.question, count, prompt);
+                let text = prompter.question_text_with(&question.question, tiles.len(), prompt);
                 requests.push(sample::Request {
-                    prompt: prompter.encode_prompt_with(&text, &vec![1; count])?,
-                    tiles: tiles.clone(),
+                    prompt: prompter.encode_prompt_with(&text, &tiles)?,
+                    tiles: start..rows,
                     samples: 1,
                     stream: 0,
                     prefix: Vec::new(),
                 });
             }
         }
-        let wanted = images.iter().map(String::as_str);
         Ok(Some(Self {
             every: eval.every,
             prompts: eval.prompts.clone(),
-            pictures: Pictures::open(ctx, Split::Validation, trains_vision, wanted)?,
+            pictures,
             questions,
             requests,
-            images,
+            views,
             settings: sample::Generation::greedy(eval.max_tokens, eval.batch, tokenizer.eos()),
             tokenizer: tokenizer.clone(),
         }))
@@ -115,8 +120,7 @@ impl Validation {
     /// If a picture cannot be read.
     pub fn scores(&self, model: &Vlm) -> Result<Scores> {
         let _no_grad = tch::no_grad_guard();
-        let images: Vec<&str> = self.images.iter().map(String::as_str).collect();
-        let features = self.pictures.features(model, &images)?;
+        let features = self.pictures.features(model, &self.views.iter().collect::<Vec<_>>())?;
         let answers =
             sample::generate(model, &self.requests, &features, &self.settings, &|_, _| ())?;
         let mut right = vec![0_usize; self.prompts.len()];

@@ -6,9 +6,9 @@
 
 use super::lesson::{Lesson, Taught};
 use super::order::Order;
-use super::pictures::Pictures;
+use crate::data::image::View;
 use crate::data::record::Question;
-use crate::model::Vlm;
+use crate::model::{Pictures, Vlm};
 use crate::run::stage::StageContext;
 use crate::spec::base::Base;
 use crate::spec::model::Module;
@@ -102,8 +102,9 @@ pub fn teach(
     };
     lesson.teach(|step| {
         let rows = order.rows_of(step);
-        let paths: Vec<&str> = rows.iter().map(|&row| questions[row].images[0].as_str()).collect();
-        let features = pictures.features(model, &paths)?; // [pictures, cells, 4·width]
+        let views: Vec<View> =
+            rows.iter().map(|&row| View::one(&questions[row].images[0])).collect();
+        let features = pictures.features(model, &views.iter().collect::<Vec<_>>())?; // [pictures, cells, 4·width]
         let at: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
         let classes = labels.classes.index_select(0, &Tensor::from_slice(&at));
         Ok(loss(&features, &classes.to_device(ctx.device), &heads))

@@ -12,6 +12,7 @@ pub fn tiny(vocabulary: usize) -> Vlm {
         dims: Dims::default(),
         train: vec![],
         lora: None,
+        max_tiles: None,
     };
     Vlm::new(Config::of(&model, vocabulary, 5).expect("a valid size"), 7, Device::Cpu)
 }

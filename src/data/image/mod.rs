@@ -16,5 +16,5 @@ pub mod tiling;
 mod wide;
 
 pub use decode::{check, decode, size};
-pub use pixels::{Normalization, batch, pixels, pixels_of};
-pub use tiling::{Grid, Tiles, Tiling, count_of};
+pub use pixels::{Normalization, batch, pixels, pixels_of, tiles_of};
+pub use tiling::{Grid, Tiles, Tiling, View, count_of};

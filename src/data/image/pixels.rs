@@ -111,6 +111,37 @@ pub fn batch<P: AsRef<Path> + Sync>(root: &Path, paths: &[P], side: usize) -> Re
     Ok(tensor)
 }
 
+/// Normalised pixels of the tiles of several pictures, decoded in parallel, each file with the
+/// most tiles that it may have; and how many tiles each has.
+///
+/// # Shapes
+///
+/// `[tiles, 3, side, side]`
+///
+/// # Errors
+///
+/// As [`pixels_of`]; the first faulty path in order is named.
+pub fn tiles_of<P: AsRef<Path> + Sync>(
+    files: &[(P, usize)],
+    tiling: &Tiling,
+) -> Result<(Tensor, Vec<usize>)> {
+    let cut: Vec<Result<Tiles>> = files
+        .par_iter()
+        .map(|(path, max_tiles)| tiles(path.as_ref(), &tiling.up_to(*max_tiles)))
+        .collect();
+    let cut = cut.into_iter().collect::<Result<Vec<Tiles>>>()?;
+    let counts: Vec<usize> = cut.iter().map(Tiles::len).collect();
+    let (tensor, mut values) = room(counts.iter().sum(), tiling.side);
+    let mut shares = Vec::with_capacity(cut.len());
+    for count in &counts {
+        let (share, rest) = values.split_at_mut(count * 3 * tiling.side * tiling.side);
+        shares.push(share);
+        values = rest;
+    }
+    cut.par_iter().zip(shares).for_each(|(tiles, share)| fill(tiles, tiling, share));
+    Ok((tensor, counts))
+}
+
 /// Normalised pixels of tiles into `[tiles, 3, side, side]`.
 ///
 /// # Panics

@@ -14,6 +14,7 @@ use super::decode;
 use super::pixels::Normalization;
 use crate::error::{Error, Result};
 use image::{GenericImage, Rgb, RgbImage};
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// How pictures become tiles.
@@ -29,6 +30,23 @@ pub struct Tiling {
     pub has_thumbnail: bool,
     /// How values are scaled.
     pub normalization: Normalization,
+}
+
+/// A picture as a question shows it: the same file may be cut finely for one question and
+/// coarsely for another.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct View {
+    /// Where it lies below its root.
+    pub path: String,
+    /// Most tiles of its grid.
+    pub max_tiles: usize,
+}
+
+impl View {
+    /// The whole picture as one tile.
+    pub fn one(path: &str) -> Self {
+        Self { path: path.to_owned(), max_tiles: 1 }
+    }
 }
 
 /// How many tiles lie side by side and above each other.
@@ -56,6 +74,17 @@ impl Tiling {
     /// The rule for each of several pictures that share a question: `max(1, max_tiles / pictures)`.
     pub fn among(self, pictures: usize) -> Self {
         Self { max_tiles: (self.max_tiles / pictures.max(1)).max(1), ..self }
+    }
+
+    /// The pictures of a question, each with its share of the tiles.
+    pub fn views(&self, images: &[String]) -> Vec<View> {
+        let max_tiles = self.among(images.len()).max_tiles;
+        images.iter().map(|path| View { path: path.clone(), max_tiles }).collect()
+    }
+
+    /// The rule with at most so many tiles a picture.
+    pub fn up_to(self, max_tiles: usize) -> Self {
+        Self { max_tiles, ..self }
     }
 
     /// The grid for a picture of this size: the nearest shape.

@@ -4,6 +4,7 @@ use super::{Architecture, Config};
 use crate::model::sizes::Row;
 use crate::{Result, spec};
 use serde_json::{Value, json};
+use std::num::NonZeroUsize;
 
 impl Config {
     /// The configuration of a named size, with the spec's explicit dimensions put in. The
@@ -14,16 +15,17 @@ impl Config {
     /// Dimensions that do not fit each other.
     pub fn of(model: &spec::model::Model, vocabulary: usize, image_token: i64) -> Result<Self> {
         let row = Row::of(model.size, &model.dims);
+        let max_tiles = model.max_tiles.map_or(1, NonZeroUsize::get);
         let vocabulary = row.decoder.vocabulary.unwrap_or(vocabulary).max(vocabulary);
         let json = json!({
             "architectures": ["InternVLChatModel"],
             "model_type": "internvl_chat",
             "downsample_ratio": 0.5,
-            "dynamic_image_size": false,
+            "dynamic_image_size": max_tiles > 1,
             "force_image_size": row.image_side,
             "image_token_id": image_token,
             "llm_config": decoder(&row, vocabulary),
-            "max_dynamic_patch": 1,
+            "max_dynamic_patch": max_tiles,
             "min_dynamic_patch": 1,
             "pad2square": false,
             "ps_version": "v2",
@@ -31,7 +33,7 @@ impl Config {
             "template": "plain",
             "tie_word_embeddings": false,
             "torch_dtype": "float32",
-            "use_thumbnail": false,
+            "use_thumbnail": max_tiles > 1,
             "vision_config": {
                 "architectures": ["InternVisionModel"],
                 "model_type": "intern_vit_6b",

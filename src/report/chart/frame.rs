@@ -185,7 +185,8 @@ fn join(runs: &Runs, columns: &[Column], value: impl Fn(Column) -> String) -> St
         let value = value(column);
         match column {
             _ if value.is_empty() => None,
-            Column::Swept(at) if columns.len() > 1 => {
+            // A number alone says nothing.
+            Column::Swept(at) if columns.len() > 1 || value.parse::<f64>().is_ok() => {
                 let key = &runs.swept[at];
                 Some(format!("{} {value}", key.rsplit('.').next().unwrap_or(key)))
             }

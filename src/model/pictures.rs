@@ -1,0 +1,238 @@
+//! Pictures as pre-projector features: looked up where the vision tower is frozen and its
+//! features are cached, encoded otherwise.
+
+use super::features::{self, Features, together};
+use super::{Config, Vlm};
+use crate::data::image::{Tiling, View, tiles_of};
+use crate::error::Context;
+use crate::run::stage::StageContext;
+use crate::spec::eval::Split;
+use crate::spec::train::Precision;
+use crate::{Error, Result};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
+use std::path::PathBuf;
+use tch::{Device, Kind, Tensor};
+
+/// Where the features of a split's pictures come from.
+pub struct Pictures {
+    source: Source,
+    tiling: Tiling,
+    device: Device,
+}
+
+enum Source {
+    /// The features artifact of a split, mapped into memory.
+    Artifact { features: Features, split: Split },
+    /// `[pictures, image_tokens, 4·vision_width]` and the row of each path: one tile each.
+    Memory { features: Tensor, rows: HashMap<String, i64> },
+    /// Folders to look in, first hit wins; whether the encoding carries a gradient.
+    Files { roots: Vec<PathBuf>, trains: bool },
+}
+
+/// The features of some questions' pictures, and which rows are whose.
+#[derive(Debug)]
+pub struct Seen {
+    /// `[rows, image_tokens, 4·vision_width]`.
+    pub features: Tensor,
+    /// Rows of each question, in order.
+    pub tiles: Vec<Range<usize>>,
+    /// Tiles of each picture of each question.
+    pub counts: Vec<Vec<usize>>,
+}
+
+impl Pictures {
+    /// The pictures `wanted` of one split, as a model of this configuration sees them: from
+    /// the `features` artifact where the stage has one, the tower is frozen and all of them
+    /// are in it.
+    ///
+    /// # Errors
+    ///
+    /// If the artifact is damaged.
+    pub fn open<'a>(
+        ctx: &StageContext,
+        config: &Config,
+        split: Split,
+        trains_vision: bool,
+        wanted: impl IntoIterator<Item = &'a View>,
+    ) -> Result<Self> {
+        let wanted: BTreeSet<&View> = wanted.into_iter().collect();
+        if let Some(folder) = ctx.inputs.get("features").filter(|_| !trains_vision) {
+            let features = Features::open(folder)?;
+            // Imported pairs bring pictures of their own, which have no features.
+            if wanted.iter().all(|view| features.rows_of(split, view).is_ok()) {
+                let source = Source::Artifact { features, split };
+                return Ok(Self { source, tiling: config.tiling(), device: ctx.device });
+            }
+        }
+        tracing::info!(
+            "{} pictures are encoded once a pass{}",
+            wanted.len(),
+            if trains_vision { ", with gradient" } else { "" }
+        );
+        Self::files(ctx, config, trains_vision)
+    }
+
+    /// Pictures that go through the model's own tower whenever they are seen.
+    ///
+    /// # Errors
+    ///
+    /// If the meta.json of the pairs cannot be read.
+    pub fn files(ctx: &StageContext, config: &Config, trains_vision: bool) -> Result<Self> {
+        let source = Source::Files { roots: image_roots(ctx)?, trains: trains_vision };
+        Ok(Self { source, tiling: config.tiling(), device: ctx.device })
+    }
+
+    /// Features held in memory, one row for each path.
+    pub fn in_memory(features: Tensor, paths: &[String], config: &Config) -> Self {
+        let rows = (0..).zip(paths).map(|(row, path)| (path.clone(), row)).collect();
+        let device = features.device();
+        Self { source: Source::Memory { features, rows }, tiling: config.tiling(), device }
+    }
+
+    /// How this model's pictures become tiles.
+    pub fn tiling(&self) -> &Tiling {
+        &self.tiling
+    }
+
+    /// How many tiles a picture has.
+    ///
+    /// # Errors
+    ///
+    /// If it is not there, or has no readable header.
+    pub fn tiles(&self, view: &View) -> Result<usize> {
+        match &self.source {
+            Source::Artifact { features, split } => Ok(features.rows_of(*split, view)?.len()),
+            Source::Memory { .. } => Ok(1),
+            Source::Files { .. } if view.max_tiles == 1 => Ok(1),
+            Source::Files { roots, .. } => {
+                features::tiles_in(&find(roots, &view.path)?, view, &self.tiling)
+            }
+        }
+    }
+
+    /// Features of those pictures in fp32, in that order: `[tiles, tokens, 4·vision_width]`.
+    ///
+    /// # Errors
+    ///
+    /// If a picture cannot be read.
+    pub fn features(&self, model: &Vlm, views: &[&View]) -> Result<Tensor> {
+        self.features_in(model, views, Precision::Fp32)
+    }
+
+    /// The same, with the matrix products of a tower that trains in `precision`. A frozen
+    /// tower's features are fp32 wherever they come from.
+    ///
+    /// # Errors
+    ///
+    /// If a picture cannot be read.
+    pub fn features_in(
+        &self,
+        model: &Vlm,
+        views: &[&View],
+        precision: Precision,
+    ) -> Result<Tensor> {
+        match &self.source {
+            Source::Artifact { features, split } => {
+                let rows: Vec<Range<usize>> = views
+                    .iter()
+                    .map(|view| features.rows_of(*split, view))
+                    .collect::<Result<_>>()?;
+                Ok(features.rows(*split, rows.into_iter().flatten()).to_device(self.device))
+            }
+            Source::Memory { features, rows } => {
+                let at: Vec<i64> = views.iter().map(|view| rows[&view.path]).collect();
+                let at = Tensor::from_slice(&at).to_device(features.device());
+                Ok(features.index_select(0, &at))
+            }
+            Source::Files { roots, trains } => {
+                let file = |view: &&View| Ok((find(roots, &view.path)?, view.max_tiles));
+                let files: Vec<(PathBuf, usize)> = views.iter().map(file).collect::<Result<_>>()?;
+                self.encode(model, &files, trains.then_some(precision))
+            }
+        }
+    }
+
+    /// Files through the tower: with gradient and in one batch where it trains, else a few
+    /// tiles at a time.
+    fn encode(
+        &self,
+        model: &Vlm,
+        files: &[(PathBuf, usize)],
+        trains: Option<Precision>,
+    ) -> Result<Tensor> {
+        let config = &model.config;
+        if files.is_empty() {
+            let size = [0, config.image_tokens as i64, config.feature_width() as i64];
+            return Ok(Tensor::zeros(size, (Kind::Float, self.device)));
+        }
+        if let Some(precision) = trains {
+            let (pixels, _) = tiles_of(files, &self.tiling)?; // [tiles, 3, side, side]
+            return Ok(model.image_features_in(&pixels.to_device(self.device), precision));
+        }
+        let _no_grad = tch::no_grad_guard();
+        let mut parts = Vec::new();
+        for files in together(files, config) {
+            let (pixels, _) = tiles_of(files, &self.tiling)?;
+            parts.push(model.image_features(&pixels.to_device(self.device)));
+        }
+        Ok(Tensor::cat(&parts, 0))
+    }
+
+    /// What a model sees of some questions. Those about the same pictures share rows.
+    ///
+    /// # Errors
+    ///
+    /// A picture that has no features or cannot be read.
+    pub fn see<'a>(
+        &self,
+        model: &Vlm,
+        questions: impl IntoIterator<Item = &'a [String]>,
+    ) -> Result<Seen> {
+        let (mut views, mut tiles, mut counts) = (Vec::new(), Vec::new(), Vec::new());
+        let mut first: HashMap<&[String], usize> = HashMap::new();
+        let mut rows = 0;
+        for images in questions {
+            if let Some(&alike) = first.get(images) {
+                tiles.push(Range::clone(&tiles[alike]));
+                counts.push(Vec::clone(&counts[alike]));
+                continue;
+            }
+            first.insert(images, tiles.len());
+            let shown = self.tiling.views(images);
+            let each: Vec<usize> =
+                shown.iter().map(|view| self.tiles(view)).collect::<Result<_>>()?;
+            let start = rows;
+            rows += each.iter().sum::<usize>();
+            tiles.push(start..rows);
+            counts.push(each);
+            views.extend(shown);
+        }
+        let features = self.features(model, &views.iter().collect::<Vec<_>>())?;
+        Ok(Seen { features, tiles, counts })
+    }
+}
+
+/// A picture's file below the first root that has it.
+fn find(roots: &[PathBuf], path: &str) -> Result<PathBuf> {
+    let files = roots.iter().map(|root| root.join(path));
+    files.into_iter().find(|file| file.exists()).ok_or_else(|| {
+        let roots: Vec<String> = roots.iter().map(|root| root.display().to_string()).collect();
+        Error::new(format!("picture `{path}` is not below {}", roots.join(" or ")))
+    })
+}
+
+/// The corpus, and the root that imported pairs name.
+fn image_roots(ctx: &StageContext) -> Result<Vec<PathBuf>> {
+    let mut roots: Vec<PathBuf> = ctx.inputs.get("corpus").cloned().into_iter().collect();
+    if let Some(pairs) = ctx.inputs.get("pairs") {
+        let meta = pairs.join("meta.json");
+        if let Ok(text) = std::fs::read_to_string(&meta) {
+            let parsed: BTreeMap<String, serde_json::Value> =
+                serde_json::from_str(&text).with_context(|| meta.display().to_string())?;
+            let named = parsed.values().filter_map(|entry| entry["root"].as_str());
+            roots.extend(named.map(|root| pairs.join(root)));
+        }
+    }
+    Ok(roots)
+}
