@@ -9,6 +9,7 @@ use prefab::data::record::{Images, Question};
 use prefab::data::template::{Prompter, TEMPLATES};
 use prefab::data::tokenizer::Tokenizer;
 use prefab::spec::candidates::Prompt;
+use std::path::Path;
 
 #[test]
 fn a_decompression_bomb_is_refused() {
@@ -139,6 +140,10 @@ fn pictures_and_markers_must_agree() {
     assert_eq!(text, "What is it?\nAnswer directly.");
     assert!(message(prompter.encode_prompt(&text, 1)).starts_with("a question has 0 `<image>`"));
     assert!(message(Prompter::new(&tokenizer, "plane", 4)).contains("`plane`"));
+    let error = message(Prompter::new(&tokenizer, "internvl2_5", 1));
+    assert!(error.contains("`internvl2_5`") && error.contains("`<|im_start|>`"), "{error}");
+    let tokenizer = Path::new("tests/fixtures/internvl/text/tokenizers/qwen2");
+    let tokenizer = Tokenizer::load(tokenizer).unwrap();
     let chat = Prompter::new(&tokenizer, "internvl2_5", 1).unwrap();
     let text = chat.render("<image>\nHi", &[2]);
     let turn = "<|im_start|>user\n<img><IMG_CONTEXT><IMG_CONTEXT></img>\nHi<|im_end|>\n";

@@ -6,13 +6,15 @@
 mod http;
 
 use http::{Answer, Asked, Server, question, texts};
+use prefab::data::questions::write_questions;
 use prefab::data::record::Question;
 use prefab::data::tokenizer::Tokenizer;
 use prefab::eval::asking::Asking;
 use prefab::eval::judging::{By, Judge, Judgement};
-use prefab::eval::scores::{Score, Scored, score_asked};
+use prefab::eval::scores::{self, Score, Scored, score_asked};
 use prefab::eval::{Row, benchmark, files, matching};
 use prefab::model::{Config, Vlm};
+use prefab::run::stage::{Progress, StageContext};
 use prefab::spec::candidates::Prompt;
 use prefab::spec::embedded;
 use prefab::spec::eval::Eval;
@@ -157,6 +159,59 @@ fn a_failed_judge_never_becomes_a_score() {
     let other = folder.score("mm_vet", &questions, &["a", "b", "c", "d", "e"], &server);
     assert_eq!(other.judgements.len(), 5);
     assert!(server.count() > 12, "other answers are other requests");
+}
+
+#[test]
+fn a_stage_is_done_when_every_reply_is_there() {
+    let folder = Folder::new();
+    let questions = folder.reads("mm_vet", "mm-vet.json", MM_VET);
+    let broken = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let breaks = broken.clone();
+    let server = Server::start(move |_, asked| {
+        let text = question(asked);
+        let down = breaks.load(std::sync::atomic::Ordering::SeqCst);
+        match () {
+            () if text.contains("Q0?") => Answer::Status(400, "", "not this picture".into()),
+            () if text.contains("Q1?") && down => Answer::Status(503, "", "busy".into()),
+            () if text.contains("Q2?") => texts(&["unreadable"]),
+            () => texts(&["1.0"]),
+        }
+    });
+    let eval = judged_by("mm_vet", &server);
+    let place = |name: &str| {
+        let path = folder.0.path().join("work").join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        path
+    };
+    write_questions(&place("corpus").join("test.jsonl"), &[]).unwrap();
+    write_questions(&place("benchmarks").join("test.jsonl"), &questions).unwrap();
+    let rows: Vec<Row> = questions.iter().map(|question| row(question, "x")).collect();
+    prefab::eval::rows::write(&place("answers").join("answers.jsonl"), &rows).unwrap();
+    let ctx = StageContext {
+        inputs: ["corpus", "benchmarks", "answers"].map(|r| (r.to_owned(), place(r))).into(),
+        out: place("out"),
+        work: place("scores"),
+        device: tch::Device::Cpu,
+        progress: Progress::silent(),
+    };
+    let error = scores::run(&eval, &ctx).unwrap_err();
+    assert!(
+        error.to_string().contains("no reply about 1 of 5 answers, such as that to `mm_vet/v1_1`"),
+        "{error}"
+    );
+    assert!(error.hint_text().unwrap().contains("run again"));
+    assert!(!ctx.out.join("scores.csv").exists(), "nothing is kept as a result");
+    let before = server.count();
+    broken.store(false, std::sync::atomic::Ordering::SeqCst);
+    scores::run(&eval, &ctx).unwrap();
+    // What was refused is asked again, and what had no reply; the rest was kept.
+    assert_eq!(server.count() - before, 2);
+    let origins = std::fs::read_to_string(ctx.out.join("benchmarks.csv")).unwrap();
+    assert!(origins.lines().nth(1).unwrap().contains(",m,"), "{origins}");
+    let judged: Vec<Judgement> =
+        prefab::eval::rows::read(&ctx.out.join("judgements.jsonl")).unwrap();
+    let by: Vec<By> = judged.iter().map(|judgement| judgement.by).collect();
+    assert_eq!(by, [By::Failed, By::Judge, By::Failed, By::Judge, By::Judge]);
 }
 
 #[test]

@@ -14,22 +14,30 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<(usize, T)>> 
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let mut records = Vec::new();
     for (line, text) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
-        let text = std::str::from_utf8(text)
-            .map_err(|error| Error::new(format!("{}:{line}: {error}", path.display())))?
-            .trim();
+        let text = text.trim_ascii();
         if text.is_empty() {
             continue;
         }
-        let record = serde_json::from_str(text).map_err(|error| {
-            // The parser counts lines from the record's own start: only its column says something.
-            let what = error.to_string();
-            let what = what.split(" at line ").next().unwrap_or_default();
-            Error::new(format!("{}:{line}:{}: {what}", path.display(), error.column()))
-                .hint("every line is one JSON object")
-        })?;
+        let record = parse(path, line, text)?;
         records.push((line, record));
     }
     Ok(records)
+}
+
+/// A line as a record: a JSON object, though serde would take a list of fields as well.
+pub(super) fn parse<T: DeserializeOwned>(path: &Path, line: usize, text: &[u8]) -> Result<T> {
+    const HINT: &str = "every line is one JSON object";
+    if text.first() != Some(&b'{') {
+        return Err(
+            Error::new(format!("{}:{line}:1: not a JSON object", path.display())).hint(HINT)
+        );
+    }
+    serde_json::from_slice(text).map_err(|error| {
+        // The parser counts lines from the record's own start: only its column says something.
+        let what = error.to_string();
+        let what = what.split(" at line ").next().unwrap_or_default();
+        Error::new(format!("{}:{line}:{}: {what}", path.display(), error.column())).hint(HINT)
+    })
 }
 
 /// One record a line, LF line ends.

@@ -22,7 +22,7 @@ pub fn read_pairs(path: &Path) -> Result<Vec<Pair>> {
 /// # Errors
 ///
 /// If the file cannot be written.
-pub fn write_pairs(path: &Path, pairs: &[Pair]) -> Result<()> {
+pub fn write_pairs<'a>(path: &Path, pairs: impl IntoIterator<Item = &'a Pair>) -> Result<()> {
     lines::write(path, pairs)
 }
 

@@ -3,6 +3,7 @@
 //! To add a template, add a row to [`TEMPLATES`]. A row is judged by what the
 //! reference implementation renders (`tests/data.rs`).
 
+use super::labels::Rule;
 use super::tokenizer::{IMAGE_CONTEXT, IMAGE_END, IMAGE_START, Tokenizer};
 use crate::error::{Error, Result};
 use crate::spec::candidates::Prompt;
@@ -10,15 +11,24 @@ use crate::spec::candidates::Prompt;
 /// Where a picture goes in a question.
 pub const IMAGE: &str = "<image>";
 
-/// A chat template with its instructions.
+/// A chat template with its instructions. A conversation reads
+/// `opening system end (role text end)*`, and ends in the role mark of whoever is to speak.
 #[derive(Clone, Copy, Debug)]
 pub struct Template {
     /// Its name in config.json.
     pub name: &'static str,
-    /// What stands before the question.
-    before: &'static str,
-    /// What stands between the question and the answer.
-    after: &'static str,
+    /// What stands before the system message.
+    opening: &'static str,
+    /// The system message that the checkpoint was trained with.
+    system: &'static str,
+    /// What stands before a question.
+    pub(super) user: &'static str,
+    /// What stands before an answer.
+    pub(super) assistant: &'static str,
+    /// What ends a message; its first line is the token that ends an answer.
+    pub(super) end: &'static str,
+    /// How InternVL's trainer finds the answers.
+    pub(super) labels: Rule,
     /// Put behind a question that wants the answer alone.
     direct: &'static str,
     /// Put behind a question that wants reasoning.
@@ -31,7 +41,6 @@ pub struct Template {
 const DIRECT: &str = "Answer the question using a single word or phrase.";
 const REASONED: &str = "Reason step by step before you answer. When you are ready, end with a \
                         line of its own in the form \"Final answer: ..\".";
-
 const BOXED: &str = "Reason step by step before you answer. End with a line of its own in the \
                      form \"Answer: \\boxed{..}\".";
 /// The multimodal chain-of-thought prompts of Wang et al. 2024, arXiv:2411.10442v2, figure 7,
@@ -40,63 +49,52 @@ const BACKGROUND: &str =
     "Please analyze the relevant background knowledge before answering the question.";
 const VISUAL: &str = "Please analyze the given image and then provide step-by-step reasoning.";
 const GROUNDED: &str = "Answer the question with grounding.";
+/// The system message of InternVL2.
+const INTERNVL2: &str = "你是由上海人工智能实验室联合商汤科技开发的书生多模态大模型，英文名叫InternVL, 是一个有用无害的人工智能助手。";
+/// The system message of InternVL2.5 and 3.
+const INTERNVL2_5: &str = "你是书生·万象，英文名是InternVL，是由上海人工智能实验室、清华大学及多家合作单位联合开发的多模态大语言模型。";
 
-/// A row for a checkpoint that follows instructions.
-macro_rules! chat {
-    ($name:literal, $before:expr, $after:literal) => {
-        Template {
-            name: $name,
-            before: $before,
-            after: $after,
-            direct: DIRECT,
-            reasoned: REASONED,
-            closed: false,
-        }
-    };
-}
-
-/// The system message that InternVL2 was trained with, between its marks.
-macro_rules! internvl2 {
-    ($start:literal, $end:literal) => {
-        concat!(
-            $start,
-            "你是由上海人工智能实验室联合商汤科技开发的书生多模态大模型，英文名叫InternVL, 是一个有用无害的人工智能助手。",
-            $end
-        )
-    };
-}
+/// The marks that InternLM2, Qwen2 and Yi share.
+const CHATML: Template = Template {
+    name: "",
+    opening: "<|im_start|>system\n",
+    system: INTERNVL2,
+    user: "<|im_start|>user\n",
+    assistant: "<|im_start|>assistant\n",
+    end: "<|im_end|>",
+    labels: Rule::Turns,
+    direct: DIRECT,
+    reasoned: REASONED,
+    closed: false,
+};
 
 /// Every template.
 pub const TEMPLATES: &[Template] = &[
     // The embedded sizes: few tokens and no roles; an answer starts where an instruction ends.
     Template {
         name: "plain",
-        before: "",
-        after: "",
+        opening: "",
+        system: "",
+        user: "",
+        assistant: "",
+        end: "",
+        labels: Rule::Turns,
         direct: "Answer directly.",
         reasoned: "Think step by step.",
         closed: true,
     },
-    chat!(
-        "internlm2-chat",
-        internvl2!("<|im_start|>system\n", "<|im_end|><|im_start|>user\n"),
-        "<|im_end|><|im_start|>assistant\n"
-    ),
-    chat!(
-        "Hermes-2",
-        internvl2!("<|im_start|>system\n", "<|im_end|><|im_start|>user\n"),
-        "<|im_end|><|im_start|>assistant\n"
-    ),
-    chat!("phi3-chat", internvl2!("<|system|>\n", "<|end|><|user|>\n"), "<|end|><|assistant|>\n"),
-    chat!(
-        "internvl2_5",
-        concat!(
-            "<|im_start|>system\n",
-            "你是书生·万象，英文名是InternVL，是由上海人工智能实验室、清华大学及多家合作单位联合开发的多模态大语言模型。",
-            "<|im_end|>\n<|im_start|>user\n"
-        ),
-        "<|im_end|>\n<|im_start|>assistant\n"
-    ),
+    Template { name: "internlm2-chat", labels: Rule::Marks, ..CHATML },
+    Template { name: "Hermes-2", labels: Rule::Pairs, ..CHATML },
+    Template {
+        name: "phi3-chat",
+        opening: "<|system|>\n",
+        user: "<|user|>\n",
+        assistant: "<|assistant|>\n",
+        end: "<|end|>",
+        labels: Rule::FramedPairs,
+        ..CHATML
+    },
+    Template { name: "internvl2_5", system: INTERNVL2_5, end: "<|im_end|>\n", ..CHATML },
 ];
 
 impl Template {
@@ -131,6 +129,70 @@ impl Template {
     pub fn knows(&self, prompt: Prompt) -> bool {
         !self.closed || matches!(prompt, Prompt::Direct | Prompt::Cot | Prompt::Open)
     }
+
+    /// A conversation as text, before image tokens take the place of markers. An empty message
+    /// has its role mark and no end, as in InternVL's code.
+    pub fn conversation(&self, system: Option<&str>, messages: &[(Role, &str)]) -> String {
+        let mut text = self.system_turn(system);
+        for (role, message) in messages {
+            text.push_str(self.mark(*role));
+            if !message.is_empty() {
+                text.push_str(message);
+                text.push_str(self.end);
+            }
+        }
+        text
+    }
+
+    /// What stands before a message.
+    pub fn mark(&self, role: Role) -> &'static str {
+        match role {
+            Role::User => self.user,
+            Role::Assistant => self.assistant,
+        }
+    }
+
+    /// The system message that this template has by itself, between its marks.
+    pub(super) fn system_turn(&self, system: Option<&str>) -> String {
+        [self.opening, system.unwrap_or(self.system), self.end].concat()
+    }
+
+    /// The tokens that it is made of, such as `<|im_start|>`.
+    fn tokens(&self) -> Vec<&'static str> {
+        let mut tokens = Vec::new();
+        for part in [self.opening, self.user, self.assistant, self.end] {
+            if let Some((start, length)) =
+                part.find("<|").and_then(|start| Some((start, part[start..].find("|>")? + 2)))
+            {
+                tokens.push(&part[start..start + length]);
+            }
+        }
+        tokens.sort_unstable();
+        tokens.dedup();
+        tokens
+    }
+}
+
+/// Who speaks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Role {
+    /// Who asks.
+    User,
+    /// Who answers.
+    Assistant,
+}
+
+/// A text whose first markers are replaced by the image tokens of as many pictures.
+pub fn with_images(text: &str, tiles: &[usize], image_tokens: usize) -> String {
+    let mut parts = text.splitn(tiles.len() + 1, IMAGE);
+    let mut out = String::from(parts.next().unwrap_or_default());
+    for (part, tiles) in parts.zip(tiles) {
+        out.push_str(IMAGE_START);
+        out.push_str(&IMAGE_CONTEXT.repeat(image_tokens * tiles));
+        out.push_str(IMAGE_END);
+        out.push_str(part);
+    }
+    out
 }
 
 /// Turns questions and answers into token ids.
@@ -142,13 +204,58 @@ pub struct Prompter<'a> {
 }
 
 impl<'a> Prompter<'a> {
-    /// For a model with this tokenizer, template and number of image tokens a tile.
+    /// For a model with this tokenizer, template and number of image tokens a tile. With 0 image
+    /// tokens it is for question texts alone: no token is looked up, and none need be there.
     ///
     /// # Errors
     ///
-    /// If there is no such template.
+    /// If there is no such template, or its tokens are not the tokenizer's.
     pub fn new(tokenizer: &'a Tokenizer, template: &str, image_tokens: usize) -> Result<Self> {
-        Ok(Self { tokenizer, template: Template::named(template)?, image_tokens })
+        let prompter = Self { tokenizer, template: Template::named(template)?, image_tokens };
+        if image_tokens > 0 {
+            prompter.check_tokens()?;
+        }
+        Ok(prompter)
+    }
+
+    /// Whether each mark of the template and of pictures is one token, and answers end where the
+    /// sampler stops. Otherwise a model would read marks letter by letter and never end.
+    fn check_tokens(&self) -> Result<()> {
+        let Template { name, end, .. } = *self.template;
+        let lacks = |token: &&str| !self.tokenizer.is_whole(token);
+        let images = [IMAGE_START, IMAGE_END, IMAGE_CONTEXT];
+        if let Some(token) = images.iter().find(|token| lacks(token)) {
+            return Err(Error::new(format!("the tokenizer has no token `{token}`")).hint(
+                "a model that sees pictures has the tokens `<img>`, `</img>` and `<IMG_CONTEXT>`: \
+                 added_tokens.json or tokenizer.json lists them",
+            ));
+        }
+        if let Some(token) = self.template.tokens().iter().find(|token| lacks(token)) {
+            let fits = |one: &&Template| one.tokens().iter().all(|token| !lacks(token));
+            let chats = TEMPLATES.iter().filter(|one| !one.closed);
+            let fitting: Vec<&str> = chats.filter(fits).map(|one| one.name).collect();
+            return Err(Error::new(format!(
+                "the template `{name}` does not fit this checkpoint: its tokenizer has no token \
+                 `{token}`"
+            ))
+            .hint(match fitting.is_empty() {
+                true => "no template fits this tokenizer: are its added tokens there?".to_owned(),
+                false => format!(
+                    "its tokenizer fits {}: `template` in config.json names the one that the \
+                     checkpoint was trained with",
+                    fitting.join(", ")
+                ),
+            }));
+        }
+        match self.tokenizer.id(end.trim()) {
+            Some(id) if id != self.tokenizer.eos() => Err(Error::new(format!(
+                "the template `{name}` ends messages with `{}`, and this checkpoint's tokenizer \
+                 with another token",
+                end.trim()
+            ))
+            .hint("`template` in config.json names the one that the checkpoint was trained with")),
+            _ => Ok(()),
+        }
     }
 
     /// The question as the model is asked: MMPR's `question`. One picture, in front.
@@ -225,17 +332,53 @@ impl<'a> Prompter<'a> {
 
     /// The whole prompt as text, image tokens spelt out.
     pub fn render(&self, question_text: &str, tiles: &[usize]) -> String {
-        let mut text = String::from(self.template.before);
-        let mut parts = question_text.split(IMAGE);
-        text.push_str(parts.next().unwrap_or_default());
-        for (part, tiles) in parts.zip(tiles) {
-            text.push_str(IMAGE_START);
-            text.push_str(&IMAGE_CONTEXT.repeat(self.image_tokens * tiles));
-            text.push_str(IMAGE_END);
-            text.push_str(part);
+        let turns = [(Role::User, question_text), (Role::Assistant, "")];
+        with_images(&self.template.conversation(None, &turns), tiles, self.image_tokens)
+    }
+
+    /// The prompt of InternVL's `chat`: a system message of one's own, earlier questions with
+    /// their answers, and a question. Where there is no history and no marker, pictures go in
+    /// front of the question.
+    pub fn chat(
+        &self,
+        system: Option<&str>,
+        history: Option<&[(String, String)]>,
+        question: &str,
+        tiles: Option<&[usize]>,
+    ) -> String {
+        let front = history.is_none() && tiles.is_some() && !question.contains(IMAGE);
+        let question = format!("{}{question}", if front { "<image>\n" } else { "" });
+        let mut turns: Vec<(Role, &str)> = Vec::new();
+        for (asked, answered) in history.unwrap_or_default() {
+            turns.extend([(Role::User, asked.as_str()), (Role::Assistant, answered)]);
         }
-        text.push_str(self.template.after);
-        text
+        turns.extend([(Role::User, question.as_str()), (Role::Assistant, "")]);
+        let text = self.template.conversation(system, &turns);
+        with_images(&text, tiles.unwrap_or_default(), self.image_tokens)
+    }
+
+    /// Prompts of InternVL's `batch_chat`, filled up on the left to one length: ids, and whether
+    /// each is a prompt's own.
+    ///
+    /// # Errors
+    ///
+    /// If the tokenizer names no token to fill up with.
+    pub fn batch(&self, texts: &[String]) -> Result<(Vec<Vec<i64>>, Vec<Vec<bool>>)> {
+        let pad = self.tokenizer.pad().ok_or_else(|| {
+            Error::new("the tokenizer names no padding token")
+                .hint("`pad_token` of tokenizer_config.json does")
+        })?;
+        let rows: Vec<Vec<i64>> =
+            texts.iter().map(|text| self.tokenizer.encode_framed(text)).collect();
+        let length = rows.iter().map(Vec::len).max().unwrap_or(0);
+        let short = |row: &Vec<i64>| length - row.len();
+        let is_own =
+            rows.iter().map(|row| (0..length).map(|at| at >= short(row)).collect()).collect();
+        let filled = rows
+            .iter()
+            .map(|row| std::iter::repeat_n(pad, short(row)).chain(row.iter().copied()).collect())
+            .collect();
+        Ok((filled, is_own))
     }
 
     /// The embedded sizes' prompt: pieces of text and pictures, line breaks around pictures left out.
@@ -254,9 +397,9 @@ impl<'a> Prompter<'a> {
         Ok(ids)
     }
 
-    /// Token ids of an answer, the end token behind it.
+    /// Token ids of an answer, the end token behind it: as they are behind the prompt's last mark.
     pub fn encode_answer(&self, text: &str) -> Vec<i64> {
-        let mut ids = self.tokenizer.encode(text);
+        let mut ids = self.tokenizer.encode_behind(self.template.assistant, text);
         ids.push(self.tokenizer.eos());
         ids
     }

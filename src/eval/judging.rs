@@ -7,7 +7,6 @@
 use super::benchmark::answer_of;
 use super::benchmark::judged::{Grade, Graded, by_rule};
 use super::{Asked, Benchmark};
-use crate::Result;
 use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
 use crate::model::Vlm;
@@ -16,6 +15,7 @@ use crate::sample::{Generation, Request, generate};
 use crate::server::{self, Chat, Client, Part};
 use crate::spec::candidates::Prompt;
 use crate::spec::eval::Judge as Table;
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -45,6 +45,37 @@ pub struct Judgement {
     /// The judge's last reply, whole; or why there is none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reply: String,
+}
+
+/// How the reason begins why there is no reply.
+const NO_REPLY: &str = "no reply: ";
+/// What a server says of a request that it will refuse again.
+const LASTING: [&str; 4] = ["status 400", "status 413", "status 415", "status 422"];
+
+impl Judgement {
+    /// Whether another run may get the reply that this one did not.
+    pub fn may_heal(&self) -> bool {
+        let reason = self.reply.strip_prefix(NO_REPLY).filter(|_| self.by == By::Failed);
+        reason.is_some_and(|reason| !LASTING.iter().any(|lasting| reason.starts_with(lasting)))
+    }
+}
+
+/// Refuses to go on where a judge gave no reply: what is kept as a result stays. Unreadable replies
+/// and refused requests are results.
+///
+/// # Errors
+///
+/// If another run may get replies that are missing.
+pub fn complete(judgements: &[Judgement]) -> Result<()> {
+    let missing: Vec<&Judgement> = judgements.iter().filter(|one| one.may_heal()).collect();
+    let Some(first) = missing.first() else { return Ok(()) };
+    let (id, reason) = (&first.question, &first.reply);
+    Err(Error::new(format!(
+        "the judge gave no reply about {} of {} answers, such as that to `{id}`: {reason}",
+        missing.len(),
+        judgements.len()
+    ))
+    .hint("the other replies are kept: run again to ask only for these"))
 }
 
 /// Who graded an answer.
@@ -190,13 +221,13 @@ impl<'a> Judge<'a> {
                         }
                         judgement.reply = reply;
                     }
-                    Err(reason) => judgement.reply = format!("no reply: {reason}"),
+                    Err(reason) => judgement.reply = format!("{NO_REPLY}{reason}"),
                 }
             }
             // A server that gave no reply has had its attempts.
             let unread = |at: &usize| {
                 let Judgement { by, reply, .. } = &judgements[*at];
-                *by == By::Failed && can_ask_again && !reply.starts_with("no reply: ")
+                *by == By::Failed && can_ask_again && !reply.starts_with(NO_REPLY)
             };
             open.retain(unread);
         }

@@ -6,7 +6,7 @@
 
 use super::asking::Asking;
 use super::benchmark::judged::Grade;
-use super::judging::{Judge, Judgement};
+use super::judging::{Judge, Judgement, complete};
 use super::origin::Origin;
 use super::statistics::{Interval, bootstrap, random, wilson};
 use super::{Asked, Benchmark, Counts, Likelihood, Row, Value, rows};
@@ -102,7 +102,9 @@ pub fn run(eval: &Eval, ctx: &StageContext) -> Result<()> {
     let likelihoods: Vec<Likelihood> =
         if likelihoods.exists() { rows::read(&likelihoods)? } else { Vec::new() };
     let mut judge = Judge::open(&eval.judge, ctx)?;
-    score_asked(eval, &asking, &answered, &likelihoods, &mut judge)?.write(&ctx.out)
+    let scored = score_asked(eval, &asking, &answered, &likelihoods, &mut judge)?;
+    complete(&scored.judgements)?;
+    scored.write(&ctx.out)
 }
 
 fn write_csv<T: Serialize>(path: &Path, rows: &[T]) -> Result<()> {

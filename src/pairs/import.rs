@@ -1,59 +1,82 @@
 //! Ready-made pairs: an MMPR meta.json and the JSONL files that it names.
 //!
-//! Every row is checked before anything is written. The pictures come along,
-//! below `images/NAME/` of this artifact.
+//! Every row is checked before anything is written, in a pass of its own that keeps no row. The
+//! pictures come along, below `images/NAME/` of this artifact.
 
 use super::stats::Stats;
-use super::{Built, Kind};
-use crate::data::pairs::{annotation_path, read_meta};
+use super::{Built, Kind, choose};
+use crate::data::mmpr::{Passes, Set};
+use crate::data::pairs::read_meta;
 use crate::data::record::Pair;
+use crate::data::rows::Row;
 use crate::error::Context;
+use crate::eval::statistics;
 use crate::{Error, Result};
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 /// Mistakes that an error lists before it only counts them.
 const MOST_LISTED: usize = 5;
 
-/// Reads every pair that a meta.json names.
+/// Reads every pair that a meta.json names, as often as its `repeat_time` says. Of a share, the
+/// rows are drawn without replacement by `seed` and the data set's name, and stay in order.
 ///
 /// # Errors
 ///
 /// A meta.json that cannot be read, and bad rows: each with file, line and reason, at most five
 /// listed and all counted.
-pub fn pairs(meta: &Path, out: &Path) -> Result<(Vec<Built>, Stats)> {
+pub fn pairs(meta: &Path, seed: u64, out: &Path) -> Result<(Vec<Built>, Stats)> {
     let sources = read_meta(meta).map_err(|error| error.context("`pairs.import`"))?;
+    let sets: Vec<(Set, Passes)> = sources
+        .iter()
+        .map(|(name, entry)| {
+            let set = Set::open(meta, name, entry)?;
+            let passes = set.passes().map_err(|error| error.context(meta.display()))?;
+            Ok((set, passes))
+        })
+        .collect::<Result<_>>()?;
     let mut checks = Checks::default();
-    let mut built = Vec::new();
-    let mut pictures = BTreeSet::new();
-    for (name, source) in sources {
-        let beside = meta.parent().unwrap_or_else(|| Path::new(".")).join(&source.root);
-        let root = if beside.is_dir() { beside } else { PathBuf::from(&source.root) };
-        let rows = read(&annotation_path(meta, &source), &root, &mut checks)?;
-        let rows = repeated(rows, source.repeat_time.as_f64().unwrap_or(0.0))
-            .map_err(|error| error.context(format!("{}: data set `{name}`", meta.display())))?;
-        for mut pair in rows {
-            for image in &mut pair.image.0 {
-                let copy = format!("images/{name}/{image}");
-                pictures.insert((root.join(&*image), copy.clone()));
-                *image = copy;
-            }
-            built.push(Built {
-                pair,
-                kind: Kind::Imported,
-                task: name.clone(),
-                tokens: None,
-                truth: None,
-            });
-        }
+    for (set, _) in &sets {
+        checks.read(set)?;
     }
     checks.into_result()?;
-    for (from, to) in pictures {
-        bring(&from, &out.join(to))?;
+    let mut import = Import { out, brought: HashSet::new(), built: Vec::new() };
+    for (set, passes) in &sets {
+        warn(set);
+        match *passes {
+            Passes::Whole(times) => {
+                for _ in 0..times {
+                    set.rows().iter().try_for_each(|row| import.add(set, &row?))?;
+                }
+            }
+            Passes::Some(most) => {
+                let random = statistics::random(&format!("repeat_time/{}", set.name), seed);
+                for index in choose((0..set.rows().len()).collect(), most, random) {
+                    import.add(set, &set.rows().row(index)?)?;
+                }
+            }
+        }
     }
-    Ok((built, Stats::default()))
+    Ok((import.built, Stats::default()))
+}
+
+/// Says what an entry asks for that nothing here does.
+fn warn(set: &Set) {
+    let (name, entry, num_rows) = (&set.name, &set.entry, set.rows().len());
+    if entry.length != num_rows {
+        tracing::warn!(
+            "data set `{name}` has {num_rows} rows and says that it has {}: was it cut short? \
+             mend `length` in its meta.json if not",
+            entry.length
+        );
+    }
+    if entry.data_augment || entry.max_dynamic_patch.is_some() {
+        tracing::warn!(
+            "data set `{name}`: `data_augment` and `max_dynamic_patch` are not followed: pictures \
+             are trained as they are, in as many tiles as the model's own settings say"
+        );
+    }
 }
 
 /// What is wrong with the rows read so far.
@@ -61,15 +84,47 @@ pub fn pairs(meta: &Path, out: &Path) -> Result<(Vec<Built>, Stats)> {
 struct Checks {
     num_bad: usize,
     listed: Vec<String>,
-    known_images: BTreeSet<PathBuf>,
+    is_file: HashSet<Digest>,
+}
+
+/// The first half of a path's BLAKE3 hash: millions of paths need not be kept.
+type Digest = [u8; 16];
+
+fn digest(path: &Path) -> Digest {
+    let hash = blake3::hash(path.as_os_str().as_encoded_bytes());
+    hash.as_bytes().first_chunk().copied().expect("a hash has 32 bytes")
 }
 
 impl Checks {
-    fn bad(&mut self, message: String) {
-        self.num_bad += 1;
-        if self.listed.len() < MOST_LISTED {
-            self.listed.push(message);
+    fn read(&mut self, set: &Set) -> Result<()> {
+        for row in set.rows().iter() {
+            let row = row?;
+            let checked = set.pair(&row).and_then(|pair| self.pictures(set, &row, &pair));
+            if let Err(error) = checked {
+                self.num_bad += 1;
+                if self.listed.len() < MOST_LISTED {
+                    self.listed.push(error.to_string());
+                }
+            }
         }
+        Ok(())
+    }
+
+    /// Whether the pictures are there, each looked for once.
+    fn pictures(&mut self, set: &Set, row: &Row, pair: &Pair) -> Result<()> {
+        for image in &pair.image.0 {
+            let path = set.root.join(image);
+            let digest = digest(&path);
+            if self.is_file.contains(&digest) {
+                continue;
+            }
+            if !path.is_file() {
+                let path = path.display();
+                return Err(set.fault(row, &format!("image `{path}` does not exist")));
+            }
+            self.is_file.insert(digest);
+        }
+        Ok(())
     }
 
     fn into_result(self) -> Result<()> {
@@ -84,78 +139,34 @@ impl Checks {
     }
 }
 
-fn read(annotation: &Path, root: &Path, checks: &mut Checks) -> Result<Vec<Pair>> {
-    let doing = || format!("could not read {}", annotation.display());
-    let file = fs::File::open(annotation).with_context(doing)?;
-    let mut pairs = Vec::new();
-    for (index, line) in BufReader::new(file).split(b'\n').enumerate() {
-        let line = line.with_context(doing)?;
-        if line.trim_ascii().is_empty() {
-            continue;
-        }
-        let checked = serde_json::from_slice::<Pair>(&line)
-            .map_err(|error| error.to_string())
-            .and_then(|pair| check(pair, root, &mut checks.known_images));
-        match checked {
-            Ok(pair) => pairs.push(pair),
-            Err(reason) => {
-                checks.bad(format!("{}:{}: {reason}", annotation.display(), index + 1));
+/// What has been imported so far.
+struct Import<'a> {
+    out: &'a Path,
+    brought: HashSet<Digest>,
+    built: Vec<Built>,
+}
+
+impl Import<'_> {
+    /// Takes a row, and its pictures along where they have not come yet.
+    fn add(&mut self, set: &Set, row: &Row) -> Result<()> {
+        let mut pair = set.pair(row)?;
+        for image in &mut pair.image.0 {
+            let copy = format!("images/{}/{image}", set.name);
+            let to = self.out.join(&copy);
+            if self.brought.insert(digest(&to)) {
+                bring(&set.root.join(&*image), &to)?;
             }
+            *image = copy;
         }
+        self.built.push(Built {
+            pair,
+            kind: Kind::Imported,
+            task: set.name.clone(),
+            tokens: None,
+            truth: None,
+        });
+        Ok(())
     }
-    Ok(pairs)
-}
-
-/// The pair as Prefab writes it, or what is wrong with it.
-fn check(mut pair: Pair, root: &Path, known: &mut BTreeSet<PathBuf>) -> Result<Pair, String> {
-    for (field, text) in
-        [("question", &pair.question), ("chosen", &pair.chosen), ("rejected", &pair.rejected)]
-    {
-        if text.trim().is_empty() {
-            return Err(format!("`{field}` is empty"));
-        }
-    }
-    if pair.chosen == pair.rejected {
-        return Err("`chosen` and `rejected` are the same".into());
-    }
-    let (num_images, num_places) = (pair.image.0.len(), pair.question.matches("<image>").count());
-    match (num_images, num_places) {
-        // MMPR's convention for one picture: the placeholder may be left out.
-        (1, 0) => pair.question = format!("<image>\n{}", pair.question),
-        (images, places) if images != places => {
-            return Err(format!("{images} images for {places} `<image>` places"));
-        }
-        _ => {}
-    }
-    for image in &pair.image.0 {
-        let path = Path::new(image);
-        if !path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
-            return Err(format!("image `{image}` leaves its root"));
-        }
-        let file = root.join(path);
-        if known.contains(&file) {
-            continue;
-        }
-        if !file.is_file() {
-            return Err(format!("image `{}` does not exist", file.display()));
-        }
-        known.insert(file);
-    }
-    Ok(pair)
-}
-
-/// The rows as often as `repeat_time` says.
-fn repeated(pairs: Vec<Pair>, times: f64) -> Result<Vec<Pair>> {
-    if times > 0.0 && times < 1.0 {
-        let kept = (pairs.len() as f64 * times) as usize;
-        return Ok(pairs.into_iter().take(kept).collect());
-    }
-    if times < 1.0 || times.fract() != 0.0 {
-        return Err(Error::new(format!("`repeat_time` is {times}"))
-            .hint("a share below 1, or a whole number"));
-    }
-    let times = times as usize;
-    Ok(std::iter::repeat_n(pairs, times).flatten().collect())
 }
 
 /// Copies a picture into the artifact; a link would let a later edit reach into the store.
@@ -182,7 +193,7 @@ mod tests {
     }
 
     fn import(folder: &tempfile::TempDir) -> Result<(Vec<Built>, Stats)> {
-        pairs(&folder.path().join("meta.json"), &folder.path().join("out"))
+        pairs(&folder.path().join("meta.json"), 0, &folder.path().join("out"))
     }
 
     #[test]
@@ -234,11 +245,31 @@ mod tests {
 
     #[test]
     fn rows_repeat_or_thin_out() {
-        let row = Pair { question: "q".into(), ..Pair::default() };
-        let rows = vec![row; 5];
-        assert_eq!(repeated(rows.clone(), 3.0).unwrap().len(), 15);
-        assert_eq!(repeated(rows.clone(), 0.5).unwrap().len(), 2);
-        assert!(repeated(rows.clone(), 1.5).is_err());
-        assert!(repeated(rows, 0.0).is_err());
+        let rows: String = (0..40)
+            .map(|row| {
+                format!("{{\"question\": \"{row}\", \"chosen\": \"2\", \"rejected\": \"3\"}}\n")
+            })
+            .collect();
+        let folder = folder(&rows);
+        let meta = folder.path().join("meta.json");
+        let taken = |repeat_time: &str, seed: u64| -> Result<Vec<usize>> {
+            let text = format!(
+                r#"{{"set": {{"root": "pictures", "annotation": "rows.jsonl", "repeat_time": {repeat_time}, "length": 40}}}}"#
+            );
+            fs::write(&meta, text).unwrap();
+            let (built, _) = pairs(&meta, seed, &folder.path().join("out"))?;
+            Ok(built.iter().map(|built| built.pair.question.parse().unwrap()).collect())
+        };
+        assert_eq!(taken("1", 0).unwrap(), Vec::from_iter(0..40));
+        assert_eq!(taken("2.0", 0).unwrap(), Vec::from_iter((0..40).chain(0..40)));
+        let share = taken("0.26", 0).unwrap();
+        assert_eq!(share.len(), 10);
+        assert!(share.is_sorted() && share != Vec::from_iter(0..10), "{share:?}");
+        assert_eq!(taken("0.26", 0).unwrap(), share);
+        assert_ne!(taken("0.26", 1).unwrap(), share);
+        for none in ["1.5", "0", "-1"] {
+            let error = taken(none, 0).unwrap_err().to_string();
+            assert!(error.contains("data set `set`: `repeat_time` is"), "{error}");
+        }
     }
 }

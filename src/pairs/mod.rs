@@ -145,7 +145,7 @@ pub fn run(settings: &Pairs, ctx: &StageContext) -> Result<()> {
     };
     let num_sampled = built.len();
     if let Some(meta) = &settings.import {
-        built.extend(import::pairs(Path::new(meta), &ctx.out)?.0);
+        built.extend(import::pairs(Path::new(meta), settings.seed, &ctx.out)?.0);
     }
     // Each kind by itself: a reader who wants one of them can cut the file.
     built.sort_by_key(|built| built.kind);
@@ -156,12 +156,11 @@ pub fn run(settings: &Pairs, ctx: &StageContext) -> Result<()> {
     }
     stats.add_pairs(&built);
     kinds::write(&ctx.out.join("kinds.csv"), &built, &made, &stats)?;
-    let pairs: Vec<Pair> = built.iter().map(|built| built.pair.clone()).collect();
-    write_pairs(&ctx.out.join("pairs.jsonl"), &pairs)?;
+    write_pairs(&ctx.out.join("pairs.jsonl"), built.iter().map(|built| &built.pair))?;
     let data_sets = data_sets(settings, ctx, &built, num_sampled > 0)?;
     write_meta(&ctx.out.join("meta.json"), &data_sets)?;
     stats.write(&ctx.out.join("stats.csv"))?;
-    ctx.progress.report(1, 1, format_args!("{} pairs", pairs.len()));
+    ctx.progress.report(1, 1, format_args!("{} pairs", built.len()));
     Ok(())
 }
 
@@ -253,9 +252,9 @@ fn data_sets(
         [("prefab_pairs", corpus_root(ctx), false), ("prefab_imported", ".".to_owned(), true)]
     {
         let of = built.iter().filter(|built| (built.kind == Kind::Imported) == imported);
-        let pairs: Vec<Pair> = of.map(|built| built.pair.clone()).collect();
+        let pairs: Vec<&Pair> = of.map(|built| &built.pair).collect();
         let file = if imported { "imported.jsonl" } else { "sampled.jsonl" };
-        write_pairs(&ctx.out.join(file), &pairs)?;
+        write_pairs(&ctx.out.join(file), pairs.iter().copied())?;
         entries.push((name.to_owned(), data_set(&root, file, pairs.len())));
     }
     // A trainer looks for a picture in the corpus first.

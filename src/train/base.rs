@@ -86,7 +86,9 @@ pub fn run(base: &Base, model: &Model, ctx: &StageContext) -> Result<()> {
 fn import(checkpoint: &Path, max_tiles: Option<NonZeroUsize>, ctx: &StageContext) -> Result<()> {
     let named = |error: Error| error.context(format!("importing `{}`", checkpoint.display()));
     let config = Vlm::load(checkpoint, ctx.device).map_err(named)?.config;
-    Tokenizer::load(checkpoint).map_err(named)?;
+    let tokenizer = Tokenizer::load(checkpoint).map_err(named)?;
+    // A template that does not fit would be trained on, with marks read letter by letter.
+    Prompter::new(&tokenizer, &config.template, config.image_tokens).map_err(named)?;
     copy_files(checkpoint, &ctx.out, |name| is_weights(name) || is_companion(name))?;
     if let Some(max_tiles) = max_tiles {
         let text = config.with_max_tiles(max_tiles.get()).text();

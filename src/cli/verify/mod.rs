@@ -6,6 +6,7 @@ mod ledger;
 mod losses;
 mod metrics;
 mod model;
+mod prompts;
 mod record;
 mod tiles;
 
@@ -42,6 +43,11 @@ pub enum Verify {
         #[arg(short, long, value_name = "NAME", default_value = "cpu")]
         device: Choice,
     },
+    /// Chat prompts, token ids and label masks, against InternVL's code
+    Prompts {
+        /// Folder with prompts.json and tokenizers/
+        dir: PathBuf,
+    },
 }
 
 /// Recomputes and compares; an error ends in exit code 1.
@@ -51,5 +57,6 @@ pub fn run(what: &Verify) -> Result<()> {
         Verify::Tiles { dir } => tiles::run(dir),
         Verify::Metrics { file } => metrics::run(file),
         Verify::Model { dir, device } => model::run(dir, *device),
+        Verify::Prompts { dir } => prompts::run(dir),
     }
 }

@@ -1,21 +1,33 @@
 //! Text to token ids and back.
 //!
-//! Two kinds through one door: the tokenizer of a checkpoint (any
-//! `tokenizer.json`), and the word-level one of the embedded sizes, built from
-//! the texts of a corpus and saved in the same format.
+//! Two kinds through one door: the tokenizer of a checkpoint, and the word-level one
+//! of the embedded sizes, built from the texts of a corpus. A checkpoint has a
+//! tokenizer.json, or the slow forms that are converted to one on load: a SentencePiece
+//! tokenizer.model, or vocab.json with merges.txt; InternVL2's repositories have the latter.
 //!
 //! The word-level one cuts text into words, single digits and single marks,
 //! each with the space before it, so that decoding gives back exactly what was
 //! encoded: `decode(encode(text)) == text`. A text and a line start with a space
 //! that decoding takes away, so that a word is one token wherever it stands.
 
+pub mod added;
+
+mod byte_level;
+mod charsmap;
+mod load;
+mod protobuf;
+mod sentencepiece;
+mod word_level;
+
 use super::questions::read_split;
 use crate::error::{Error, Result};
 use crate::spec::eval::Split;
+use sentencepiece::Lead;
 use std::collections::BTreeSet;
 use std::path::Path;
 use tokenizers::{NormalizedString, Normalizer, OffsetReferential, OffsetType};
 use tokenizers::{PreTokenizedString, PreTokenizer};
+use word_level::{SPACE, word_level};
 
 /// Marks padding; never seen by a loss.
 pub const PAD: &str = "<pad>";
@@ -29,18 +41,12 @@ pub const IMAGE_START: &str = "<img>";
 pub const IMAGE_END: &str = "</img>";
 /// A word that was not in the corpus.
 const UNKNOWN: &str = "<unk>";
-/// Special tokens of a built tokenizer, from id 0.
-const SPECIAL: [&str; 6] = [PAD, END, IMAGE_START, IMAGE_END, IMAGE_CONTEXT, UNKNOWN];
 /// What ends an answer, by checkpoint; the first that exists.
 const ENDS: [&str; 5] = [END, "<|end|>", "<|eot_id|>", "</s>", "<|endoftext|>"];
 /// File of a corpus artifact: a word a line that generated texts may use.
 pub const WORDS: &str = "words.txt";
 /// What every reasoned answer needs, whatever the corpus says.
 const REASONED_FORM: &str = "\nFinal answer:";
-/// A space, as it is written inside tokens.
-const SPACE: &str = "▁";
-/// A word (with digits behind its letters, as in `a1`), a digit, a mark, a space or a line break.
-const PIECES: &str = r"▁?\p{L}[\p{L}\p{M}\p{N}]*|▁?\p{N}|▁?[^\s\p{L}\p{N}▁]|▁|\s";
 
 /// A tokenizer that knows its end and image tokens.
 #[derive(Clone, Debug)]
@@ -49,6 +55,12 @@ pub struct Tokenizer {
     eos: i64,
     image_context: Option<i64>,
     unknown: Option<i64>,
+    /// What fills up short rows of a batch, where the checkpoint says.
+    pad: Option<i64>,
+    /// What goes before the first word only, which a tokenizer.json cannot say.
+    lead: Option<Lead>,
+    /// Whether decoding closes the spaces before marks, as some checkpoints' tokenizers do.
+    cleans_up: bool,
 }
 
 impl Tokenizer {
@@ -94,28 +106,18 @@ impl Tokenizer {
         Ok(Self::build(texts.iter().map(String::as_str)))
     }
 
-    /// The tokenizer of a model directory: its `tokenizer.json`.
-    ///
-    /// # Errors
-    ///
-    /// A missing or unreadable file, or one without an end token.
-    pub fn load(dir: &Path) -> Result<Self> {
-        let path = dir.join("tokenizer.json");
-        let bytes = std::fs::read(&path).map_err(|error| {
-            Error::new(format!("{} cannot be read: {error}", path.display()))
-                .hint("a model directory holds config.json, model.safetensors and tokenizer.json")
-        })?;
-        let inner = tokenizers::Tokenizer::from_bytes(bytes)
-            .map_err(|error| Error::new(format!("{}: {error}", path.display())))?;
-        Self::of(inner).map_err(|error| error.context(path.display()))
-    }
-
     /// Writes `tokenizer.json` into a directory.
     ///
     /// # Errors
     ///
-    /// If the file cannot be written.
+    /// If the file cannot be written, or cannot say what this tokenizer does.
     pub fn save(&self, dir: &Path) -> Result<()> {
+        if self.lead.is_some() {
+            return Err(Error::new("this tokenizer has no tokenizer.json that is equal to it")
+                .hint(
+                    "copy its own files: tokenizer.model, tokenizer_config.json and the others",
+                ));
+        }
         let path = dir.join("tokenizer.json");
         let text = self.inner.to_string(true).map_err(|error| Error::new(error.to_string()))?;
         std::fs::write(&path, text + "\n")
@@ -128,7 +130,8 @@ impl Tokenizer {
             Error::new(format!("the tokenizer has no end token; looked for {}", ENDS.join(", ")))
         })?;
         let (image_context, unknown) = (id(IMAGE_CONTEXT), id(UNKNOWN));
-        Ok(Self { inner, eos, image_context, unknown })
+        let (pad, lead, cleans_up) = (None, None, false);
+        Ok(Self { inner, eos, image_context, unknown, pad, lead, cleans_up })
     }
 
     /// Token ids of a text, special strings in it included; words that are not
@@ -144,8 +147,45 @@ impl Tokenizer {
     }
 
     fn encode_with(&self, text: &str, framed: bool) -> Vec<i64> {
+        let Some(lead) = self.lead.as_ref().filter(|_| !text.is_empty()) else {
+            return self.encode_plainly(text, framed);
+        };
+        let mut ids = self.encode_plainly(&format!("{SPACE}{text}"), false);
+        // A special token at the start takes the mark's place.
+        if let [first, second, ..] = ids[..]
+            && Some(first) == self.id(SPACE)
+            && self.token(second).is_some_and(|token| lead.named.contains(&token))
+        {
+            ids.remove(0);
+        }
+        if framed {
+            let known = |tokens: &[String]| -> Vec<i64> {
+                tokens.iter().filter_map(|token| self.id(token)).collect()
+            };
+            ids.splice(0..0, known(&lead.before));
+            ids.extend(known(&lead.after));
+        }
+        ids
+    }
+
+    /// Without what goes before a text's first word.
+    fn encode_plainly(&self, text: &str, framed: bool) -> Vec<i64> {
         let encoding = self.inner.encode_fast(text, framed).expect("any text can be cut");
         encoding.get_ids().iter().copied().map(i64::from).collect()
+    }
+
+    fn token(&self, id: i64) -> Option<String> {
+        u32::try_from(id).ok().and_then(|id| self.inner.id_to_token(id))
+    }
+
+    /// Token ids of a text that follows on `before`, which has ids of its own: an answer behind
+    /// its role mark. Where the two would share a token, those of the text by itself.
+    pub fn encode_behind(&self, before: &str, text: &str) -> Vec<i64> {
+        let both = self.encode(&format!("{before}{text}"));
+        match both.strip_prefix(self.encode(before).as_slice()) {
+            Some(rest) => rest.to_vec(),
+            None => self.encode_plainly(text, false),
+        }
     }
 
     /// Token ids of a text that must be known throughout.
@@ -197,7 +237,20 @@ impl Tokenizer {
     pub fn decode(&self, ids: &[i64]) -> String {
         let ids: Vec<u32> =
             ids.iter().map(|id| u32::try_from(*id).expect("a token id is not negative")).collect();
-        self.inner.decode(&ids, true).expect("known ids have a text")
+        let text = self.inner.decode(&ids, true).expect("known ids have a text");
+        if self.cleans_up { load::clean_up(&text) } else { text }
+    }
+
+    /// The token that fills up short rows of a batch, where the checkpoint says.
+    pub fn pad(&self) -> Option<i64> {
+        self.pad
+    }
+
+    /// The token that is put before a framed text, if there is one.
+    pub fn start(&self) -> Option<String> {
+        let [bare, framed] = [false, true].map(|framed| self.encode_with("x", framed));
+        let start = framed.first().filter(|start| bare.first() != Some(start))?;
+        self.token(*start)
     }
 
     /// The token that ends an answer.
@@ -219,47 +272,13 @@ impl Tokenizer {
         self.inner.token_to_id(token).map(i64::from)
     }
 
+    /// Whether a text is a token that is found whole wherever it stands, as marks must be.
+    pub fn is_whole(&self, token: &str) -> bool {
+        self.id(token).is_some_and(|id| self.encode_plainly(token, false) == [id])
+    }
+
     /// Number of tokens, special ones included.
     pub fn vocabulary(&self) -> usize {
         self.inner.get_vocab_size(true)
     }
-}
-
-/// The file of a word-level tokenizer with these pieces.
-fn word_level(pieces: &BTreeSet<String>) -> tokenizers::Tokenizer {
-    let special: Vec<serde_json::Value> = (0..)
-        .zip(SPECIAL)
-        .map(|(id, content): (u32, _)| {
-            serde_json::json!({
-                "id": id, "content": content, "single_word": false, "lstrip": false,
-                "rstrip": false, "normalized": false, "special": true,
-            })
-        })
-        .collect();
-    let tokens = SPECIAL.into_iter().chain(pieces.iter().map(String::as_str));
-    let vocabulary: serde_json::Map<String, serde_json::Value> =
-        (0u32..).zip(tokens).map(|(id, token)| (token.to_owned(), id.into())).collect();
-    let file = serde_json::json!({
-        "version": "1.0",
-        "truncation": null,
-        "padding": null,
-        "added_tokens": special,
-        "normalizer": { "type": "Sequence", "normalizers": [
-            { "type": "Prepend", "prepend": SPACE },
-            { "type": "Replace", "pattern": { "String": " " }, "content": SPACE },
-            { "type": "Replace", "pattern": { "String": "\n" }, "content": format!("\n{SPACE}") },
-        ]},
-        "pre_tokenizer": {
-            "type": "Split", "pattern": { "Regex": PIECES }, "behavior": "Isolated", "invert": false,
-        },
-        "post_processor": null,
-        "decoder": { "type": "Sequence", "decoders": [
-            { "type": "Replace", "pattern": { "String": SPACE }, "content": " " },
-            { "type": "Fuse" },
-            { "type": "Strip", "content": " ", "start": 1, "stop": 0 },
-            { "type": "Replace", "pattern": { "String": "\n " }, "content": "\n" },
-        ]},
-        "model": { "type": "WordLevel", "vocab": vocabulary, "unk_token": UNKNOWN },
-    });
-    tokenizers::Tokenizer::from_bytes(file.to_string()).expect("the built file is valid")
 }

@@ -1,0 +1,126 @@
+//! One data set of an MMPR meta.json: its rows by number, each checked where it is read.
+//!
+//! # Source
+//!
+//! InternVL's `internvl_chat_mpo.py` and the OpenGVLab/MMPR data card (Wang et al. 2024,
+//! arXiv:2411.10442).
+
+use super::pairs::{DataSet, annotation_path};
+use super::record::Pair;
+use super::rows::{Row, Rows};
+use super::template::IMAGE;
+use crate::error::{Error, Result};
+use std::path::{Component, Path, PathBuf};
+
+/// A data set whose annotation file is open.
+#[derive(Debug)]
+pub struct Set {
+    /// Its name in the meta.json.
+    pub name: String,
+    /// Its entry.
+    pub entry: DataSet,
+    /// The folder that image paths are relative to.
+    pub root: PathBuf,
+    rows: Rows,
+}
+
+/// How often each row of a data set is taken.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Passes {
+    /// Every row, so many times.
+    Whole(usize),
+    /// So many rows, once.
+    Some(usize),
+}
+
+impl Set {
+    /// Opens the annotation file of a meta.json's entry and finds its rows. Paths are relative to
+    /// the meta.json where that exists, else as written.
+    ///
+    /// # Errors
+    ///
+    /// An annotation file that cannot be read.
+    pub fn open(meta: &Path, name: &str, entry: &DataSet) -> Result<Self> {
+        let beside = meta.parent().unwrap_or_else(|| Path::new(".")).join(&entry.root);
+        let root = if beside.is_dir() { beside } else { PathBuf::from(&entry.root) };
+        let rows = Rows::open(&annotation_path(meta, entry))?;
+        Ok(Self { name: name.to_owned(), entry: entry.clone(), root, rows })
+    }
+
+    /// The rows of its annotation file.
+    pub fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
+    /// What `repeat_time` says: a share below 1 takes `⌊share · rows⌋` of them, a whole number all
+    /// of them so many times, as InternVL's trainer does.
+    ///
+    /// # Errors
+    ///
+    /// A `repeat_time` that is neither.
+    pub fn passes(&self) -> Result<Passes> {
+        let times = self.entry.repeat_time.as_f64().unwrap_or(0.0);
+        match times {
+            share if share > 0.0 && share < 1.0 => {
+                Ok(Passes::Some((self.rows.len() as f64 * share) as usize))
+            }
+            times if times >= 1.0 && times.fract() == 0.0 => Ok(Passes::Whole(times as usize)),
+            _ => Err(Error::new(format!(
+                "data set `{}`: `repeat_time` is {}",
+                self.name, self.entry.repeat_time
+            ))
+            .hint("a share below 1, or a whole number")),
+        }
+    }
+
+    /// A row as a pair: one picture without a marker has its marker put in front.
+    ///
+    /// # Errors
+    ///
+    /// A row that is no pair, an empty text, two answers that are the same, markers and pictures
+    /// that differ in number, a picture outside the root: named by file and line. Whether
+    /// pictures exist is not looked at.
+    pub fn pair(&self, row: &Row) -> Result<Pair> {
+        let mut pair = self.rows.parse(row)?;
+        match mend(&mut pair) {
+            Ok(()) => Ok(pair),
+            Err(reason) => Err(self.fault(row, &reason)),
+        }
+    }
+
+    /// What is wrong with a row, named by file and line.
+    pub fn fault(&self, row: &Row, reason: &str) -> Error {
+        Error::new(format!("{}:{}: {reason}", self.rows.path().display(), row.line))
+    }
+}
+
+fn mend(pair: &mut Pair) -> Result<(), String> {
+    for (field, text) in
+        [("question", &pair.question), ("chosen", &pair.chosen), ("rejected", &pair.rejected)]
+    {
+        if text.trim().is_empty() {
+            return Err(format!("`{field}` is empty"));
+        }
+    }
+    if pair.chosen == pair.rejected {
+        return Err("`chosen` and `rejected` are the same".into());
+    }
+    match (pair.image.0.len(), pair.question.matches(IMAGE).count()) {
+        // MMPR's convention for one picture: the marker may be left out.
+        (1, 0) => pair.question = format!("{IMAGE}\n{}", pair.question),
+        (images, places) if images != places => {
+            return Err(format!("{images} images for {places} `{IMAGE}` places"));
+        }
+        _ => {}
+    }
+    let is_below = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+    for image in &pair.image.0 {
+        if image.contains("://") {
+            return Err(format!("image `{image}` is no file: fetch it below the root"));
+        }
+        if image.contains('\0') || !Path::new(image).components().all(is_below) {
+            return Err(format!("image `{image}` leaves its root"));
+        }
+    }
+    Ok(())
+}
