@@ -5,7 +5,8 @@
 //! a file in the work folder; a stage that was killed goes on after the last one.
 //!
 //! Writes answers.jsonl ([`Row`]) and, for benchmarks that want it, likelihood.jsonl
-//! ([`Likelihood`]); for the paper's benchmarks also `tsv/BENCHMARK-PROMPT.tsv` ([`super::export`]). [`Asker`] serves the validation scores during training too.
+//! ([`Likelihood`]); for the paper's benchmarks also `tsv/BENCHMARK-PROMPT.tsv`
+//! ([`super::export`]). [`Asker`] serves the validation scores during training too.
 
 use super::asking::{Asking, is_of_file};
 use super::{Likelihood, Row, export, extract, matching, rows};

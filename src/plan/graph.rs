@@ -81,8 +81,7 @@ impl Graph<'_> {
         let corpus = self.corpus(&settings, &mut chain);
         let base = self.base(&settings, &corpus, &mut chain);
         let features = self.features(&settings, &corpus, &base, &mut chain);
-        let seen = Seen { corpus: &corpus, base: &base, features: features.as_ref() };
-        self.evaluate(&settings, &base, seen, &mut chain);
+        self.evaluate(&settings, &base, &corpus, &base, features.as_ref(), &mut chain);
         // Only what the base depends on tells one base from another.
         let tables = ["model.", "corpus.", "base.", "eval."];
         let swept: Vec<_> = point
@@ -124,8 +123,7 @@ impl Graph<'_> {
                 &mut chain,
             );
         }
-        let seen = Seen { corpus: &corpus, base: &base, features: features.as_ref() };
-        self.evaluate(&settings, &model, seen, &mut chain);
+        self.evaluate(&settings, &model, &corpus, &base, features.as_ref(), &mut chain);
 
         let algorithm = settings.loss.as_ref().map_or("base", |loss| loss.algorithm.row().name);
         let name = point.variant.as_deref().unwrap_or(algorithm);
@@ -231,11 +229,18 @@ impl Graph<'_> {
         self.task(Stage::Pairs, settings, &with(&inputs, "features", features), &files, chain)
     }
 
-    fn evaluate(&mut self, settings: &Settings, model: &str, seen: Seen, chain: &mut Chain) {
+    fn evaluate(
+        &mut self,
+        settings: &Settings,
+        model: &str,
+        corpus: &str,
+        base: &str,
+        features: Option<&String>,
+        chain: &mut Chain,
+    ) {
         if self.until < Stage::Benchmarks {
             return;
         }
-        let Seen { corpus, base, features } = seen;
         let files = self.benchmarks(settings, chain);
         // Pictures of files are seen by the same tower.
         let of_files = files.as_ref().filter(|_| features.is_some()).map(|files| {
@@ -333,14 +338,6 @@ fn computes_tensors(stage: Stage, settings: &Settings) -> bool {
         Stage::Pairs => settings.pairs.needs_model(),
         _ => stage.has_tensors(),
     }
-}
-
-/// What answers are given about, by key.
-#[derive(Clone, Copy)]
-struct Seen<'a> {
-    corpus: &'a str,
-    base: &'a str,
-    features: Option<&'a String>,
 }
 
 /// The models that a round can use, by key.

@@ -117,9 +117,9 @@ pub fn named(vocabulary: &Vocabulary, phrases: &[String]) -> BTreeSet<String> {
         let last = parts.last().cloned().unwrap_or_default();
         let known = |word: &String| !vocabulary.mentions(std::slice::from_ref(word)).is_empty();
         let whole = singulars(&phrase).into_iter().find(&known);
-        let pair =
-            || singular_words(&parts).and_then(|parts| vocabulary.two_word_objects(&parts).pop());
-        let found = whole.or_else(pair).or_else(|| singulars(&last).into_iter().find(&known));
+        let found = whole
+            .or_else(|| joined(vocabulary, &parts))
+            .or_else(|| singulars(&last).into_iter().find(&known));
         objects.extend(found);
     }
     vocabulary.mentions(&objects).into_iter().map(|mention| mention.class).collect()
@@ -137,8 +137,7 @@ pub fn in_text(vocabulary: &Vocabulary, text: &str) -> BTreeSet<String> {
     let mut objects = Vec::new();
     let mut place = 0;
     while place < words.len() {
-        let pair = singular_words(&words[place..words.len().min(place + 2)]);
-        match pair.and_then(|pair| vocabulary.two_word_objects(&pair).pop()) {
+        match joined(vocabulary, &words[place..words.len().min(place + 2)]) {
             Some(object) => {
                 objects.push(object);
                 place += 2;
@@ -160,10 +159,13 @@ fn singulars(word: &str) -> Vec<String> {
     ends.iter().filter_map(of).collect()
 }
 
-fn singular_words(parts: &[String]) -> Option<Vec<String>> {
-    let (last, before) = parts.split_last()?;
-    let last = last.strip_suffix('s').unwrap_or(last);
-    Some(before.iter().cloned().chain([last.to_owned()]).collect())
+/// The object that some words are together, the last in singular or plural: "wine glasses".
+fn joined(vocabulary: &Vocabulary, words: &[String]) -> Option<String> {
+    let (last, before) = words.split_last()?;
+    singulars(last).into_iter().find_map(|last| {
+        let words: Vec<String> = before.iter().cloned().chain([last]).collect();
+        vocabulary.two_word_objects(&words).pop()
+    })
 }
 
 fn question(record: &Record) -> std::result::Result<Question, String> {
