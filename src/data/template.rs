@@ -111,6 +111,17 @@ impl Template {
         })
     }
 
+    /// Whether it is the embedded sizes' own.
+    pub fn is_plain(&self) -> bool {
+        self.closed
+    }
+
+    /// Every text that it puts around questions and answers.
+    pub(super) fn texts(&self) -> [&'static str; 7] {
+        let Self { opening, system, user, assistant, end, direct, reasoned, .. } = self;
+        [opening, system, user, assistant, end, direct, reasoned]
+    }
+
     /// What is put behind a question.
     pub fn instruction(&self, prompt: Prompt) -> &'static str {
         match prompt {
@@ -158,7 +169,7 @@ impl Template {
     }
 
     /// The tokens that it is made of, such as `<|im_start|>`.
-    fn tokens(&self) -> Vec<&'static str> {
+    pub(super) fn tokens(&self) -> Vec<&'static str> {
         let mut tokens = Vec::new();
         for part in [self.opening, self.user, self.assistant, self.end] {
             if let Some((start, length)) =
