@@ -3,10 +3,10 @@
 
 use prefab::data::questions::read_split;
 use prefab::data::record::Question;
-use prefab::data::template::Prompter;
 use prefab::data::tokenizer::Tokenizer;
+use prefab::eval::origin::Origin;
 use prefab::eval::scores::{QuestionScore, Score};
-use prefab::eval::{BENCHMARKS, Likelihood, Row, answers, rows, scores};
+use prefab::eval::{BENCHMARKS, Likelihood, Row, answers, files, rows, scores};
 use prefab::model::{Config, Vlm};
 use prefab::run::stage::{Progress, StageContext};
 use prefab::spec::candidates::Prompt;
@@ -20,24 +20,22 @@ struct World(tempfile::TempDir);
 
 impl World {
     fn new() -> Self {
+        Self::of(&["count", "exists", "describe"], 12)
+    }
+
+    fn of(tasks: &[&str], test: usize) -> Self {
         let world = Self(tempfile::tempdir().unwrap());
         let corpus = Corpus {
             seed: 0,
             base: 0,
             train: 0,
             validation: 0,
-            test: 12,
-            tasks: ["count", "exists", "describe"].map(str::to_owned).into(),
+            test,
+            tasks: tasks.iter().map(|&task| task.to_owned()).collect(),
             files: None,
         };
         prefab::tasks::corpus::run(&corpus, &world.context("corpus", &[])).unwrap();
-        let questions = world.questions();
-        let mut texts: Vec<&str> = Prompter::instructions("plain").unwrap().into();
-        for question in &questions {
-            texts.push(&question.question);
-            texts.push(&question.generated.as_ref().unwrap().rationale);
-        }
-        let tokenizer = Tokenizer::build(texts);
+        let tokenizer = Tokenizer::of_corpus(&world.folder("corpus"), "plain").unwrap();
         let small = Dims { width: Some(32), layers: Some(1), mlp: Some(32), ..Dims::default() };
         let model = Model {
             size: Size::Tiny,
@@ -84,6 +82,7 @@ fn eval(benchmarks: &[&str]) -> Eval {
         batch: 4,
         every: 0,
         slice: 0,
+        ..prefab::spec::embedded().eval.clone()
     }
 }
 
@@ -94,7 +93,8 @@ fn bytes(folder: &Path, name: &str) -> Vec<u8> {
 #[test]
 fn everything_is_asked_once_and_scored() {
     let world = World::new();
-    let names: Vec<&str> = BENCHMARKS.iter().map(|benchmark| benchmark.name()).collect();
+    // The paper's benchmarks have tests of their own.
+    let names = ["reasoning", "pope", "describe", "shift"];
     let eval = eval(&names);
     let ctx = world.context("answers", &["corpus", "model"]);
     answers::run(&eval, &ctx).unwrap();
@@ -166,4 +166,89 @@ fn a_benchmark_without_questions_says_what_it_needs() {
 fn specs_know_the_benchmarks_there_are() {
     let names: Vec<&str> = BENCHMARKS.iter().map(|benchmark| benchmark.name()).collect();
     assert_eq!(names, prefab::spec::lists::BENCHMARKS);
+}
+
+fn origins(folder: &Path) -> Vec<Origin> {
+    let mut reader = csv::Reader::from_path(folder.join("benchmarks.csv")).unwrap();
+    reader.deserialize().map(Result::unwrap).collect()
+}
+
+#[test]
+fn stand_ins_are_asked_scored_and_exported() {
+    let families: Vec<&str> = prefab::tasks::FAMILIES.iter().map(|family| family.name).collect();
+    let world = World::of(&families, 22);
+    let names: Vec<&str> =
+        BENCHMARKS.iter().filter(|b| b.file().is_some()).map(|b| b.name()).collect();
+    let eval = eval(&names);
+    let ctx = world.context("answers", &["corpus", "model"]);
+    answers::run(&eval, &ctx).unwrap();
+    // Two relations are asked in four wordings beside their own.
+    let asked: Vec<Row> = rows::read(&ctx.out.join("answers.jsonl")).unwrap();
+    assert_eq!(asked.len(), (22 + 8) * 2);
+    let mut table = csv::ReaderBuilder::new()
+        .delimiter(b'\t')
+        .from_path(ctx.out.join("tsv/crpe-cot.tsv"))
+        .unwrap();
+    let header: Vec<String> = table.headers().unwrap().iter().map(str::to_owned).collect();
+    assert_eq!(
+        header,
+        ["index", "question", "answer", "A", "B", "C", "D", "category", "prediction"]
+    );
+    assert_eq!(table.records().count(), 8);
+    assert!(!ctx.out.join("tsv/crpe_rows-cot.tsv").exists(), "the same answers");
+
+    let ctx = world.context("scores", &["corpus", "answers"]);
+    scores::run(&eval, &ctx).unwrap();
+    let origins = origins(&ctx.out);
+    assert_eq!(origins.len(), names.len());
+    for origin in &origins {
+        assert_eq!((origin.questions.as_str(), origin.failed), ("stand-in", 0), "{origin:?}");
+        let graded = ["mm_vet", "llava_bench", "mmhal", "object_halbench"];
+        let by = if graded.contains(&origin.benchmark.as_str()) { "rule" } else { "" };
+        assert_eq!((origin.judge.as_str(), origin.by_rule > 0), (by, !by.is_empty()));
+    }
+    let mut reader = csv::Reader::from_path(ctx.out.join("scores.csv")).unwrap();
+    let scored: Vec<Score> = reader.deserialize().map(|row| row.unwrap()).collect();
+    for name in names {
+        for prompt in [Prompt::Direct, Prompt::Cot] {
+            let of = |score: &&Score| score.benchmark == name && score.prompt == prompt;
+            assert!(scored.iter().any(|score| of(&score)), "{name} {prompt:?}");
+        }
+    }
+}
+
+#[test]
+fn a_benchmarks_own_file_takes_the_place_of_its_stand_in() {
+    let world = World::new();
+    let picture = world.folder("corpus").join("images/test/000000.png");
+    let folder = world.folder("files");
+    std::fs::copy(picture, folder.join("a.png")).unwrap();
+    let file = folder.join("testmini.json");
+    let row = |pid: usize, answer: usize| {
+        serde_json::json!({ "pid": pid, "query": "How many red circles are there?", "image": "a.png",
+            "question": "…", "answer": answer.to_string(), "question_type": "free_form",
+            "answer_type": "integer", "choices": null })
+    };
+    std::fs::write(&file, serde_json::json!([row(1, 0), row(2, 1)]).to_string()).unwrap();
+    let mut eval = eval(&["reasoning", "mathvista", "mathvista_internvl"]);
+    eval.files.insert("mathvista".to_owned(), file.to_string_lossy().into_owned());
+
+    files::run(&eval, &world.context("benchmarks", &[])).unwrap();
+    let ctx = world.context("answers", &["corpus", "model", "benchmarks"]);
+    answers::run(&eval, &ctx).unwrap();
+    let asked: Vec<Row> = rows::read(&ctx.out.join("answers.jsonl")).unwrap();
+    assert_eq!(asked.len(), (8 + 2) * 2, "descriptions are nobody's question");
+    assert!(asked[..16].iter().all(|row| row.answer.question.starts_with("test-")));
+    assert!(asked[16..].iter().all(|row| row.answer.question.starts_with("mathvista/")));
+    // The same picture and question: what the policy says of both is the same.
+    assert_eq!(asked[16].answer.text, asked[17].answer.text);
+    let exported = std::fs::read_to_string(ctx.out.join("tsv/mathvista-direct.tsv")).unwrap();
+    assert!(exported.starts_with("index\tquestion\tanswer\tanswer_type\t"), "{exported}");
+
+    let ctx = world.context("scores", &["corpus", "answers", "benchmarks"]);
+    scores::run(&eval, &ctx).unwrap();
+    let from: Vec<(String, usize)> =
+        origins(&ctx.out).into_iter().map(|origin| (origin.questions, origin.n)).collect();
+    let file = "testmini.json".to_owned();
+    assert_eq!(from, [("corpus".to_owned(), 8), (file.clone(), 2), (file, 2)]);
 }

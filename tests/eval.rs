@@ -50,6 +50,7 @@ fn eval(benchmark: &str) -> Eval {
         batch: 4,
         every: 0,
         slice: 0,
+        ..prefab::spec::embedded().eval.clone()
     }
 }
 

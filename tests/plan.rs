@@ -6,7 +6,9 @@ use prefab::spec::{self, Experiment};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
-use Stage::{Answers, Base, Candidates, Corpus, Features, Pairs, Policy, Reference, Scores};
+use Stage::{
+    Answers, Base, Benchmarks, Candidates, Corpus, Features, Pairs, Policy, Reference, Scores,
+};
 
 fn machine() -> Machine {
     Machine { device: "cpu".into(), libtorch: "2.11.0".into(), kernels: "fused".into() }
@@ -80,9 +82,11 @@ fn a_setting_changes_the_stages_that_read_it_and_what_stands_on_them() {
     assert_eq!(touched("pairs.max=100"), [Pairs, Reference, Policy, Answers, Scores]);
     assert_eq!(touched("candidates.seed=1")[0], Candidates);
     assert_eq!(touched("eval.split=validation"), [Answers, Scores]);
-    assert_eq!(touched("base.seed=1"), Stage::ALL[1..]);
-    assert_eq!(touched("model.dims.width=64"), Stage::ALL[1..]);
-    assert_eq!(touched("corpus.seed=1"), Stage::ALL);
+    // Without files there is no stage that reads them.
+    let all: Vec<Stage> = Stage::ALL.into_iter().filter(|&stage| stage != Benchmarks).collect();
+    assert_eq!(touched("base.seed=1"), all[1..]);
+    assert_eq!(touched("model.dims.width=64"), all[1..]);
+    assert_eq!(touched("corpus.seed=1"), all);
     assert_eq!(touched("eval.slice=10"), [], "nobody looks while every is 0");
     assert_eq!(touched("store.feature_gib=19"), []);
 }
@@ -97,6 +101,8 @@ fn a_later_setting_enters_a_key_only_away_from_its_default() {
         "candidates.stop=[]",
         "candidates.multimodal=0.0",
         "candidates.server.attempts=5",
+        "eval.files={}",
+        "eval.judge.batch=64",
     ] {
         assert_eq!(touched(default), [], "{default}");
     }
@@ -129,6 +135,31 @@ fn keys_of_older_settings_have_not_moved() {
     let expected =
         ["seed", "per_question", "temperature", "top_k", "top_p", "max_tokens", "prompt", "batch"];
     assert_eq!(of_candidates, expected);
+}
+
+#[test]
+fn a_benchmarks_file_changes_answers_and_scores_alone() {
+    let asked = format!("{MPO}eval.benchmarks = [\"reasoning\", \"m3cot\"]\n");
+    let (without, with) =
+        (planned(&asked), planned(&format!("{asked}eval.files.m3cot = \"m3cot.jsonl\"\n")));
+    // Its pictures are encoded once too.
+    assert_eq!(changed(&without, &with), [Features, Benchmarks, Answers, Scores]);
+    assert_eq!((count(&with, Features), count(&with, Benchmarks)), (2, 1));
+    assert!(keys(&with, Features).is_superset(&keys(&without, Features)));
+    let job = with.jobs.last().unwrap();
+    let task = |stage| with.task_of(job, stage).unwrap();
+    let roles: Vec<&String> = task(Answers).inputs.keys().collect();
+    assert_eq!(roles, ["benchmark_features", "benchmarks", "corpus", "features", "model"]);
+    let roles: Vec<&String> = task(Scores).inputs.keys().collect();
+    assert_eq!(roles, ["answers", "benchmarks", "corpus"]);
+    assert!(!task(Benchmarks).settings.contains_key("machine"));
+    // A judge is asked about answers, not for them.
+    let server = "eval.judge.server = { url = \"http://localhost:1/v1\", model = \"m\" }\n";
+    let judged = planned(&format!("{asked}{server}"));
+    assert_eq!(changed(&without, &judged), [Scores]);
+    let until =
+        plan(&read(&format!("{asked}eval.files.m3cot = \"x\"\n"), &[]), &machine(), Some(Pairs));
+    assert_eq!((count(&until, Features), count(&until, Benchmarks)), (1, 0));
 }
 
 #[test]
@@ -174,7 +205,8 @@ fn the_machine_enters_only_keys_of_tensors() {
     let here = plan(&experiment, &machine(), None);
     let cuda = Machine { device: "cuda 9.0".into(), ..machine() };
     let there = plan(&experiment, &cuda, None);
-    assert_eq!(changed(&here, &there), Stage::ALL[1..], "all but the corpus stand on tensors");
+    let all: Vec<Stage> = Stage::ALL.into_iter().filter(|&stage| stage != Benchmarks).collect();
+    assert_eq!(changed(&here, &there), all[1..], "all but the corpus stand on tensors");
     let of = |plan: &Plan, stage| plan.tasks.iter().find(|t| t.stage == stage).unwrap().clone();
     for stage in [Corpus, Pairs, Scores] {
         assert_eq!(of(&here, stage).settings, of(&there, stage).settings, "{stage}");
@@ -192,6 +224,7 @@ fn only_the_policy_reads_the_seed() {
         let expected = match stage {
             Policy => 2,
             Answers | Scores => 3,
+            Benchmarks => 0,
             _ => 1,
         };
         assert_eq!(count(&two, stage), expected, "{stage}");
@@ -320,7 +353,8 @@ fn artifacts_of_another_device_stand_in_where_this_one_has_none() {
     let reuse = Reuse { machines: vec![cuda], exists: &made };
     let mixed = plan_reusing(&experiment, &machine(), None, &reuse);
     laws(&mixed);
-    assert_eq!(changed(&here, &mixed), Stage::ALL[1..]);
+    let all: Vec<Stage> = Stage::ALL.into_iter().filter(|&stage| stage != Benchmarks).collect();
+    assert_eq!(changed(&here, &mixed), all[1..]);
     assert_eq!(keys(&mixed, Base), keys(&there, Base), "made there");
     let features = mixed.tasks.iter().find(|task| task.stage == Features).unwrap();
     assert_eq!(features.settings["machine"]["device"], "cpu", "to be made here");

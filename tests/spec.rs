@@ -253,6 +253,15 @@ fn lists_are_those_of_their_rooms() {
         .map(|benchmark| benchmark.name())
         .collect();
     assert_eq!(lists::LIKELIHOOD_BENCHMARKS, likelihood);
+    for benchmark in prefab::eval::BENCHMARKS {
+        let (name, reads) = (benchmark.name(), benchmark.file().is_some());
+        assert_eq!(lists::file_of(name), reads.then(|| benchmark.asks()), "{name}");
+        assert_eq!(
+            lists::JUDGED_BENCHMARKS.contains(&name),
+            benchmark.grader().is_some(),
+            "{name}"
+        );
+    }
     for (benchmark, needed) in lists::NEEDED_TASKS {
         let benchmark = prefab::eval::benchmark(benchmark).unwrap();
         for family in prefab::tasks::FAMILIES {
@@ -303,6 +312,40 @@ fn committed_experiments_are_sound_and_open_with_their_question() {
             assert!(text.contains(heading), "{stem} lacks {heading:?}");
         }
     }
+}
+
+#[test]
+fn files_of_benchmarks_and_their_judge_are_checked() {
+    let server = "eval.judge.server = { url = \"http://localhost:1/v1\", model = \"m\" }\n";
+    let with = |text: &str| parse(&format!("schema = 1\n{text}")).map_err(|e| e.to_string());
+    for (text, says) in [
+        ("eval.benchmarks = [\"pope\"]\neval.files.popee = \"x\"\n", "did you mean `pope`?"),
+        (
+            "eval.benchmarks = [\"pope\"]\neval.files.pope_internvl = \"x\"\n",
+            "write `eval.files.pope`",
+        ),
+        ("eval.benchmarks = [\"pope\"]\neval.files.ai2d = \"x\"\n", "add \"ai2d\" to `benchmarks`"),
+        (
+            "eval.benchmarks = [\"mm_vet\"]\neval.files.mm_vet = \"x\"\n",
+            "`[eval.judge]` names nobody",
+        ),
+        ("eval.judge.server.model = \"m\"\n", "but `eval.judge.server.url` no server"),
+        ("eval.judge.batch = 0\n", "must be 1 or above"),
+        ("corpus.tasks = [\"count\"]\neval.benchmarks = [\"ai2d\"]\n", "name `eval.files.ai2d`"),
+        ("eval.files = \"x\"\n", "`eval.files` must be a table"),
+    ] {
+        let said = with(text).expect_err(text);
+        assert!(said.contains(says), "{text} gives {said}");
+    }
+    let both = format!("{server}eval.judge.checkpoint = \"x\"\n");
+    assert!(with(&both).unwrap_err().contains("names a checkpoint and a server"));
+    // A peer's way of scoring asks for the file too; a file needs no generated questions.
+    let sound = "corpus.tasks = [\"count\"]\neval.benchmarks = [\"pope_internvl\"]\neval.files.pope = \"x\"\n";
+    assert!(with(sound).is_ok());
+    assert!(
+        with(&format!("eval.benchmarks = [\"mm_vet\"]\neval.files.mm_vet = \"x\"\n{server}"))
+            .is_ok()
+    );
 }
 
 #[test]

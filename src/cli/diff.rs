@@ -7,10 +7,13 @@
 use crate::data::questions::read_split;
 use crate::data::record::Question;
 use crate::error::Context;
+use crate::eval::asking::Asking;
 use crate::eval::scores::QuestionScore;
 use crate::eval::statistics::{Paired, Scored, holm, paired, random, smallest_difference};
 use crate::eval::{Row, rows};
 use crate::plan::{Job, Plan, Stage};
+use crate::spec::eval::Split;
+use crate::spec::lists::file_of;
 use crate::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
@@ -208,7 +211,12 @@ fn write_scores(text: &mut String, a: &Chosen<'_>, b: &Chosen<'_>, store: &Path)
         );
         return Ok(());
     }
-    let (first, second) = (verdicts(a, store)?, verdicts(b, store)?);
+    let (mut first, mut second) = (verdicts(a, store)?, verdicts(b, store)?);
+    if a.key(Stage::Benchmarks) != b.key(Stage::Benchmarks) {
+        // The same id may be another question.
+        first.retain(|row| !is_of_file(a, row));
+        second.retain(|row| !is_of_file(b, row));
+    }
     let slices = slices(&first, &second);
     if slices.is_empty() {
         text.push_str("scores: no question was scored in both\n\n");
@@ -247,6 +255,12 @@ fn write_scores(text: &mut String, a: &Chosen<'_>, b: &Chosen<'_>, store: &Path)
     ];
     write_table(text, &head, &table);
     write_flips(text, a, b, store, &slices)
+}
+
+/// Whether a benchmark asked a file of its own.
+fn is_of_file(side: &Chosen<'_>, row: &QuestionScore) -> bool {
+    let files = &side.job.settings.eval.files;
+    file_of(&row.benchmark).is_some_and(|own| files.contains_key(own))
 }
 
 fn verdicts(side: &Chosen<'_>, store: &Path) -> Result<Vec<QuestionScore>> {
@@ -301,9 +315,14 @@ fn write_flips(
         return Ok(());
     }
     let corpus = a.payload(store, Stage::Corpus)?;
-    let questions = read_split(&corpus, a.job.settings.eval.split)?;
+    let mut questions = read_split(&corpus, a.job.settings.eval.split)?;
+    let files = a.payload(store, Stage::Benchmarks).ok();
+    if let Some(files) = &files {
+        questions.extend(read_split(files, Split::Test)?);
+    }
+    let asking = Asking::new(&a.job.settings.eval, questions)?;
     let questions: HashMap<&str, &Question> =
-        questions.iter().map(|question| (question.id.as_str(), question)).collect();
+        asking.questions.iter().map(|question| (question.id.as_str(), question)).collect();
     let (first, second) = (answers(a, store)?, answers(b, store)?);
     writeln!(text, "flipped questions: {} of {}", MOST_SHOWN.min(flipped.len()), flipped.len())
         .expect("a string takes any text");
@@ -313,7 +332,8 @@ fn write_flips(
         let question = questions.get(id.as_str());
         let asked = question.map_or("", |question| question.question.as_str());
         let known = question.and_then(|question| question.answer.as_deref()).unwrap_or("–");
-        let picture = corpus.join(image);
+        let root = files.as_ref().filter(|_| is_of_file(a, was)).unwrap_or(&corpus);
+        let picture = root.join(image);
         let said = |rows: &HashMap<(String, &'static str, u8), String>| {
             let percent = if benchmark == "shift" { task.parse().unwrap_or(0) } else { 0 };
             rows.get(&(id.clone(), prompt.name(), percent)).cloned().unwrap_or_default()

@@ -41,6 +41,8 @@ verbs! {
     Report => report::Args,
     /// Compare two jobs or experiments: settings, scores, flipped questions
     Diff => diff::Arguments,
+    /// Score answers that are there, without a model
+    Score => score::Args,
     /// Recompute what a reference implementation recorded
     #[command(subcommand)]
     Verify => verify::Verify,

@@ -2,7 +2,7 @@
 
 use super::plan::{reusing, stage, summary};
 use crate::error::{Error, Kind, Result};
-use crate::plan::{self, Stage};
+use crate::plan::{self, Plan, Stage};
 use crate::run::device::{Choice, Devices};
 use crate::run::progress::{duration, say};
 use crate::run::{self, Options, Outcome, Work, dispatch, fake, machine, worker};
@@ -78,7 +78,7 @@ pub fn run(args: &Args) -> Result<()> {
         say(&summary(&work.plan, &store.artifacts()));
         let start = Instant::now();
         let outcome = run::execute(work, &store, &executor, &options)?;
-        let ended = tell(&work.plan.name, &outcome, &store, &options, start);
+        let ended = tell(&work.plan, &outcome, &store, &options, start);
         let stop = outcome.interrupted || !args.keep_going;
         failed = failed.and(ended);
         if failed.is_err() && stop {
@@ -157,14 +157,25 @@ fn on_device(name: &str, label: &str) -> String {
     format!("{}@{}", name.split('@').next().unwrap_or(name), &hash[..8])
 }
 
+/// Where each job's answers lie as tables that VLMEvalKit scores.
+fn answers(plan: &Plan, store: &Store) -> String {
+    let tables = |job: &plan::Job| {
+        let task = plan.task_of(job, Stage::Answers)?;
+        let folder = report::runs::payload(&store.artifacts(), &task.key).join("tsv");
+        folder.is_dir().then(|| format!("{}: {}\n", job.id, folder.display()))
+    };
+    plan.jobs.iter().filter_map(tables).collect()
+}
+
 /// The last words: what was done, what was not and why, where the charts are.
 fn tell(
-    name: &str,
+    plan: &Plan,
     outcome: &Outcome,
     store: &Store,
     options: &Options,
     start: Instant,
 ) -> Result<()> {
+    let name = &plan.name;
     let Outcome { done, cached, failed, left, interrupted, charts } = outcome;
     for (key, why, hint) in failed {
         eprintln!("error: {key}: {why}\n  log: {}", store.log(key).display());
@@ -184,6 +195,9 @@ fn tell(
     }
     if options.until.is_none() && !charts.is_empty() {
         super::say(&format!("{}\n", options.results.display()));
+    }
+    if options.until == Some(Stage::Answers) {
+        super::say(&answers(plan, store));
     }
     match failed.len() {
         0 => Ok(()),

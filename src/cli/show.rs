@@ -4,7 +4,9 @@ mod pairs;
 
 use super::{aligned, say};
 use crate::data::record::Question;
+use crate::eval::BENCHMARKS;
 use crate::eval::matching::modes;
+use crate::eval::origin::STAND_IN;
 use crate::loss::ALGORITHMS;
 use crate::model::Config;
 use crate::model::memory::{self, Counts};
@@ -103,7 +105,7 @@ pub fn run(args: &Args) -> Result<()> {
         (What::Schema, _) => schema::text(),
         (What::Losses, _) => losses(),
         (What::Tasks, _) => lines(lists::TASKS),
-        (What::Benchmarks, _) => lines(lists::BENCHMARKS),
+        (What::Benchmarks, _) => benchmarks(),
         (What::Sizes, _) => sizes()?,
         (What::Sources, _) => sources(),
         (What::Charts, _) => charts(),
@@ -114,6 +116,37 @@ pub fn run(args: &Args) -> Result<()> {
 
 fn lines(names: &[&str]) -> String {
     names.iter().map(|name| format!("{name}\n")).collect()
+}
+
+/// What each asks where it has a file and where it has none, and how much of that is measured.
+fn benchmarks() -> String {
+    let heads = ["name", "file", "without one", "metrics", "tiles", "graded", "what it is"];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
+    for benchmark in BENCHMARKS {
+        let name = benchmark.name();
+        let needed = lists::NEEDED_TASKS.iter().find(|(known, _)| *known == name);
+        let tasks = needed.map(|(_, tasks)| tasks.join(" ")).unwrap_or_default();
+        let tasks =
+            if name == "reasoning" || name == "shift" { "all but describe" } else { &tasks };
+        let metrics: Vec<&str> = benchmark.metrics().iter().map(|metric| metric.name).collect();
+        let file = benchmark.file();
+        rows.push(vec![
+            name.to_owned(),
+            file.map_or_else(|| "-".to_owned(), |_| benchmark.asks().to_owned()),
+            match file {
+                Some(_) => format!("{STAND_IN}: {tasks}"),
+                None => format!("generated: {tasks}"),
+            },
+            metrics.join(" "),
+            file.map_or_else(|| "-".to_owned(), |file| file.tiles.to_string()),
+            if benchmark.grader().is_some() { "judge or rule" } else { "-" }.to_owned(),
+            format!("{}. {}", benchmark.about(), benchmark.source()),
+        ]);
+    }
+    let note = "\nfile: the name in `[eval.files]` under which its own file is given, VLMEvalKit's TSV \
+                or the JSON of its release.\nstand-in: generated questions of these tasks, with the \
+                same metrics; their numbers are not the benchmark's.\n";
+    aligned(&rows) + note
 }
 
 fn losses() -> String {

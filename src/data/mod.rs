@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`record`] | the records that flow between stages |
 //! | [`questions`] | JSONL of questions: a corpus artifact's, or a user's own |
+//! | [`benchmark`] | benchmark files as their publishers write them |
 //! | [`pairs`] | MMPR's preference pairs and meta.json |
 //! | [`rows`] | the rows of a JSONL file by number, however many |
 //! | [`mmpr`] | one data set of a meta.json, row by row |
@@ -12,6 +13,7 @@
 //! | [`template`] | how a question is put to a model |
 //! | [`labels`] | which tokens of a conversation InternVL's trainer learns |
 
+pub mod benchmark;
 pub mod image;
 pub mod labels;
 pub mod mmpr;

@@ -33,6 +33,8 @@ struct Row {
     source: Option<String>,
     #[serde(default)]
     generated: Option<Generated>,
+    #[serde(default)]
+    meta: BTreeMap<String, String>,
 }
 
 /// Text, or a number or truth value that stands for its text.
@@ -95,6 +97,7 @@ pub(crate) fn read_numbered(path: &Path) -> Result<Vec<(usize, Question)>> {
             task: row.task.unwrap_or_else(|| stem.clone()),
             source: row.source.unwrap_or_else(|| folder.clone()),
             generated: row.generated,
+            meta: row.meta,
         };
         questions.push((line, question));
     }

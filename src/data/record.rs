@@ -1,6 +1,7 @@
 //! What flows between stages: questions, answers, preference pairs.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One question about one or more pictures. A line of `SPLIT.jsonl` in the
 /// corpus artifact (splits: base, train, validation, test).
@@ -28,6 +29,16 @@ pub struct Question {
     /// What only generated questions have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generated: Option<Generated>,
+    /// What a benchmark's file says beside, for its scorer: `category`, `answer_type`, ….
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub meta: BTreeMap<String, String>,
+}
+
+impl Question {
+    /// What a benchmark's file says of it under a name; empty where it says nothing.
+    pub fn says(&self, name: &str) -> &str {
+        self.meta.get(name).map_or("", String::as_str)
+    }
 }
 
 /// The truth behind a generated question.

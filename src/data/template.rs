@@ -277,7 +277,24 @@ impl<'a> Prompter<'a> {
     /// As [`Self::question_text`], about any number of pictures. Markers that the
     /// question holds already stay where they are.
     pub fn question_text_with(&self, question: &str, images: usize, prompt: Prompt) -> String {
-        let instruction = self.template.instruction(prompt);
+        self.question_text_by(question, images, self.template.instruction(prompt))
+    }
+
+    /// As [`Self::question_text_with`], with the instruction that a benchmark puts behind its
+    /// questions, where it has one. The embedded sizes know their own only.
+    pub fn question_text_of(
+        &self,
+        question: &str,
+        images: usize,
+        prompt: Prompt,
+        instruction: Option<&str>,
+    ) -> String {
+        let own = instruction.filter(|_| !self.template.closed);
+        let instruction = own.unwrap_or_else(|| self.template.instruction(prompt));
+        self.question_text_by(question, images, instruction)
+    }
+
+    fn question_text_by(&self, question: &str, images: usize, instruction: &str) -> String {
         let front = match (images, question.contains(IMAGE)) {
             (0, _) | (_, true) => String::new(),
             (1, false) => format!("{IMAGE}\n"),

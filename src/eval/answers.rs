@@ -5,15 +5,16 @@
 //! a file in the work folder; a stage that was killed goes on after the last one.
 //!
 //! Writes answers.jsonl ([`Row`]) and, for benchmarks that want it, likelihood.jsonl
-//! ([`Likelihood`]). [`Asker`] serves the validation scores during training too.
+//! ([`Likelihood`]); for the paper's benchmarks also `tsv/BENCHMARK-PROMPT.tsv` ([`super::export`]). [`Asker`] serves the validation scores during training too.
 
-use super::{Benchmark, Likelihood, Row, benchmark, extract, matching, rows};
+use super::asking::{Asking, is_of_file};
+use super::{Likelihood, Row, export, extract, matching, rows};
 use crate::data::image::View;
-use crate::data::questions::read_split;
 use crate::data::record::{Answer, Generated, Question};
 use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
 use crate::error::Context;
+use crate::model::features::shown;
 use crate::model::{Group, Pictures, Seen, Vlm};
 use crate::run::stage::StageContext;
 use crate::sample::{Generation, Request, generate};
@@ -23,7 +24,7 @@ use crate::spec::train::Precision;
 use crate::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Batches in a chunk: enough that the last rows of a batch seldom idle, few enough that
 /// little is lost when the stage is killed.
@@ -35,22 +36,37 @@ const BATCHES: usize = 4;
 ///
 /// Inputs that cannot be read, an unknown benchmark, one that finds no question in the split.
 pub fn run(eval: &Eval, ctx: &StageContext) -> Result<()> {
-    let questions = read_split(ctx.input("corpus"), eval.split)?;
-    let (items, likely) = plan(eval, &questions)?;
+    let asking = Asking::read(eval, ctx)?;
+    let (items, likely) = plan(eval, &asking)?;
+    let (of_files, items): (Vec<Item<'_>>, Vec<_>) =
+        items.into_iter().partition(|item| is_of_file(item.question));
     let model = Vlm::load(ctx.input("model"), ctx.device)?;
     let tokenizer = Tokenizer::load(ctx.input("model"))?;
     let asker = Asker::new(&model, &tokenizer, eval)?;
-    let shown = items.iter().map(|item| item.question.images.as_slice());
-    let views: Vec<View> = shown.flat_map(|images| model.config.tiling().views(images)).collect();
-    let pictures = Pictures::open(ctx, &model.config, eval.split, false, &views)?;
-    let total = items.len() + likely.len();
+    let views = |items: &[Item<'_>]| -> Vec<View> {
+        items.iter().flat_map(|item| shown(item.question, &model.config.tiling())).collect()
+    };
+    let pictures = Pictures::open(ctx, &model.config, eval.split, false, &views(&items))?;
+    let total = items.len() + of_files.len() + likely.len();
     let mut chunks = Chunks { ctx, done: 0, total, size: BATCHES * eval.batch.max(1) };
-    let answered: Vec<Row> = chunks.work("answers", &items, |items, progress| {
-        let seen =
-            pictures.see(&model, items.iter().map(|item| item.question.images.as_slice()))?;
+    let see = |pictures: &Pictures, items: &[Item<'_>]| {
+        let views = items.iter().map(|item| shown(item.question, pictures.tiling()));
+        pictures.see_as(&model, views)
+    };
+    let ask = |pictures: &Pictures, items: &[Item<'_>], progress: &dyn Fn(u64, u64)| {
+        let seen = see(pictures, items)?;
         asker.ask(items, &seen, progress)
-    })?;
+    };
+    let mut answered: Vec<Row> =
+        chunks.work("answers", &items, |items, progress| ask(&pictures, items, progress))?;
+    if !of_files.is_empty() {
+        let pictures = Pictures::of_benchmarks(ctx, &model.config, &views(&of_files))?;
+        answered.extend(
+            chunks.work("files", &of_files, |items, progress| ask(&pictures, items, progress))?,
+        );
+    }
     rows::write(&ctx.out.join("answers.jsonl"), &answered)?;
+    export::write(&ctx.out.join("tsv"), &asking, &answered)?;
     if likely.is_empty() {
         return Ok(());
     }
@@ -60,15 +76,14 @@ pub fn run(eval: &Eval, ctx: &StageContext) -> Result<()> {
         .map(|row| (row.answer.question.as_str(), row.answer.text.as_str()))
         .collect();
     let measured: Vec<Likelihood> = chunks.work("likelihood", &likely, |items, _| {
-        let seen =
-            pictures.see(&model, items.iter().map(|item| item.question.images.as_slice()))?;
+        let seen = see(&pictures, items)?;
         asker.likelihoods(items, &seen, &own)
     })?;
     rows::write(&ctx.out.join("likelihood.jsonl"), &measured)
 }
 
 /// One thing to ask.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Item<'a> {
     /// The question.
     pub question: &'a Question,
@@ -80,43 +95,53 @@ pub struct Item<'a> {
 
 /// What the benchmarks ask, each thing once: by prompt, by share given, in file order;
 /// and for which of these the likelihood of the rest is wanted.
-fn plan<'a>(eval: &Eval, questions: &'a [Question]) -> Result<(Vec<Item<'a>>, Vec<Item<'a>>)> {
-    let benchmarks =
-        eval.benchmarks.iter().map(|name| benchmark(name)).collect::<Result<Vec<_>>>()?;
-    for (benchmark, name) in benchmarks.iter().zip(&eval.benchmarks) {
-        if !questions.iter().any(|question| benchmark.selects(question)) {
-            let split = eval.split.name();
+fn plan<'a>(eval: &Eval, asking: &'a Asking) -> Result<(Vec<Item<'a>>, Vec<Item<'a>>)> {
+    for (benchmark, asked) in &asking.of {
+        if asked.is_empty() {
+            let (name, split) = (benchmark.name(), eval.split.name());
+            let file = match benchmark.file() {
+                Some(_) => format!("; or name its file, `eval.files.{}`", benchmark.asks()),
+                None => String::new(),
+            };
             return Err(Error::spec(format!(
                 "benchmark `{name}` finds no question in the {split} split"
             ))
             .hint(format!(
-                "it needs {}; or leave it out of `eval.benchmarks`",
+                "it needs {}{file}; or leave it out of `eval.benchmarks`",
                 benchmark.needs()
             )));
         }
     }
-    let wanted = |item: &Item<'_>, benchmark: &&&dyn Benchmark| {
-        benchmark.prompts(&eval.prompts).contains(&item.prompt)
-            && benchmark.given_percents().contains(&item.percent)
-            && benchmark.selects(item.question)
-    };
+    let benchmarks: Vec<_> = asking
+        .of
+        .iter()
+        .map(|(benchmark, asked)| {
+            let asked: HashSet<usize> = asked.iter().copied().collect();
+            (*benchmark, benchmark.prompts(&eval.prompts), asked)
+        })
+        .collect();
     let mut percents: Vec<u8> =
-        benchmarks.iter().flat_map(|benchmark| benchmark.given_percents()).copied().collect();
+        benchmarks.iter().flat_map(|(benchmark, ..)| benchmark.given_percents()).copied().collect();
     percents.sort_unstable();
     percents.dedup();
     let (mut items, mut likely) = (Vec::new(), Vec::new());
     for prompt in [Prompt::Direct, Prompt::Cot] {
         for &percent in &percents {
-            for question in questions {
+            for (index, question) in asking.questions.iter().enumerate() {
                 let item = Item { question, prompt, percent };
-                if benchmarks.iter().any(|benchmark| wanted(&item, &benchmark)) {
-                    items.push(item);
+                let mut wanted = false;
+                for (benchmark, prompts, asked) in &benchmarks {
+                    if asked.contains(&index)
+                        && prompts.contains(&prompt)
+                        && benchmark.given_percents().contains(&percent)
+                    {
+                        wanted = true;
+                        if benchmark.needs_likelihood() && likely.last() != Some(&item) {
+                            likely.push(item);
+                        }
+                    }
                 }
-                let mut measuring =
-                    benchmarks.iter().filter(|benchmark| benchmark.needs_likelihood());
-                if measuring.any(|benchmark| wanted(&item, &benchmark)) {
-                    likely.push(item);
-                }
+                items.extend(wanted.then_some(item));
             }
         }
     }
@@ -226,8 +251,9 @@ impl<'a> Asker<'a> {
 
     /// The prompt about pictures of so many tiles.
     fn prompt(&self, item: &Item<'_>, tiles: &[usize]) -> Result<Vec<i64>> {
-        let text =
-            self.prompter.question_text_with(&item.question.question, tiles.len(), item.prompt);
+        let (asked, own) = (&item.question.question, item.question.meta.get(item.prompt.name()));
+        let own = own.map(String::as_str);
+        let text = self.prompter.question_text_of(asked, tiles.len(), item.prompt, own);
         self.prompter
             .encode_prompt_with(&text, tiles)
             .map_err(|error| error.context(format!("question `{}`", item.question.id)))

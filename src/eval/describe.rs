@@ -112,16 +112,16 @@ impl Benchmark for Describe {
 }
 
 /// The words that objects are made of.
-struct Lexicon {
+pub(super) struct Lexicon {
     attributes: BTreeSet<String>,
     nouns: BTreeSet<String>,
 }
 
 /// An object as named: its attribute (empty where it has none) and its noun.
-type Object = (String, String);
+pub(super) type Object = (String, String);
 
 impl Lexicon {
-    fn of<'a>(questions: impl Iterator<Item = &'a Question>) -> Self {
+    pub(super) fn of<'a>(questions: impl Iterator<Item = &'a Question>) -> Self {
         let mut lexicon = Self { attributes: BTreeSet::new(), nouns: BTreeSet::new() };
         for object in
             questions.filter_map(|q| q.generated.as_ref()).flat_map(|truth| &truth.objects)
@@ -134,13 +134,13 @@ impl Lexicon {
     }
 
     /// The objects in a question's picture.
-    fn present(&self, question: &Question) -> BTreeSet<Object> {
+    pub(super) fn present(&self, question: &Question) -> BTreeSet<Object> {
         let truth = question.generated.as_ref();
         truth.into_iter().flat_map(|truth| &truth.objects).map(|object| parts(object)).collect()
     }
 
     /// The objects that a text names: a known noun, with the known attribute right before it.
-    fn objects(&self, text: &str) -> BTreeSet<Object> {
+    pub(super) fn objects(&self, text: &str) -> BTreeSet<Object> {
         let lower = text.to_lowercase();
         let words: Vec<&str> =
             lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();

@@ -11,11 +11,18 @@
 //! prompts, and counts each answer; it sees no model and draws no random number.
 
 pub mod answers;
+pub mod asking;
+pub mod benchmark;
 pub mod choice;
 mod describe;
+pub mod export;
 pub mod extract;
+pub mod files;
+pub mod foreign;
+pub mod judging;
 pub mod matching;
 pub mod metric;
+pub mod origin;
 mod pope;
 pub mod python;
 pub mod quantity;
@@ -29,6 +36,8 @@ pub mod text;
 use crate::data::record::{Answer, Question, Verdict};
 use crate::spec::candidates::Prompt;
 use crate::{Error, Result};
+use benchmark::judged::{Grade, Graded};
+use benchmark::{File, choice as choice_of, crpe, judged, math, reading};
 use serde::{Deserialize, Serialize};
 
 /// Declares the list of benchmarks, in the order in which `show` prints them.
@@ -41,9 +50,35 @@ macro_rules! benchmarks {
 
 benchmarks! {
     reasoning::Reasoning,
-    pope::Pope,
+    pope::POPE,
     describe::Describe,
     shift::Shift,
+    choice_of::M3COT,
+    choice_of::M3COT_INTERNVL,
+    math::MATHVISTA,
+    math::MATHVISTA_INTERNVL,
+    math::MATHVISTA_VLMEVALKIT,
+    math::MATHVISION,
+    math::MATHVISION_VLMEVALKIT,
+    judged::MM_VET,
+    judged::LLAVA_BENCH,
+    pope::POPE_INTERNVL,
+    pope::POPE_VLMEVALKIT,
+    crpe::CRPE,
+    crpe::CRPE_VLMEVALKIT,
+    crpe::CRPE_ROWS,
+    judged::MMHAL,
+    judged::OBJECT_HALBENCH,
+    choice_of::SCIENCEQA,
+    choice_of::AI2D,
+    reading::CHARTQA,
+    reading::CHARTQA_INTERNVL,
+    reading::DOCVQA,
+    reading::DOCVQA_PEERS,
+    reading::INFOVQA,
+    reading::TEXTVQA,
+    reading::TEXTVQA_VLMEVALKIT,
+    reading::OCRBENCH,
 }
 
 /// The benchmark of a name.
@@ -80,6 +115,36 @@ pub trait Benchmark: Sync {
     /// Whether it asks this question.
     fn selects(&self, question: &Question) -> bool;
 
+    /// What it asks in place of a generated question that it selects; none where the question itself.
+    fn derive(&self, _question: &Question) -> Option<Vec<Question>> {
+        None
+    }
+
+    /// The benchmark whose questions it asks: another one, for a peer's way of scoring them.
+    fn asks(&self) -> &'static str {
+        self.name()
+    }
+
+    /// How its own file is read; none where it has none.
+    fn file(&self) -> Option<&'static File> {
+        None
+    }
+
+    /// A generated question as this benchmark's file would have it: with options, or typed.
+    fn filed(&self, question: &Question) -> Question {
+        question.clone()
+    }
+
+    /// Which part of a response it takes for the answer.
+    fn extraction(&self) -> &'static str {
+        "final answer, by the labeller's rules"
+    }
+
+    /// How its answers are graded, where a match does not do.
+    fn grader(&self) -> Option<&Graded> {
+        None
+    }
+
     /// What a corpus needs so that it asks something, for the error when it does not.
     fn needs(&self) -> &'static str;
 
@@ -114,10 +179,12 @@ pub struct Asked<'a> {
     pub own: &'a Row,
     /// How likely the rest of the true rationale is, where that was measured.
     pub likelihood: Option<&'a Likelihood>,
+    /// What a grader made of it, where the benchmark wants one and it did not fail.
+    pub grade: Option<&'a Grade>,
 }
 
 /// What an answer adds to the sums that metrics are made of; a benchmark names its own columns.
-pub type Counts = [f64; 9];
+pub type Counts = [f64; 12];
 
 /// What one answer counts for.
 #[derive(Clone, Debug)]

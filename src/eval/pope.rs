@@ -5,13 +5,61 @@
 //! Every split asks about present objects too. Those of generated questions are
 //! dealt out to the three splits in turn, so that each split stays near balance.
 
-use super::metric::yes_no::yes_or_no;
-use super::{Asked, Benchmark, Better, Counted, Counts, Metric, Value, flag, ratio};
+use super::benchmark::file::{File, SHORT, answered};
+use super::benchmark::{FIRST_MARKER, answer_of, answer_of_internvl};
+use super::metric::yes_no::{self, yes_or_no};
+use super::{Asked, Benchmark, Better, Counted, Counts, Metric, Row, Value, flag, ratio};
+use crate::data::benchmark::{Format, Record};
 use crate::data::record::Question;
 use std::collections::BTreeMap;
 
-/// See the module.
-pub struct Pope;
+static FILE: File = File {
+    format: Format { main: &["coco_pope_", "POPE"], joins: &[] },
+    tiles: 6,
+    direct: SHORT,
+    question,
+};
+
+/// POPE, with a way to read yes or no.
+pub struct Pope {
+    name: &'static str,
+    about: &'static str,
+    source: &'static str,
+    extraction: &'static str,
+    /// What an answer says; the response is whole.
+    said: fn(&Question, &Row) -> Option<bool>,
+}
+
+/// As its authors define it.
+pub static POPE: Pope = Pope {
+    name: "pope",
+    about: "existence of objects, yes or no, in three splits by how absent objects are drawn",
+    source: "Li et al. 2023, arXiv:2305.10355. An answer that is neither yes nor no is wrong, and is no \
+             yes; the published script counts it as yes",
+    extraction: "final answer; of files behind the last marker",
+    said: |question, row| match question.generated {
+        Some(_) => row.answer.final_answer.as_deref().and_then(yes_or_no),
+        None => yes_or_no(answer_of(row)),
+    },
+};
+
+/// As InternVL's evaluation reads answers, which is the published script's way.
+pub static POPE_INTERNVL: Pope = Pope {
+    name: "pope_internvl",
+    about: "pope, where everything that does not say no in its first sentence is yes",
+    source: "InternVL, eval/pope",
+    extraction: FIRST_MARKER,
+    said: |_, row| Some(yes_no::internvl(answer_of_internvl(row))),
+};
+
+/// As VLMEvalKit reads answers, without its judge.
+pub static POPE_VLMEVALKIT: Pope = Pope {
+    name: "pope_vlmevalkit",
+    about: "pope with VLMEvalKit's reading: exactly one of the words yes and no",
+    source: "VLMEvalKit, yorn; without a judge for the rest",
+    said: |_, row| yes_no::vlmevalkit(answer_of_internvl(row)),
+    ..POPE_INTERNVL
+};
 
 /// How absent objects are drawn, in the paper's order.
 pub const SPLITS: [&str; 3] = ["random", "popular", "adversarial"];
@@ -22,19 +70,32 @@ const SAID_YES: usize = 2;
 const IS_THERE: usize = 3;
 const YES_AND_THERE: usize = 4;
 const UNPARSABLE: usize = 5;
+/// Two for each of [`SPLITS`], of files alone: twice the right yes; all yes, said and true.
+const OF_SPLITS: usize = 6;
 
 impl Benchmark for Pope {
     fn name(&self) -> &'static str {
-        "pope"
+        self.name
     }
 
     fn about(&self) -> &'static str {
-        "existence of objects, yes or no, in three splits by how absent objects are drawn"
+        self.about
     }
 
     fn source(&self) -> &'static str {
-        "Li et al. 2023, arXiv:2305.10355. An answer that is neither yes nor no is wrong, and is no \
-         yes; the published script counts it as yes"
+        self.source
+    }
+
+    fn asks(&self) -> &'static str {
+        "pope"
+    }
+
+    fn file(&self) -> Option<&'static File> {
+        Some(&FILE)
+    }
+
+    fn extraction(&self) -> &'static str {
+        self.extraction
     }
 
     fn metrics(&self) -> &'static [Metric] {
@@ -77,6 +138,18 @@ impl Benchmark for Pope {
                 better: Better::Lower,
                 value: Value::Share(UNPARSABLE, ASKED),
             },
+            Metric {
+                name: "mean_f1",
+                about: "mean of the F1 of the three splits, as published; of files",
+                better: Better::Higher,
+                value: Value::Of(|sums| {
+                    let f1 = |split: usize| {
+                        let at = OF_SPLITS + 2 * split;
+                        ratio(sums[at], sums[at + 1])
+                    };
+                    Some((f1(0)? + f1(1)? + f1(2)?) / SPLITS.len() as f64)
+                }),
+            },
         ]
     }
 
@@ -96,7 +169,7 @@ impl Benchmark for Pope {
         asked
             .iter()
             .map(|asked| {
-                let said = asked.row.answer.final_answer.as_deref().and_then(yes_or_no);
+                let said = (self.said)(asked.question, asked.row);
                 let there = asked.question.answer.as_deref().and_then(is_yes) == Some(true);
                 let mut counts = Counts::default();
                 counts[RIGHT] = flag(said == Some(there));
@@ -106,11 +179,36 @@ impl Benchmark for Pope {
                 counts[YES_AND_THERE] = flag(said == Some(true) && there);
                 counts[UNPARSABLE] = flag(said.is_none());
                 let split = splits.get(asked.question.id.as_str()).copied();
+                // A file's question may be in several.
+                let categories = asked.question.says("category").split(',').map(str::trim);
+                let categories = categories.filter(|category| SPLITS.contains(category));
+                let split: Vec<&str> = split.into_iter().chain(categories).collect();
+                if asked.question.generated.is_none() {
+                    for at in split.iter().filter_map(|name| SPLITS.iter().position(|s| s == name))
+                    {
+                        counts[OF_SPLITS + 2 * at] = 2.0 * counts[YES_AND_THERE];
+                        counts[OF_SPLITS + 2 * at + 1] = counts[SAID_YES] + counts[IS_THERE];
+                    }
+                }
                 let groups = std::iter::once("all").chain(split).map(str::to_owned).collect();
                 Counted { groups, counts, score: Some(counts[RIGHT]) }
             })
             .collect()
     }
+}
+
+/// VLMEvalKit's column is `category`, which may list several; the authors' files are named for it.
+fn question(record: &Record) -> Result<Question, String> {
+    let mut question = answered(record, &["answer", "label"])?;
+    let answer = question.answer.as_deref().unwrap_or_default();
+    if is_yes(answer).is_none() {
+        return Err(format!("`{answer}` is neither yes nor no"));
+    }
+    let of_file = SPLITS.into_iter().find(|split| record.file.contains(split));
+    if let Some(split) = of_file.filter(|_| question.says("category").is_empty()) {
+        question.meta.insert("category".to_owned(), split.to_owned());
+    }
+    Ok(question)
 }
 
 /// Whether a known answer is yes; none where it is neither yes nor no.

@@ -1,11 +1,15 @@
 //! The scores stage: answers in, numbers with intervals out. Needs no model.
 //!
-//! Writes scores.csv, one row a metric, and verdicts.csv, one row a question, on which
-//! policies are compared in pairs.
+//! Writes scores.csv, one row a metric; verdicts.csv, one row a question, on which policies are
+//! compared in pairs; benchmarks.csv, where each benchmark's questions and verdicts come from
+//! ([`Origin`]); and, where answers are graded, judgements.jsonl with every grade and reply.
 
+use super::asking::Asking;
+use super::benchmark::judged::Grade;
+use super::judging::{Judge, Judgement, complete};
+use super::origin::Origin;
 use super::statistics::{Interval, bootstrap, random, wilson};
 use super::{Asked, Benchmark, Counts, Likelihood, Row, Value, rows};
-use crate::data::questions::read_split;
 use crate::data::record::Question;
 use crate::error::Context;
 use crate::run::stage::StageContext;
@@ -56,20 +60,51 @@ pub struct QuestionScore {
     pub score: f64,
 }
 
+/// What the scores stage writes.
+#[derive(Debug, Default)]
+pub struct Scored {
+    /// Metrics.
+    pub scores: Vec<Score>,
+    /// Verdicts by question.
+    pub verdicts: Vec<QuestionScore>,
+    /// Grades, where answers are graded.
+    pub judgements: Vec<Judgement>,
+    /// Where questions and verdicts come from, a row a benchmark.
+    pub origins: Vec<Origin>,
+}
+
+impl Scored {
+    /// Writes it into a folder.
+    ///
+    /// # Errors
+    ///
+    /// Files that cannot be written.
+    pub fn write(&self, out: &Path) -> Result<()> {
+        write_csv(&out.join("scores.csv"), &self.scores)?;
+        write_csv(&out.join("verdicts.csv"), &self.verdicts)?;
+        write_csv(&out.join("benchmarks.csv"), &self.origins)?;
+        match self.judgements.is_empty() {
+            true => Ok(()),
+            false => rows::write(&out.join("judgements.jsonl"), &self.judgements),
+        }
+    }
+}
+
 /// The scores stage.
 ///
 /// # Errors
 ///
 /// Files that cannot be read or written, and answers that do not fit the corpus.
 pub fn run(eval: &Eval, ctx: &StageContext) -> Result<()> {
-    let questions = read_split(ctx.input("corpus"), eval.split)?;
+    let asking = Asking::read(eval, ctx)?;
     let answered: Vec<Row> = rows::read(&ctx.input("answers").join("answers.jsonl"))?;
     let likelihoods = ctx.input("answers").join("likelihood.jsonl");
     let likelihoods: Vec<Likelihood> =
         if likelihoods.exists() { rows::read(&likelihoods)? } else { Vec::new() };
-    let (scores, verdicts) = score(eval, &questions, &answered, &likelihoods)?;
-    write_csv(&ctx.out.join("scores.csv"), &scores)?;
-    write_csv(&ctx.out.join("verdicts.csv"), &verdicts)
+    let mut judge = Judge::open(&eval.judge, ctx)?;
+    let scored = score_asked(eval, &asking, &answered, &likelihoods, &mut judge)?;
+    complete(&scored.judgements)?;
+    scored.write(&ctx.out)
 }
 
 fn write_csv<T: Serialize>(path: &Path, rows: &[T]) -> Result<()> {
@@ -81,7 +116,7 @@ fn write_csv<T: Serialize>(path: &Path, rows: &[T]) -> Result<()> {
     csv.flush().with_context(|| format!("could not write {}", path.display()))
 }
 
-/// Scores every benchmark of the table on the same answers.
+/// Scores every benchmark of the table on the same answers, without a judge.
 ///
 /// # Errors
 ///
@@ -92,12 +127,33 @@ pub fn score(
     answered: &[Row],
     likelihoods: &[Likelihood],
 ) -> Result<(Vec<Score>, Vec<QuestionScore>)> {
+    let asking = Asking::new(eval, questions.to_vec())?;
+    let mut judge = Judge::nobody(&eval.judge);
+    let scored = score_asked(eval, &asking, answered, likelihoods, &mut judge)?;
+    Ok((scored.scores, scored.verdicts))
+}
+
+/// Scores every benchmark of the table on the same answers.
+///
+/// # Errors
+///
+/// A question without its answer, and what the judge says.
+pub fn score_asked(
+    eval: &Eval,
+    asking: &Asking,
+    answered: &[Row],
+    likelihoods: &[Likelihood],
+    judge: &mut Judge<'_>,
+) -> Result<Scored> {
     let find = Lookup::new(answered, likelihoods);
-    let (mut scores, mut verdicts) = (Vec::new(), Vec::new());
-    for name in &eval.benchmarks {
-        let benchmark = super::benchmark(name)?;
+    let mut scored = Scored::default();
+    for (benchmark, indices) in &asking.of {
+        let (benchmark, name) = (*benchmark, benchmark.name());
+        // A file has one split.
+        let of_file = eval.files.contains_key(benchmark.asks());
+        let split = if of_file { Split::Test } else { eval.split };
         let selected: Vec<&Question> =
-            questions.iter().filter(|question| benchmark.selects(question)).collect();
+            indices.iter().map(|&index| &asking.questions[index]).collect();
         let prompts = benchmark.prompts(&eval.prompts);
         let mut asked = Vec::new();
         for &prompt in &prompts {
@@ -107,15 +163,26 @@ pub fn score(
                 }
             }
         }
+        let before = judge.used;
+        let judgements = match benchmark.grader() {
+            Some(grader) => judge.grade(benchmark, grader, &asked)?,
+            None => Vec::new(),
+        };
+        let grades: Vec<Option<&Grade>> =
+            judgements.iter().map(|judgement| judgement.grade.as_ref()).collect();
+        for (asked, grade) in asked.iter_mut().zip(grades) {
+            asked.grade = grade;
+        }
         let counted = benchmark.count(&asked);
+        scored.origins.push(Origin::new(eval, benchmark, &selected, &judgements, judge, before));
         for &prompt in &prompts {
             let of_prompt = || {
                 asked.iter().zip(&counted).filter(|(asked, _)| asked.row.answer.prompt == prompt)
             };
             for (asked, counted) in of_prompt() {
                 if let Some(score) = counted.score {
-                    verdicts.push(QuestionScore {
-                        benchmark: name.clone(),
+                    scored.verdicts.push(QuestionScore {
+                        benchmark: name.to_owned(),
                         question: asked.question.id.clone(),
                         task: counted.groups.last().cloned().unwrap_or_default(),
                         image: cluster(asked.question),
@@ -136,11 +203,12 @@ pub fn score(
                 }
             }
             for (task, group) in groups {
-                scores.extend(group.scores(benchmark, task, prompt, eval.split));
+                scored.scores.extend(group.scores(benchmark, task, prompt, split));
             }
         }
+        scored.judgements.extend(judgements);
     }
-    Ok((scores, verdicts))
+    Ok(scored)
 }
 
 /// What questions that hang together share: their picture, or nothing.
@@ -180,6 +248,7 @@ impl<'a> Lookup<'a> {
             row: answer(percent)?,
             own: answer(0)?,
             likelihood: self.likelihoods.get(&(question.id.as_str(), percent)).copied(),
+            grade: None,
         })
     }
 }

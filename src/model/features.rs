@@ -11,6 +11,7 @@ use super::mapped::Mapped;
 use super::{Config, Vlm};
 use crate::data::image::{Tiling, View, count_of, tiles_of};
 use crate::data::questions::read_split;
+use crate::data::record::Question;
 use crate::error::Context;
 use crate::run::stage::StageContext;
 use crate::spec::eval::Split;
@@ -106,7 +107,7 @@ fn views_of(corpus: &Path, split: Split, tiling: &Tiling) -> Result<Vec<(View, u
     let mut known = HashSet::new();
     let mut views = Vec::new();
     for question in read_split(corpus, split)? {
-        for view in tiling.views(&question.images) {
+        for view in shown(&question, tiling) {
             if known.insert(view.clone()) {
                 let tiles = tiles_in(&corpus.join(&view.path), &view, tiling)?;
                 views.push((view, tiles));
@@ -114,6 +115,13 @@ fn views_of(corpus: &Path, split: Split, tiling: &Tiling) -> Result<Vec<(View, u
         }
     }
     Ok(views)
+}
+
+/// A question's pictures: cut as its benchmark was published, where the model cuts pictures at all,
+/// else as the model says.
+pub fn shown(question: &Question, tiling: &Tiling) -> Vec<View> {
+    let published = question.says("tiles").parse().ok().filter(|_| tiling.max_tiles > 1);
+    published.map_or(*tiling, |most| tiling.up_to(most)).views(&question.images)
 }
 
 /// How many tiles a picture's file gives: no file is opened where it can be one alone.

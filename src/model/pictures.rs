@@ -57,7 +57,32 @@ impl Pictures {
         wanted: impl IntoIterator<Item = &'a View>,
     ) -> Result<Self> {
         let wanted: BTreeSet<&View> = wanted.into_iter().collect();
-        if let Some(folder) = ctx.inputs.get("features").filter(|_| !trains_vision) {
+        Self::of(ctx, "features", config, split, trains_vision, wanted)
+    }
+
+    /// Those of benchmarks' own files, as [`Self::open`] finds a split's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn of_benchmarks<'a>(
+        ctx: &StageContext,
+        config: &Config,
+        wanted: impl IntoIterator<Item = &'a View>,
+    ) -> Result<Self> {
+        let wanted: BTreeSet<&View> = wanted.into_iter().collect();
+        Self::of(ctx, "benchmark_features", config, Split::Test, false, wanted)
+    }
+
+    fn of(
+        ctx: &StageContext,
+        role: &str,
+        config: &Config,
+        split: Split,
+        trains_vision: bool,
+        wanted: BTreeSet<&View>,
+    ) -> Result<Self> {
+        if let Some(folder) = ctx.inputs.get(role).filter(|_| !trains_vision) {
             let features = Features::open(folder)?;
             // Imported pairs bring pictures of their own, which have no features.
             if wanted.iter().all(|view| features.rows_of(split, view).is_ok()) {
@@ -189,17 +214,29 @@ impl Pictures {
         model: &Vlm,
         questions: impl IntoIterator<Item = &'a [String]>,
     ) -> Result<Seen> {
+        self.see_as(model, questions.into_iter().map(|images| self.tiling.views(images)))
+    }
+
+    /// The same, each question's pictures with limits of their own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::see`].
+    pub fn see_as(
+        &self,
+        model: &Vlm,
+        questions: impl IntoIterator<Item = Vec<View>>,
+    ) -> Result<Seen> {
         let (mut views, mut tiles, mut counts) = (Vec::new(), Vec::new(), Vec::new());
-        let mut first: HashMap<&[String], usize> = HashMap::new();
+        let mut first: HashMap<Vec<View>, usize> = HashMap::new();
         let mut rows = 0;
-        for images in questions {
-            if let Some(&alike) = first.get(images) {
+        for shown in questions {
+            if let Some(&alike) = first.get(&shown) {
                 tiles.push(Range::clone(&tiles[alike]));
                 counts.push(Vec::clone(&counts[alike]));
                 continue;
             }
-            first.insert(images, tiles.len());
-            let shown = self.tiling.views(images);
+            first.insert(shown.clone(), tiles.len());
             let each: Vec<usize> =
                 shown.iter().map(|view| self.tiles(view)).collect::<Result<_>>()?;
             let start = rows;
@@ -222,9 +259,10 @@ fn find(roots: &[PathBuf], path: &str) -> Result<PathBuf> {
     })
 }
 
-/// The corpus, and the root that imported pairs name.
+/// The corpus, benchmarks' files, and the root that imported pairs name.
 fn image_roots(ctx: &StageContext) -> Result<Vec<PathBuf>> {
-    let mut roots: Vec<PathBuf> = ctx.inputs.get("corpus").cloned().into_iter().collect();
+    let folders = ["corpus", "benchmarks"].into_iter().filter_map(|role| ctx.inputs.get(role));
+    let mut roots: Vec<PathBuf> = folders.cloned().collect();
     if let Some(pairs) = ctx.inputs.get("pairs") {
         let meta = pairs.join("meta.json");
         if let Ok(text) = std::fs::read_to_string(&meta) {

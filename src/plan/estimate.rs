@@ -121,6 +121,7 @@ fn seconds(stage: Stage, settings: &Settings) -> f64 {
             let work = num_pairs * train.epochs.get() / 110.0;
             if moving { work * 1.3 } else { work }
         }
+        Stage::Benchmarks => 20.0 * eval.files.len() as f64,
         Stage::Answers => asked * eval.prompts.len() as f64 / 400.0,
         Stage::Scores => 2.0,
     }

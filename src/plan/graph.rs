@@ -81,7 +81,8 @@ impl Graph<'_> {
         let corpus = self.corpus(&settings, &mut chain);
         let base = self.base(&settings, &corpus, &mut chain);
         let features = self.features(&settings, &corpus, &base, &mut chain);
-        self.evaluate(&settings, &corpus, &base, features.as_ref(), &mut chain);
+        let seen = Seen { corpus: &corpus, base: &base, features: features.as_ref() };
+        self.evaluate(&settings, &base, seen, &mut chain);
         // Only what the base depends on tells one base from another.
         let tables = ["model.", "corpus.", "base.", "eval."];
         let swept: Vec<_> = point
@@ -123,7 +124,8 @@ impl Graph<'_> {
                 &mut chain,
             );
         }
-        self.evaluate(&settings, &corpus, &model, features.as_ref(), &mut chain);
+        let seen = Seen { corpus: &corpus, base: &base, features: features.as_ref() };
+        self.evaluate(&settings, &model, seen, &mut chain);
 
         let algorithm = settings.loss.as_ref().map_or("base", |loss| loss.algorithm.row().name);
         let name = point.variant.as_deref().unwrap_or(algorithm);
@@ -229,22 +231,35 @@ impl Graph<'_> {
         self.task(Stage::Pairs, settings, &with(&inputs, "features", features), &files, chain)
     }
 
-    fn evaluate(
-        &mut self,
-        settings: &Settings,
-        corpus: &str,
-        model: &str,
-        features: Option<&String>,
-        chain: &mut Chain,
-    ) {
+    fn evaluate(&mut self, settings: &Settings, model: &str, seen: Seen, chain: &mut Chain) {
+        if self.until < Stage::Benchmarks {
+            return;
+        }
+        let Seen { corpus, base, features } = seen;
+        let files = self.benchmarks(settings, chain);
+        // Pictures of files are seen by the same tower.
+        let of_files = files.as_ref().filter(|_| features.is_some()).map(|files| {
+            let inputs = [("corpus", files.as_str()), ("base", base)];
+            self.task(Stage::Features, settings, &inputs, &[], chain)
+        });
         let inputs = with(&[("model", model), ("corpus", corpus)], "features", features);
+        let inputs = with(&inputs, "benchmarks", files.as_ref());
+        let inputs = with(&inputs, "benchmark_features", of_files.as_ref());
         let answers = self.task(Stage::Answers, settings, &inputs, &[], chain);
         let mut inputs = vec![("corpus", corpus), ("answers", answers.as_str())];
         if settings.scores_need_model() {
             inputs.push(("model", model));
             inputs = with(&inputs, "features", features);
         }
-        self.task(Stage::Scores, settings, &inputs, &[], chain);
+        let inputs = with(&inputs, "benchmarks", files.as_ref());
+        let judge = settings.eval.judge.checkpoint.as_slice();
+        self.task(Stage::Scores, settings, &inputs, judge, chain);
+    }
+
+    /// Benchmarks' own files, where there are some.
+    fn benchmarks(&mut self, settings: &Settings, chain: &mut Chain) -> Option<String> {
+        let files: Vec<String> = settings.eval.files.values().cloned().collect();
+        (!files.is_empty()).then(|| self.task(Stage::Benchmarks, settings, &[], &files, chain))
     }
 
     /// The key of a stage instance, which is planned unless it is already or comes too late.
@@ -313,11 +328,19 @@ impl Graph<'_> {
 /// Whether what can change the bits of a tensor enters a task's key.
 fn computes_tensors(stage: Stage, settings: &Settings) -> bool {
     match stage {
-        Stage::Scores => settings.scores_need_model(),
+        Stage::Scores => settings.scores_need_model() || settings.eval.judge.checkpoint.is_some(),
         Stage::Candidates => settings.candidates.needs_model(),
         Stage::Pairs => settings.pairs.needs_model(),
         _ => stage.has_tensors(),
     }
+}
+
+/// What answers are given about, by key.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    corpus: &'a str,
+    base: &'a str,
+    features: Option<&'a String>,
 }
 
 /// The models that a round can use, by key.

@@ -7,6 +7,7 @@
 //! ```text
 //! corpus ─ base ─ features ─┬─ candidates ─ pairs ─ reference ─ policy ─ answers ─ scores
 //!                           └─ answers ─ scores                (the job `base`)
+//! benchmarks ─ features ─ answers                              (benchmarks' own files)
 //! ```
 //!
 //! **To add a stage:** a variant and a row in [`stage`], its tables in

@@ -45,10 +45,15 @@ pub fn slice(stage: Stage, settings: &Settings) -> Map<String, Value> {
             put(&mut tables, "model", &sized(&settings.model));
             put(&mut tables, "eval", &looks(&settings.eval));
         }
-        Stage::Answers | Stage::Scores => {
-            let Eval { every, slice, .. } = embedded().eval;
-            put(&mut tables, "eval", &Eval { every, slice, ..settings.eval.clone() });
+        Stage::Benchmarks => {
+            let files = settings.eval.files.clone();
+            put(&mut tables, "eval", &Eval { files, ..embedded().eval.clone() });
         }
+        Stage::Answers => {
+            let judge = embedded().eval.judge.clone();
+            put(&mut tables, "eval", &Eval { judge, ..measured(&settings.eval) });
+        }
+        Stage::Scores => put(&mut tables, "eval", &measured(&settings.eval)),
     }
     tables
 }
@@ -75,6 +80,12 @@ fn forget(table: &mut Value, defaults: &Value, path: &[&str]) {
         Some(inner) if inner == default => drop(table.remove(*first)),
         _ => {}
     }
+}
+
+/// Without the looks of a policy in training.
+fn measured(eval: &Eval) -> Eval {
+    let Eval { every, slice, .. } = embedded().eval;
+    Eval { every, slice, ..eval.clone() }
 }
 
 /// Without the settings of sources that are not built.
@@ -117,6 +128,8 @@ fn looks(eval: &Eval) -> Eval {
             // What it asks: questions with one right answer.
             benchmarks: vec!["reasoning".to_owned()],
             split: Split::Validation,
+            files: whole.files.clone(),
+            judge: whole.judge.clone(),
             ..eval.clone()
         },
     }

@@ -14,13 +14,14 @@ pub enum Stage {
     Pairs,
     Reference,
     Policy,
+    Benchmarks,
     Answers,
     Scores,
 }
 
 impl Stage {
     /// All of them, in pipeline order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Corpus,
         Self::Base,
         Self::Features,
@@ -28,6 +29,7 @@ impl Stage {
         Self::Pairs,
         Self::Reference,
         Self::Policy,
+        Self::Benchmarks,
         Self::Answers,
         Self::Scores,
     ];
@@ -43,6 +45,7 @@ impl Stage {
             Self::Pairs => ("pairs", 1, 1),
             Self::Reference => ("reference", 1, 1),
             Self::Policy => ("policy", 1, 1),
+            Self::Benchmarks => ("benchmarks", 1, 1),
             Self::Answers => ("answers", 1, 1),
             Self::Scores => ("scores", 1, 1),
         }
@@ -67,7 +70,7 @@ impl Stage {
     /// Scores do only where a benchmark asks the model for likelihoods, pairs only where a
     /// source asks the model.
     pub const fn has_tensors(self) -> bool {
-        !matches!(self, Self::Corpus | Self::Pairs | Self::Scores)
+        !matches!(self, Self::Corpus | Self::Pairs | Self::Benchmarks | Self::Scores)
     }
 
     /// The stage of a name.

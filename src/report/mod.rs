@@ -11,6 +11,7 @@ mod engine;
 mod geometry;
 pub mod metric;
 pub mod number;
+mod origins;
 pub mod overlay;
 pub mod page;
 mod pair_sets;
@@ -63,6 +64,12 @@ pub fn run(
         write(&mut files, file("svg"), picture.scene.svg()?.as_bytes())?;
         write(&mut files, file("png"), &picture.scene.png()?)?;
         write(&mut files, file("csv"), picture.csv().as_bytes())?;
+    }
+    let origins = origins::table(store, plan, &runs)?;
+    if let Some(bytes) = &origins {
+        write(&mut files, results_dir.join("benchmarks.csv"), bytes)?;
+    } else {
+        let _ = fs::remove_file(results_dir.join("benchmarks.csv"));
     }
     for (name, bytes) in pair_sets::files(store, plan)? {
         write(&mut files, results_dir.join(name), &bytes)?;

@@ -100,6 +100,7 @@ pub fn render(
             scores,
             all => all_scores(runs, &names),
             data => engine::tables(runs),
+            benchmarks => table(&results_dir.join("benchmarks.csv"))?,
             jobs => table(&results_dir.join("jobs.csv"))?.unwrap_or_else(|| own_jobs(runs)),
             provenance => provenance(store, runs),
             sheet => contact_sheet(results_dir),

@@ -47,6 +47,7 @@ fn real(stage: Stage) -> StageFunction {
             let (loss, train) = (t.table("loss")?, t.table("train")?);
             train::policy::run(&loss, &train, &t.table("model")?, &t.table("eval")?, c)
         },
+        Stage::Benchmarks => |t, c| eval::files::run(&t.table("eval")?, c),
         Stage::Answers => |t, c| eval::answers::run(&t.table("eval")?, c),
         Stage::Scores => |t, c| eval::scores::run(&t.table("eval")?, c),
     }

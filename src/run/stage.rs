@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct StageContext {
     /// Payload folders of the artifacts it reads, by role (`corpus`, `base`, `features`,
-    /// `candidates`, `pairs`, `reference`, `model`, `answers`); read-only.
+    /// `candidates`, `pairs`, `reference`, `model`, `benchmarks`, `benchmark_features`, `answers`);
+    /// read-only.
     pub inputs: BTreeMap<String, PathBuf>,
     /// Folder to write the payload into; renamed into the store on success.
     pub out: PathBuf,

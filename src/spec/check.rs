@@ -2,10 +2,11 @@
 //! other, combinations that cannot be run.
 
 use super::candidates::Prompt;
+use super::check_files;
 use super::check_pairs;
 use super::eval::Split;
 use super::finder::Finder;
-use super::lists::{BENCHMARKS, NEEDED_TASKS, TASKS};
+use super::lists::{BENCHMARKS, NEEDED_TASKS, TASKS, file_of};
 use super::model::Module;
 use super::train::{Gradients, Keep, Precision};
 use super::{Settings, model::Model};
@@ -314,6 +315,7 @@ fn eval(settings: &Settings, find: &mut Finder) {
     if settings.corpus.files.is_none() && find.is_sound("corpus.tasks") {
         askable(settings, find);
     }
+    check_files::files_and_judge(eval, find);
     if eval.prompts.is_empty() {
         let hint = "write `prompts = [\"direct\", \"cot\"]`";
         find.wrong("eval.prompts", "`eval.prompts` names none: nothing would be asked", hint);
@@ -361,6 +363,9 @@ fn askable(settings: &Settings, find: &mut Finder) {
         return;
     }
     for (index, name) in settings.eval.benchmarks.iter().enumerate() {
+        if file_of(name).is_some_and(|own| settings.eval.files.contains_key(own)) {
+            continue;
+        }
         let needed = NEEDED_TASKS.iter().find(|(benchmark, _)| benchmark == name);
         let Some((_, needed)) = needed else { continue };
         if !needed.iter().any(|task| tasks.iter().any(|known| known == task)) {
@@ -368,10 +373,12 @@ fn askable(settings: &Settings, find: &mut Finder) {
                 true => format!("eval.benchmarks.{index}"),
                 false => "corpus.tasks".to_owned(),
             };
+            let file =
+                file_of(name).map_or(String::new(), |own| format!(", name `eval.files.{own}`"));
             find.wrong(
                 &key,
                 format!("benchmark `{name}` would find no question: no task of its kind is in `corpus.tasks`"),
-                format!("add `{}` to `corpus.tasks`, or leave `{name}` out of `eval.benchmarks`", needed[0]),
+                format!("add `{}` to `corpus.tasks`{file}, or leave `{name}` out of `eval.benchmarks`", needed[0]),
             );
         }
     }

@@ -1,8 +1,11 @@
 //! `[eval]`: what is measured.
 
 use super::candidates::Prompt;
+use super::number::NonNegative;
+use super::server::Server;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The `[eval]` table.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, JsonSchema)]
@@ -22,6 +25,39 @@ pub struct Eval {
     pub every: usize,
     /// Validation questions in such a slice.
     pub slice: usize,
+    /// Files of benchmarks, by name: VLMEvalKit's TSV, or the JSON of their own release. Without
+    /// one, generated questions stand in.
+    #[serde(default = "super::later::eval_files")]
+    pub files: BTreeMap<String, String>,
+    /// Who grades the answers to open questions of files.
+    #[serde(default = "super::later::eval_judge")]
+    pub judge: Judge,
+}
+
+/// The `[eval.judge]` table: a checkpoint or a server; by default nobody.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "EvalJudge")]
+pub struct Judge {
+    /// A Hub-style directory, run here.
+    pub checkpoint: Option<String>,
+    /// Answers graded together by a checkpoint; part of the key, since it decides batches.
+    pub batch: usize,
+    /// Longest grading, in tokens.
+    pub max_tokens: usize,
+    /// A server.
+    pub server: Server,
+    /// What a million tokens read cost, in any currency.
+    pub price_read: NonNegative,
+    /// What a million tokens written cost.
+    pub price_written: NonNegative,
+}
+
+impl Judge {
+    /// Whether there is a judge.
+    pub fn is_set(&self) -> bool {
+        self.checkpoint.is_some() || self.server.is_set()
+    }
 }
 
 /// A split of the corpus.

@@ -68,7 +68,7 @@ pub struct Round {
 
 impl Experiment {
     /// Keys of paths that the spec leaves to be filled in (`PATH/TO/…`).
-    pub fn blanks(&self) -> Vec<&'static str> {
+    pub fn blanks(&self) -> Vec<String> {
         let mut keys: Vec<_> =
             self.points.iter().flat_map(|point| files::blanks(&point.settings)).collect();
         keys.sort_unstable();

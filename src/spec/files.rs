@@ -12,7 +12,7 @@ const BLANK: &str = "PATH/TO";
 
 /// A path that a point names.
 struct Named<'a> {
-    key: &'static str,
+    key: String,
     path: &'a str,
     is_folder: bool,
 }
@@ -20,8 +20,8 @@ struct Named<'a> {
 fn named<'a>(settings: &'a Settings) -> Vec<Named<'a>> {
     let trains = settings.loss.is_some();
     let mut all = Vec::new();
-    let mut name = |key, path: Option<&'a String>, is_folder| {
-        all.extend(path.map(|path| Named { key, path, is_folder }));
+    let mut name = |key: &str, path: Option<&'a String>, is_folder| {
+        all.extend(path.map(|path| Named { key: key.to_owned(), path, is_folder }));
     };
     name("model.checkpoint", settings.model.checkpoint.as_ref(), true);
     if trains {
@@ -38,11 +38,16 @@ fn named<'a>(settings: &'a Settings) -> Vec<Named<'a>> {
         name("corpus.files.base", files.base.as_ref(), false);
         name("corpus.files.validation", files.validation.as_ref(), false);
     }
+    name("eval.judge.checkpoint", settings.eval.judge.checkpoint.as_ref(), true);
+    for (benchmark, path) in &settings.eval.files {
+        // One file, or a folder of those that belong together.
+        name(&format!("eval.files.{benchmark}"), Some(path), Path::new(path).is_dir());
+    }
     all
 }
 
 /// Keys of paths that are still to be filled in.
-pub fn blanks(settings: &Settings) -> Vec<&'static str> {
+pub fn blanks(settings: &Settings) -> Vec<String> {
     let is_blank = |named: &Named<'_>| named.path.starts_with(BLANK);
     named(settings).into_iter().filter(is_blank).map(|named| named.key).collect()
 }
@@ -74,7 +79,7 @@ pub fn check(settings: &Settings, find: &mut Finder) {
         };
         if !there && !path.starts_with(BLANK) {
             find.wrong(
-                key,
+                &key,
                 format!("`{key}`: there is no {what} `{path}`"),
                 "paths are relative to the folder that prefab is started in; fetch the data or \
                  mend the path",

@@ -6,10 +6,12 @@
 //! its field.
 
 use super::embedded;
+use super::eval;
 use super::number::{Fraction, Positive};
 use super::pairs::{Consistency, DivideAndConquer, DropoutNtp, Judge, Kinds, Source};
 use super::server::Server;
 use crate::tasks::Domain;
+use std::collections::BTreeMap;
 
 /// Declares the list of dotted names and a function a line that gives the default.
 macro_rules! later {
@@ -37,4 +39,6 @@ later! {
     max_train_tokens: train.max_tokens => usize;
     counts: pairs.counts => Kinds<usize>;
     weights: pairs.weights => Kinds<Positive>;
+    eval_files: eval.files => BTreeMap<String, String>;
+    eval_judge: eval.judge => eval::Judge;
 }

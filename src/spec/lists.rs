@@ -8,7 +8,67 @@ pub const TASKS: &[&str] = &[
 ];
 
 /// Benchmarks, in documentation order (`src/eval`).
-pub const BENCHMARKS: &[&str] = &["reasoning", "pope", "describe", "shift"];
+pub const BENCHMARKS: &[&str] = &[
+    "reasoning",
+    "pope",
+    "describe",
+    "shift",
+    "m3cot",
+    "m3cot_internvl",
+    "mathvista",
+    "mathvista_internvl",
+    "mathvista_vlmevalkit",
+    "mathvision",
+    "mathvision_vlmevalkit",
+    "mm_vet",
+    "llava_bench",
+    "pope_internvl",
+    "pope_vlmevalkit",
+    "crpe",
+    "crpe_vlmevalkit",
+    "crpe_rows",
+    "mmhal",
+    "object_halbench",
+    "scienceqa",
+    "ai2d",
+    "chartqa",
+    "chartqa_internvl",
+    "docvqa",
+    "docvqa_peers",
+    "infovqa",
+    "textvqa",
+    "textvqa_vlmevalkit",
+    "ocrbench",
+];
+
+/// Benchmarks that read a file of their own, each with the ways of scoring its questions.
+pub const FILE_BENCHMARKS: &[(&str, &[&str])] = &[
+    ("pope", &["pope", "pope_internvl", "pope_vlmevalkit"]),
+    ("m3cot", &["m3cot", "m3cot_internvl"]),
+    ("mathvista", &["mathvista", "mathvista_internvl", "mathvista_vlmevalkit"]),
+    ("mathvision", &["mathvision", "mathvision_vlmevalkit"]),
+    ("mm_vet", &["mm_vet"]),
+    ("llava_bench", &["llava_bench"]),
+    ("crpe", &["crpe", "crpe_vlmevalkit", "crpe_rows"]),
+    ("mmhal", &["mmhal"]),
+    ("object_halbench", &["object_halbench"]),
+    ("scienceqa", &["scienceqa"]),
+    ("ai2d", &["ai2d"]),
+    ("chartqa", &["chartqa", "chartqa_internvl"]),
+    ("docvqa", &["docvqa", "docvqa_peers"]),
+    ("infovqa", &["infovqa"]),
+    ("textvqa", &["textvqa", "textvqa_vlmevalkit"]),
+    ("ocrbench", &["ocrbench"]),
+];
+
+/// Benchmarks whose questions of files a judge grades.
+pub const JUDGED_BENCHMARKS: &[&str] = &["mm_vet", "llava_bench", "mmhal", "object_halbench"];
+
+/// The benchmark whose file, if any, holds another's questions.
+pub fn file_of(benchmark: &str) -> Option<&'static str> {
+    let own = FILE_BENCHMARKS.iter().find(|(_, ways)| ways.contains(&benchmark));
+    own.map(|(name, _)| *name)
+}
 
 /// Benchmarks whose scores need the model itself, not only its answers.
 pub const LIKELIHOOD_BENCHMARKS: &[&str] = &["shift"];
@@ -19,6 +79,32 @@ pub const NEEDED_TASKS: &[(&str, &[&str])] = &[
     ("pope", &["exists"]),
     ("describe", &["describe"]),
     ("shift", CLOSED_TASKS),
+    ("m3cot", &["compare", "relation", "diagram"]),
+    ("m3cot_internvl", &["compare", "relation", "diagram"]),
+    ("mathvista", &["count", "subtract", "chart", "geometry"]),
+    ("mathvista_internvl", &["count", "subtract", "chart", "geometry"]),
+    ("mathvista_vlmevalkit", &["count", "subtract", "chart", "geometry"]),
+    ("mathvision", &["subtract", "geometry"]),
+    ("mathvision_vlmevalkit", &["subtract", "geometry"]),
+    ("mm_vet", &["describe"]),
+    ("llava_bench", &["describe"]),
+    ("pope_internvl", &["exists"]),
+    ("pope_vlmevalkit", &["exists"]),
+    ("crpe", &["relation"]),
+    ("crpe_vlmevalkit", &["relation"]),
+    ("crpe_rows", &["relation"]),
+    ("mmhal", &["describe"]),
+    ("object_halbench", &["describe"]),
+    ("scienceqa", &["diagram"]),
+    ("ai2d", &["diagram"]),
+    ("chartqa", &["chart"]),
+    ("chartqa_internvl", &["chart"]),
+    ("docvqa", &["form"]),
+    ("docvqa_peers", &["form"]),
+    ("infovqa", &["chart", "receipt"]),
+    ("textvqa", &["receipt"]),
+    ("textvqa_vlmevalkit", &["receipt"]),
+    ("ocrbench", &["receipt", "form"]),
 ];
 
 /// Families whose questions have one right answer.

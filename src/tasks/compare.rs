@@ -60,3 +60,13 @@ pub fn make(rng: &mut Rng) -> Item {
     let objects = scene.names();
     Item { objects, ..Item::new(picture, cells, question, answer, tell) }
 }
+
+/// The two kinds that a question compares, and `equal`.
+pub fn options(question: &str) -> Vec<String> {
+    let words: Vec<&str> = question.split([' ', ',']).filter(|word| !word.is_empty()).collect();
+    let kinds = COLOURS.iter().map(|(name, _)| (*name).to_owned());
+    let kinds: Vec<String> = kinds.chain(SHAPES.iter().map(|shape| format!("{shape}s"))).collect();
+    let is_kind = |word: &&str| kinds.iter().any(|kind| kind == word) && *word != "shapes";
+    let named = words.into_iter().filter(is_kind).map(str::to_owned);
+    named.chain(["equal".to_owned()]).collect()
+}

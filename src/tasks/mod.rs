@@ -21,8 +21,10 @@ pub mod slip;
 pub mod sources;
 
 pub use item::{Item, LAYERS, Layer};
+pub use relation::rotated;
 pub use rng::Rng;
 
+use crate::data::record::Question;
 use crate::spec::eval::Split;
 use crate::{Error, Result};
 use schemars::JsonSchema;
@@ -130,6 +132,16 @@ impl Family {
     /// One question, a function of its arguments alone.
     pub fn item(&self, seed: u64, index: u64) -> Item {
         (self.make)(&mut Rng::new(self.name, seed, index))
+    }
+}
+
+/// The options that a question of a family offers without listing them all; none of a family whose
+/// answers are free.
+pub fn options(question: &Question) -> Vec<String> {
+    match question.task.as_str() {
+        "compare" => compare::options(&question.question),
+        "diagram" => glyph::CREATURES.iter().map(|creature| creature.name.to_owned()).collect(),
+        _ => question.choices.clone(),
     }
 }
 

@@ -8,6 +8,7 @@ use super::raster::{GRID, cell_name};
 use super::rng::Rng;
 use super::scene::{Kind, Object, Scene};
 use super::slip::Teacher;
+use crate::data::record::Question;
 
 /// The options, which are the answers.
 pub const SIDES: [&str; 4] = ["left", "right", "above", "below"];
@@ -62,4 +63,34 @@ pub fn make(rng: &mut Rng) -> Item {
     };
     let objects = scene.names();
     Item { objects, choices: &SIDES, ..Item::new(picture, cells, question, side.to_owned(), tell) }
+}
+
+/// A question in four wordings, its options rotated; none for a question of another family. The
+/// words are those that the family uses anyway.
+pub fn rotated(question: &Question) -> Option<Vec<Question>> {
+    let (thing, anchor) = parties(&question.question)?;
+    let rotation = |first: usize| {
+        let [a, b, c, d] = std::array::from_fn(|place| SIDES[(first + place) % SIDES.len()]);
+        let mut rotated = question.clone();
+        rotated.id = format!("{}/{}", question.id, first + 1);
+        rotated.question = format!("Is the {thing} {a}, {b}, {c} or {d} the {anchor}?");
+        rotated.choices = [a, b, c, d].map(str::to_owned).into();
+        rotated.meta.insert("rotation_of".to_owned(), question.id.clone());
+        rotated.meta.insert("category".to_owned(), "predicate".to_owned());
+        rotated
+    };
+    Some((0..SIDES.len()).map(rotation).collect())
+}
+
+/// What is asked about, and from where.
+fn parties(question: &str) -> Option<(&str, &str)> {
+    let question = question.strip_suffix('?')?;
+    if let Some(rest) = question.strip_prefix("Where is the ") {
+        return rest.split_once(" from the ");
+    }
+    if let Some(rest) = question.strip_prefix("Is the ") {
+        return rest.split_once(" left, right, above or below the ");
+    }
+    let (anchor, thing) = question.strip_prefix("On which side of the ")?.split_once(" is the ")?;
+    Some((thing, anchor))
 }

@@ -1,0 +1,209 @@
+//! CRPE: existence and relations, each question asked in four rotations of its options.
+//!
+//! A question is right when all four rotations are, so that a habit of one letter scores nothing.
+//! Its unit is the question, not the row: sums count four rows as one.
+
+use super::file::{ALONE, File, plain};
+use super::{LAST_MARKER, answer_of, groups, stands_in};
+use crate::data::benchmark::Record;
+use crate::data::record::Question;
+use crate::eval::matching::exact;
+use crate::eval::metric::crpe::{ROTATIONS, is_right, is_right_vlmevalkit};
+use crate::eval::{Asked, Benchmark, Better, Counted, Counts, Metric, Value, flag};
+use crate::tasks::rotated;
+use std::collections::BTreeMap;
+
+static FILE: File = File { format: ALONE, tiles: 6, direct: "", question };
+
+/// CRPE, as a way to judge one row.
+pub struct Crpe {
+    name: &'static str,
+    about: &'static str,
+    source: &'static str,
+    is_right: fn(&str, &str) -> bool,
+    /// Whether a question counts only with all its rotations.
+    whole: bool,
+}
+
+/// As its authors define it.
+pub static CRPE: Crpe = Crpe {
+    name: "crpe",
+    about: "existence and relations of objects; all four rotations of the options right",
+    source: "Wang et al. 2024, arXiv:2402.19474 (the All-Seeing project v2)",
+    is_right,
+    whole: true,
+};
+
+/// As VLMEvalKit judges a row.
+pub static CRPE_VLMEVALKIT: Crpe = Crpe {
+    name: "crpe_vlmevalkit",
+    about: "crpe with VLMEvalKit's reading of a row",
+    source: "VLMEvalKit, is_correct; exceptions count as wrong",
+    is_right: |gold, said| is_right_vlmevalkit(gold, said).unwrap_or(false),
+    whole: true,
+};
+
+/// Each row for itself.
+pub static CRPE_ROWS: Crpe = Crpe {
+    name: "crpe_rows",
+    about: "crpe with each rotation counted for itself",
+    source: "lmms-eval's unit; not comparable with the published numbers",
+    is_right,
+    whole: false,
+};
+
+const RIGHT: usize = 0;
+const UNITS: usize = 1;
+const UNPARSABLE: usize = 2;
+const ROWS: usize = 3;
+
+impl Benchmark for Crpe {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn about(&self) -> &'static str {
+        self.about
+    }
+
+    fn source(&self) -> &'static str {
+        self.source
+    }
+
+    fn metrics(&self) -> &'static [Metric] {
+        &[
+            Metric {
+                name: "accuracy",
+                about: "share of right questions",
+                better: Better::Higher,
+                value: Value::Ratio(RIGHT, UNITS),
+            },
+            Metric {
+                name: "unparsable",
+                about: "share of answers without a readable final answer or without an end",
+                better: Better::Lower,
+                value: Value::Ratio(UNPARSABLE, ROWS),
+            },
+        ]
+    }
+
+    fn selects(&self, question: &Question) -> bool {
+        stands_in(question, &["relation"])
+    }
+
+    fn derive(&self, question: &Question) -> Option<Vec<Question>> {
+        rotated(question)
+    }
+
+    fn needs(&self) -> &'static str {
+        "relations with options: `relation` in `corpus.tasks`"
+    }
+
+    fn asks(&self) -> &'static str {
+        "crpe"
+    }
+
+    fn file(&self) -> Option<&'static File> {
+        Some(&FILE)
+    }
+
+    fn extraction(&self) -> &'static str {
+        LAST_MARKER
+    }
+
+    /// # Panics
+    ///
+    /// If the rows are not four a question: the file's reader sees to it.
+    fn count(&self, asked: &[Asked<'_>]) -> Vec<Counted> {
+        let right: Vec<bool> = asked.iter().map(|asked| self.row_is_right(asked)).collect();
+        // The rows of a question with a prompt, in order.
+        let mut rotations: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        for (row, asked) in asked.iter().enumerate() {
+            let key = (asked.question.says("rotation_of"), asked.row.answer.prompt);
+            rotations.entry(key).or_default().push(row);
+        }
+        let mut counted: Vec<Counted> = asked.iter().map(|asked| self.row(asked)).collect();
+        for rows in rotations.values() {
+            if !self.whole {
+                rows.iter().for_each(|&row| counted[row].is(right[row]));
+                continue;
+            }
+            // The first row stands for all four.
+            let (first, others) = (rows[0], &rows[1..]);
+            for &row in others {
+                counted[first].counts[UNPARSABLE] += counted[row].counts[UNPARSABLE];
+                counted[first].counts[ROWS] += counted[row].counts[ROWS];
+                (counted[row].groups, counted[row].counts) = (Vec::new(), Counts::default());
+            }
+            counted[first].is(rows.iter().all(|&row| right[row]));
+        }
+        counted
+    }
+}
+
+impl Crpe {
+    fn row_is_right(&self, asked: &Asked<'_>) -> bool {
+        let gold = asked.question.answer.as_deref().unwrap_or_default();
+        let said = answer_of(asked.row);
+        match asked.question.generated {
+            // Its options are words.
+            Some(_) => exact(gold, said),
+            None => (self.is_right)(gold, said),
+        }
+    }
+
+    fn row(&self, asked: &Asked<'_>) -> Counted {
+        let mut counts = Counts::default();
+        counts[UNPARSABLE] = flag(asked.row.is_unparsable());
+        counts[ROWS] = 1.0;
+        let category = asked.question.says("category").to_owned();
+        Counted { groups: groups(category), counts, score: None }
+    }
+}
+
+impl Counted {
+    /// Counts as one question.
+    fn is(&mut self, right: bool) {
+        let score = flag(right);
+        (self.counts[RIGHT], self.counts[UNITS], self.score) = (score, 1.0, Some(score));
+    }
+}
+
+fn question(record: &Record) -> Result<Question, String> {
+    let mut question = plain(record)?;
+    question.answer = Some(record.needs(&["answer", "correct_option"])?);
+    if question.says("category").is_empty() && record.file.to_uppercase().contains("EXIST") {
+        question.meta.insert("category".to_owned(), "exist".to_owned());
+    }
+    let category = question.says("category");
+    match ["exist", "subject", "predicate", "object"].contains(&category) {
+        true => Ok(question),
+        false => Err(format!("the category is `{category}`, which CRPE does not have")),
+    }
+}
+
+/// Marks which rows of a file are one question: four in a row.
+///
+/// # Errors
+///
+/// A number of rows that four does not divide, and four of different categories.
+pub fn mark_rotations(questions: &mut [Question]) -> Result<(), String> {
+    if !questions.len().is_multiple_of(ROTATIONS) {
+        return Err(format!("{} rows are no multiple of {ROTATIONS} rotations", questions.len()));
+    }
+    for (number, rows) in questions.chunks_mut(ROTATIONS).enumerate() {
+        let (id, category) = (rows[0].id.clone(), rows[0].says("category").to_owned());
+        if rows.iter().any(|row| row.says("category") != category) {
+            return Err(format!(
+                "rows {} to {} are of several categories, not the rotations of one \
+                                question",
+                number * ROTATIONS + 1,
+                (number + 1) * ROTATIONS
+            ));
+        }
+        for row in rows {
+            row.meta.insert("rotation_of".to_owned(), id.clone());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! How a row of a benchmark's file becomes a question.
+
+use crate::data::benchmark::{Format, Record};
+use crate::data::record::Question;
+use serde_json::Value;
+
+/// The published instruction behind questions with a short answer.
+pub const SHORT: &str = "Answer the question using a single word or phrase.";
+/// The published instruction behind multiple-choice questions.
+pub const LETTER: &str = "Answer with the option's letter from the given choices directly.";
+
+/// A benchmark's file.
+pub struct File {
+    /// Which files it is made of.
+    pub format: Format,
+    /// Most tiles of a picture, as published.
+    pub tiles: usize,
+    /// The published instruction behind a question that wants the answer alone; may be empty.
+    pub direct: &'static str,
+    /// A row as a question; says what is wrong with it.
+    pub question: fn(&Record) -> Result<Question, String>,
+}
+
+/// A benchmark of one file.
+pub const ALONE: Format = Format { main: &[""], joins: &[] };
+
+/// Fields that name a question, in files of whatever form.
+const IDS: &[&str] = &["index", "question_id", "questionId", "pid", "qid", "id"];
+/// Fields that ask it.
+const QUESTIONS: &[&str] = &["question", "text"];
+
+/// What every benchmark reads: id, pictures, the question without an instruction at its end (which
+/// becomes `direct`), and all other fields as [`Question::meta`].
+///
+/// # Errors
+///
+/// A row without a question.
+pub fn plain(record: &Record) -> Result<Question, String> {
+    let text = record.needs(QUESTIONS)?;
+    let mut question = Question {
+        id: record.text(IDS).unwrap_or_default(),
+        images: record.images.clone(),
+        ..Question::default()
+    };
+    for (name, value) in &record.fields {
+        let text = match value {
+            Value::Array(_) => value.to_string(),
+            _ => record.text(&[name]).unwrap_or_default(),
+        };
+        if !text.is_empty() {
+            question.meta.insert(name.clone(), text);
+        }
+    }
+    let (asked, instruction) = parted(&text);
+    question.question = asked.to_owned();
+    if let Some(instruction) = instruction {
+        question.meta.insert("direct".to_owned(), instruction.to_owned());
+    }
+    Ok(question)
+}
+
+/// A question and the instruction at its end.
+fn parted(text: &str) -> (&str, Option<&str>) {
+    let text = text.trim_end();
+    let instruction = [SHORT, LETTER, "Please answer yes or no."]
+        .into_iter()
+        .find(|known| text.to_lowercase().ends_with(&known.to_lowercase()));
+    match instruction {
+        Some(known) if text.is_char_boundary(text.len() - known.len()) => {
+            let (asked, instruction) = text.split_at(text.len() - known.len());
+            (asked.trim_end(), Some(instruction))
+        }
+        _ => (text, None),
+    }
+}
+
+/// The known answers of a row: a list, or one.
+///
+/// # Errors
+///
+/// A row without one.
+pub fn answers(record: &Record, names: &[&str]) -> Result<Vec<String>, String> {
+    match record.list(names).filter(|list| !list.is_empty()) {
+        Some(list) => Ok(list),
+        None => record.needs(names).map(|one| vec![one]),
+    }
+}
+
+/// [`plain`] with known answers, the first of which is `answer` and the others aliases.
+///
+/// # Errors
+///
+/// A row without a question or an answer.
+pub fn answered(record: &Record, names: &[&str]) -> Result<Question, String> {
+    let mut answers = answers(record, names)?.into_iter();
+    let (answer, aliases) = (answers.next(), answers.collect());
+    Ok(Question { answer, aliases, ..plain(record)? })
+}
+
+/// Every known answer of a question, as its file has them.
+pub fn golds(question: &Question) -> Vec<String> {
+    question.answer.iter().chain(&question.aliases).cloned().collect()
+}
+
+/// The options of a row: a list, or lettered columns.
+///
+/// # Errors
+///
+/// Lettered columns with a gap.
+pub fn choices(record: &Record) -> Result<Vec<String>, String> {
+    match record.list(&["choices", "options"]).filter(|list| !list.is_empty()) {
+        Some(list) => Ok(list),
+        None => record.lettered(),
+    }
+}
+
+/// A question with its options below it, a letter each.
+pub fn with_options(question: &str, choices: &[String]) -> String {
+    let letters = ('A'..='Z').zip(choices);
+    letters
+        .fold(question.to_owned(), |text, (letter, choice)| format!("{text}\n{letter}. {choice}"))
+}

@@ -1,0 +1,176 @@
+//! Open questions whose answers somebody grades: MM-Vet, LLaVA-Bench, MMHal-Bench, Object HalBench.
+//!
+//! Questions of files are graded by the judge of `[eval.judge]` ([`crate::eval::judging`]). Generated
+//! descriptions stand in: what is in their picture is known, so that a rule grades them, and
+//! the published arithmetic counts the grades. An answer that could not be graded has no score: it
+//! counts in `failed` and nowhere else.
+
+mod coco;
+mod llava_bench;
+mod mm_vet;
+mod mmhal;
+pub mod object_halbench;
+
+pub use llava_bench::LLAVA_BENCH;
+pub use mm_vet::MM_VET;
+pub use mmhal::MMHAL;
+pub use object_halbench::OBJECT_HALBENCH;
+
+use super::{File, LAST_MARKER, groups, stands_in};
+use crate::data::record::Question;
+use crate::eval::describe::Lexicon;
+use crate::eval::{Asked, Benchmark, Better, Counted, Counts, Metric, Value, flag};
+use serde::{Deserialize, Serialize};
+
+/// What a grader made of an answer.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Grade {
+    /// Scores: one, or the reference's and the answer's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub numbers: Vec<f64>,
+    /// Objects that the answer names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<String>,
+}
+
+impl Grade {
+    fn of(number: f64) -> Self {
+        Self { numbers: vec![number], words: Vec::new() }
+    }
+}
+
+/// What is known of the answer to a generated question.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Objects in the picture.
+    pub present: usize,
+    /// Those of them that the answer names.
+    pub right: usize,
+    /// Objects that it names and that are not there.
+    pub invented: usize,
+    /// All that it names.
+    pub named: Vec<String>,
+}
+
+impl Facts {
+    /// Share of the picture that is told, each invention taking one back: in [0, 1].
+    pub fn share(&self) -> f64 {
+        self.right.saturating_sub(self.invented) as f64 / self.present.max(1) as f64
+    }
+}
+
+/// A benchmark whose answers are graded.
+pub struct Graded {
+    name: &'static str,
+    about: &'static str,
+    source: &'static str,
+    file: &'static File,
+    metrics: &'static [Metric],
+    group: fn(&Question) -> Vec<String>,
+    /// What a judge is asked about an answer.
+    pub ask: fn(&Question, &str) -> String,
+    /// What a judge's reply says.
+    pub read: fn(&Question, &str) -> Option<Grade>,
+    /// The grade that needs no judge: of an answer that says nothing.
+    pub plain: fn(&str) -> Option<Grade>,
+    /// The grade of a description whose picture is known.
+    pub by_rule: fn(&Facts) -> Grade,
+    /// Adds a grade to the sums; the question's own score, in [0, 1], 1 for good.
+    count: fn(&Question, &Grade, &mut Counts) -> f64,
+}
+
+/// Columns that all of them have; a benchmark's own are those before.
+const FAILED: usize = 9;
+const TOKENS: usize = 10;
+const ASKED: usize = 11;
+
+/// The metrics that all of them have, behind their own.
+const FAILED_SHARE: Metric = Metric {
+    name: "failed",
+    about: "share of answers that could not be graded; they count nowhere else",
+    better: Better::Lower,
+    value: Value::Share(FAILED, ASKED),
+};
+const LENGTH: Metric = Metric {
+    name: "tokens",
+    about: "mean length of an answer, in tokens",
+    better: Better::Neither,
+    value: Value::Ratio(TOKENS, ASKED),
+};
+
+impl Benchmark for Graded {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn about(&self) -> &'static str {
+        self.about
+    }
+
+    fn source(&self) -> &'static str {
+        self.source
+    }
+
+    fn metrics(&self) -> &'static [Metric] {
+        self.metrics
+    }
+
+    fn selects(&self, question: &Question) -> bool {
+        stands_in(question, &["describe"])
+    }
+
+    fn needs(&self) -> &'static str {
+        "open-ended questions with known objects: `describe` in `corpus.tasks`"
+    }
+
+    fn file(&self) -> Option<&'static File> {
+        Some(self.file)
+    }
+
+    fn extraction(&self) -> &'static str {
+        LAST_MARKER
+    }
+
+    fn grader(&self) -> Option<&Graded> {
+        Some(self)
+    }
+
+    fn count(&self, asked: &[Asked<'_>]) -> Vec<Counted> {
+        let count = |asked: &Asked<'_>| {
+            let mut counts = Counts::default();
+            let grade = asked.grade;
+            let score = grade.map(|grade| (self.count)(asked.question, grade, &mut counts));
+            counts[FAILED] = flag(score.is_none());
+            counts[TOKENS] = asked.row.answer.tokens as f64;
+            counts[ASKED] = 1.0;
+            let mut all = groups(String::new());
+            all.extend((self.group)(asked.question));
+            Counted { groups: all, counts, score }
+        };
+        asked.iter().map(count).collect()
+    }
+}
+
+/// Grades of descriptions by rule, where the question is a generated one.
+pub fn by_rule(grader: &Graded, asked: &[Asked<'_>]) -> Vec<Option<Grade>> {
+    let lexicon = Lexicon::of(asked.iter().map(|asked| asked.question));
+    let grade = |asked: &Asked<'_>| {
+        asked.question.generated.as_ref()?;
+        let (named, present) =
+            (lexicon.objects(&asked.row.answer.text), lexicon.present(asked.question));
+        Some((grader.by_rule)(&Facts {
+            present: present.len(),
+            right: named.intersection(&present).count(),
+            invented: named.difference(&present).count(),
+            named: named.iter().map(|(kind, noun)| format!("{kind} {noun}")).collect(),
+        }))
+    };
+    asked.iter().map(grade).collect()
+}
+
+/// Gives MMHal-Bench's questions their types, by place, where the file does not say them.
+pub fn mark_types(questions: &mut [Question]) {
+    for (question, kind) in questions.iter_mut().zip(mmhal::TYPES.iter().cycle()) {
+        question.meta.entry("question_type".to_owned()).or_insert_with(|| (*kind).to_owned());
+    }
+}

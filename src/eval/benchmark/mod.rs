@@ -1,0 +1,185 @@
+//! The paper's benchmarks: what each asks, how, and which metric counts.
+//!
+//! | file | benchmarks |
+//! |---|---|
+//! | [`choice`] | M3CoT, ScienceQA, AI2D |
+//! | [`math`] | MathVista, MathVision |
+//! | [`reading`] | ChartQA, DocVQA, InfoVQA, TextVQA, OCRBench |
+//! | [`crpe`] | CRPE, all four rotations |
+//! | [`judged`] | MM-Vet, LLaVA-Bench, MMHal-Bench, Object HalBench: see there |
+//! | [`file`](mod@file) | how a row of a file becomes a question |
+//!
+//! POPE is in [`super::pope`]. A benchmark of one score a question is a [`Scored`]: a static with
+//! its prompt, its file's fields, its scorer and the generated families that stand in where it
+//! has no file. A peer's way of scoring the same questions is a static of its own, named for
+//! both: `mathvista_vlmevalkit`.
+
+pub mod choice;
+pub mod crpe;
+pub mod file;
+pub mod judged;
+pub mod math;
+pub mod reading;
+
+pub use file::File;
+
+use super::extract::lenient;
+use super::metric::option::first_marker;
+use super::python::text::strip;
+use super::{Asked, Benchmark, Better, Counted, Counts, Metric, Row, Value, flag};
+use crate::data::record::Question;
+use crate::spec::candidates::Prompt;
+
+/// A benchmark whose score is a mean over questions.
+pub struct Scored {
+    /// See [`Benchmark::name`].
+    pub name: &'static str,
+    /// See [`Benchmark::about`].
+    pub about: &'static str,
+    /// See [`Benchmark::source`].
+    pub source: &'static str,
+    /// See [`Benchmark::asks`].
+    pub asks: &'static str,
+    /// See [`Benchmark::file`].
+    pub file: &'static File,
+    /// See [`Benchmark::filed`].
+    pub filed: fn(&Question) -> Question,
+    /// The generated families that stand in.
+    pub tasks: &'static [&'static str],
+    /// See [`Benchmark::needs`].
+    pub needs: &'static str,
+    /// See [`Benchmark::extraction`].
+    pub extraction: &'static str,
+    /// Its score of an answer, from 0 to 1; the response is whole.
+    pub score: fn(&Question, &Row) -> f64,
+    /// What a question counts under beside `all`.
+    pub group: fn(&Question) -> String,
+    /// [`ACCURACY`] or [`SOFT`].
+    pub metrics: &'static [Metric],
+}
+
+const SCORE: usize = 0;
+const UNPARSABLE: usize = 1;
+const TOKENS: usize = 2;
+const ASKED: usize = 3;
+
+const fn accuracy(about: &'static str, value: Value) -> [Metric; 3] {
+    [
+        Metric { name: "accuracy", about, better: Better::Higher, value },
+        Metric {
+            name: "unparsable",
+            about: "share of answers without a readable final answer or without an end",
+            better: Better::Lower,
+            value: Value::Share(UNPARSABLE, ASKED),
+        },
+        Metric {
+            name: "tokens",
+            about: "mean length of an answer, in tokens",
+            better: Better::Neither,
+            value: Value::Ratio(TOKENS, ASKED),
+        },
+    ]
+}
+
+/// Metrics of a benchmark whose answers are right or wrong.
+pub const ACCURACY: &[Metric] = &accuracy("share of right answers", Value::Share(SCORE, ASKED));
+/// Metrics of a benchmark whose answers may be partly right.
+pub const SOFT: &[Metric] = &accuracy("mean score, each in [0, 1]", Value::Ratio(SCORE, ASKED));
+
+impl Benchmark for Scored {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn about(&self) -> &'static str {
+        self.about
+    }
+
+    fn source(&self) -> &'static str {
+        self.source
+    }
+
+    fn metrics(&self) -> &'static [Metric] {
+        self.metrics
+    }
+
+    fn selects(&self, question: &Question) -> bool {
+        stands_in(question, self.tasks)
+    }
+
+    fn needs(&self) -> &'static str {
+        self.needs
+    }
+
+    fn asks(&self) -> &'static str {
+        self.asks
+    }
+
+    fn file(&self) -> Option<&'static File> {
+        Some(self.file)
+    }
+
+    fn filed(&self, question: &Question) -> Question {
+        (self.filed)(question)
+    }
+
+    fn extraction(&self) -> &'static str {
+        self.extraction
+    }
+
+    fn count(&self, asked: &[Asked<'_>]) -> Vec<Counted> {
+        let count = |asked: &Asked<'_>| {
+            let mut counts = Counts::default();
+            counts[SCORE] = match asked.question.generated {
+                Some(_) => (self.score)(&(self.filed)(asked.question), asked.row),
+                None => (self.score)(asked.question, asked.row),
+            };
+            counts[UNPARSABLE] = flag(asked.row.is_unparsable());
+            counts[TOKENS] = asked.row.answer.tokens as f64;
+            counts[ASKED] = 1.0;
+            let groups = groups((self.group)(asked.question));
+            Counted { groups, counts, score: Some(counts[SCORE]) }
+        };
+        asked.iter().map(count).collect()
+    }
+}
+
+/// Whether a question is a generated one of some families.
+pub fn stands_in(question: &Question, tasks: &[&str]) -> bool {
+    question.generated.is_some() && tasks.contains(&question.task.as_str())
+}
+
+/// `all` and another group, where there is one.
+pub fn groups(of: String) -> Vec<String> {
+    std::iter::once("all".to_owned()).chain(Some(of).filter(|of| !of.is_empty())).collect()
+}
+
+/// The group of a question: its file's category, or its generated family.
+pub fn category(question: &Question) -> String {
+    match question.generated {
+        Some(_) => question.task.clone(),
+        None => question.says("category").to_owned(),
+    }
+}
+
+/// The part of a response that a benchmark takes for the answer: all of it, or what stands behind
+/// the last marker where reasoning was asked for.
+pub fn answer_of(row: &Row) -> &str {
+    match row.answer.prompt {
+        Prompt::Direct | Prompt::Open => strip(&row.answer.text),
+        _ => lenient(&row.answer.text),
+    }
+}
+
+/// InternVL's part: the line behind the first marker where reasoning was asked for.
+pub fn answer_of_internvl(row: &Row) -> &str {
+    match row.answer.prompt {
+        Prompt::Direct | Prompt::Open => strip(&row.answer.text),
+        _ => first_marker(&row.answer.text),
+    }
+}
+
+/// [`Benchmark::extraction`] of [`answer_of`].
+pub const LAST_MARKER: &str = "whole response; reasoned: behind the last marker";
+/// [`Benchmark::extraction`] of [`answer_of_internvl`].
+pub const FIRST_MARKER: &str = "whole response; reasoned: the line behind the first marker";

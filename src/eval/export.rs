@@ -1,0 +1,84 @@
+//! Answers as VLMEvalKit's TSV, so that it can score them: the questions' own columns without
+//! pictures, and `prediction`.
+
+use super::Row;
+use super::asking::{Asking, OF};
+use crate::Result;
+use crate::data::record::Question;
+use crate::error::Context;
+use crate::spec::candidates::Prompt;
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+
+/// What [`Question::meta`] holds for Prefab alone.
+const OURS: [&str; 6] = [OF, "direct", "cot", "tiles", "rotation_of", "synonyms"];
+/// Columns that stand first.
+const FIRST: [&str; 3] = ["index", "question", "answer"];
+
+/// Writes `BENCHMARK-PROMPT.tsv` for each of the paper's benchmarks and each prompt; nothing where
+/// there is none.
+///
+/// # Errors
+///
+/// A file that cannot be written.
+pub fn write(folder: &Path, asking: &Asking, answered: &[Row]) -> Result<()> {
+    let rows: HashMap<(&str, Prompt), &Row> = answered
+        .iter()
+        .filter(|row| row.given_percent == 0)
+        .map(|row| ((row.answer.question.as_str(), row.answer.prompt), row))
+        .collect();
+    for (benchmark, indices) in &asking.of {
+        if benchmark.file().is_none() || benchmark.asks() != benchmark.name() {
+            continue;
+        }
+        for prompt in [Prompt::Direct, Prompt::Cot] {
+            let asked = indices.iter().map(|&index| &asking.questions[index]);
+            let answered: Vec<(&Question, &Row)> = asked
+                .filter_map(|question| {
+                    Some((question, *rows.get(&(question.id.as_str(), prompt))?))
+                })
+                .collect();
+            if answered.is_empty() {
+                continue;
+            }
+            std::fs::create_dir_all(folder).with_context(|| folder.display())?;
+            let path = folder.join(format!("{}-{}.tsv", benchmark.name(), prompt.name()));
+            let filed = |(question, row): &(&Question, _)| (benchmark.filed(question), *row);
+            let answered: Vec<(Question, &Row)> = answered.iter().map(filed).collect();
+            table(&path, &answered).with_context(|| format!("writing {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+fn table(path: &Path, answered: &[(Question, &Row)]) -> csv::Result<()> {
+    let names = answered.iter().flat_map(|(question, _)| question.meta.keys());
+    let own: BTreeSet<&str> = names
+        .map(String::as_str)
+        .filter(|name| !OURS.contains(name) && !FIRST.contains(name) && !is_letter(name))
+        .collect();
+    let most = answered.iter().map(|(question, _)| question.choices.len()).max().unwrap_or(0);
+    let letters: Vec<String> = ('A'..='Z').take(most).map(String::from).collect();
+    let mut csv = csv::WriterBuilder::new().delimiter(b'\t').from_path(path)?;
+    let columns = FIRST.into_iter().chain(letters.iter().map(String::as_str));
+    csv.write_record(columns.chain(own.iter().copied()).chain(["prediction"]))?;
+    for (question, row) in answered {
+        let said = |name: &str| question.meta.get(name).cloned();
+        let mut cells = vec![
+            said("index").unwrap_or_else(|| question.id.clone()),
+            said("question").unwrap_or_else(|| question.question.clone()),
+            said("answer").or_else(|| question.answer.clone()).unwrap_or_default(),
+        ];
+        let choice = |at: usize| question.choices.get(at).cloned().unwrap_or_default();
+        cells.extend((0..most).map(choice));
+        cells.extend(own.iter().map(|name| said(name).unwrap_or_default()));
+        cells.push(row.answer.text.clone());
+        csv.write_record(&cells)?;
+    }
+    csv.flush()?;
+    Ok(())
+}
+
+fn is_letter(name: &str) -> bool {
+    name.len() == 1 && name.bytes().all(|byte| byte.is_ascii_uppercase())
+}

@@ -1,0 +1,119 @@
+//! The benchmarks stage: benchmarks' own files as an artifact of a corpus's form.
+//!
+//! Writes `test.jsonl`, the questions of all files, and their pictures below `images/NAME`. A
+//! question's id is `NAME/ID`; [`Question::meta`] says which benchmark it is of, its
+//! instruction, and what its file says beside.
+
+use super::asking::OF;
+use super::benchmark::File;
+use super::benchmark::crpe::mark_rotations;
+use super::benchmark::judged::object_halbench;
+use super::{Benchmark, benchmark};
+use crate::data::benchmark::{Faults, Pictures, Record, read};
+use crate::data::questions::write_questions;
+use crate::data::record::Question;
+use crate::run::stage::StageContext;
+use crate::spec::eval::Eval;
+use crate::{Error, Result};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// The benchmarks stage.
+///
+/// # Errors
+///
+/// A name that is no benchmark's or has no files, files that cannot be read, faulty rows.
+pub fn run(eval: &Eval, ctx: &StageContext) -> Result<()> {
+    let mut questions = Vec::new();
+    for (done, (name, path)) in (1..).zip(&eval.files) {
+        let of_file = questions_of(benchmark(name)?, Path::new(path), &ctx.out)?;
+        questions.extend(of_file);
+        let note = format!("benchmarks, {} questions", questions.len());
+        ctx.progress.report(done, eval.files.len() as u64, note);
+    }
+    write_questions(&ctx.out.join("test.jsonl"), &questions)
+}
+
+/// The questions of a benchmark's file, its pictures going below `out`.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn questions_of(
+    benchmark: &'static dyn Benchmark,
+    path: &Path,
+    out: &Path,
+) -> Result<Vec<Question>> {
+    let name = benchmark.asks();
+    let file = benchmark.file().ok_or_else(|| no_file(name))?;
+    let records = read(path, &file.format, &mut Pictures::new(out, name, path)?)?;
+    from_records(name, file, records, path)
+}
+
+/// As [`questions_of`], pictures left where they are: for scoring answers that are there.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn read_blind(benchmark: &'static dyn Benchmark, path: &Path) -> Result<Vec<Question>> {
+    let file = benchmark.file().ok_or_else(|| no_file(benchmark.asks()))?;
+    let records = read(path, &file.format, &mut Pictures::unseen())?;
+    from_records(benchmark.asks(), file, records, path)
+}
+
+fn no_file(name: &str) -> Error {
+    Error::spec(format!("benchmark `{name}` reads no file"))
+        .hint("it asks generated questions; `prefab show benchmarks` says which read files")
+}
+
+fn from_records(
+    name: &str,
+    file: &File,
+    mut records: Vec<Record>,
+    path: &Path,
+) -> Result<Vec<Question>> {
+    if name == "object_halbench" {
+        object_halbench::bring_gold(&mut records, path)?;
+    }
+    let (mut questions, mut faults) = (Vec::with_capacity(records.len()), Faults::default());
+    let mut first: HashMap<String, &str> = HashMap::new();
+    for (row, record) in (1..).zip(&records) {
+        let mut question = match (file.question)(record) {
+            Ok(question) => question,
+            Err(message) => {
+                faults.note(&record.place, message);
+                continue;
+            }
+        };
+        let own = match question.id.as_str() {
+            "" => row.to_string(),
+            id => id.to_owned(),
+        };
+        question.id = format!("{name}/{own}");
+        // POPE's three files number their questions alike.
+        if first.contains_key(&question.id) {
+            question.id = format!("{name}/{}/{own}", record.file);
+        }
+        if let Some(place) = first.insert(question.id.clone(), &record.place) {
+            faults.note(&record.place, format!("its id `{own}` is that of {place} too"));
+        }
+        name.clone_into(&mut question.task);
+        name.clone_into(&mut question.source);
+        question.meta.insert(OF.to_owned(), name.to_owned());
+        question.meta.insert("index".to_owned(), own);
+        question.meta.insert("tiles".to_owned(), file.tiles.to_string());
+        question.meta.entry("direct".to_owned()).or_insert_with(|| file.direct.to_owned());
+        questions.push(question);
+    }
+    faults.check(path, records.len())?;
+    if name == "crpe" {
+        mark_rotations(&mut questions).map_err(|message| {
+            Error::new(format!("{}: {message}", path.display()))
+                .hint("four rows in a row are one question, its options rotated")
+        })?;
+    }
+    if name == "mmhal" {
+        super::benchmark::judged::mark_types(&mut questions);
+    }
+    Ok(questions)
+}

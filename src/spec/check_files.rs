@@ -1,0 +1,45 @@
+//! Rules on `[eval.files]` and `[eval.judge]`.
+
+use super::eval::Eval;
+use super::finder::Finder;
+use super::lists::{FILE_BENCHMARKS, JUDGED_BENCHMARKS, file_of, suggest};
+
+/// Checks the files of benchmarks and who grades.
+pub(super) fn files_and_judge(eval: &Eval, find: &mut Finder) {
+    let names: Vec<&str> = FILE_BENCHMARKS.iter().map(|(name, _)| *name).collect();
+    for name in eval.files.keys() {
+        let key = format!("eval.files.{name}");
+        if !names.contains(&name.as_str()) {
+            let hint = match file_of(name) {
+                Some(own) => {
+                    format!("its questions are those of `{own}`: write `eval.files.{own}`")
+                }
+                None => suggest(name, "benchmarks with files", &names),
+            };
+            find.wrong(&key, format!("no benchmark reads a file as `{name}`"), hint);
+        } else if !eval.benchmarks.iter().any(|asked| file_of(asked) == Some(name)) {
+            find.wrong(
+                &key,
+                format!("`eval.files.{name}` is given, but nothing in `eval.benchmarks` asks it"),
+                format!("add \"{name}\" to `benchmarks`, or take the file out"),
+            );
+        } else if JUDGED_BENCHMARKS.contains(&name.as_str()) && !eval.judge.is_set() {
+            find.wrong(
+                &key,
+                format!("answers to the questions of `{name}` are graded, and `[eval.judge]` names nobody"),
+                "add `[eval.judge.server]` with `url` and `model`, or `eval.judge.checkpoint`",
+            );
+        }
+    }
+    let judge = &eval.judge;
+    find.at_least("eval.judge.batch", judge.batch, 1);
+    find.at_least("eval.judge.max_tokens", judge.max_tokens, 1);
+    judge.server.check("eval.judge.server", find);
+    if judge.checkpoint.is_some() && judge.server.is_set() {
+        find.wrong(
+            "eval.judge",
+            "`eval.judge` names a checkpoint and a server",
+            "take out `checkpoint` or `[eval.judge.server]`",
+        );
+    }
+}
