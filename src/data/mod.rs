@@ -6,12 +6,14 @@
 //! | [`questions`] | JSONL of questions: a corpus artifact's, or a user's own |
 //! | [`pairs`] | MMPR's preference pairs and meta.json |
 //! | [`rows`] | the rows of a JSONL file by number, however many |
+//! | [`forms`] | pairs as others write them |
 //! | [`mmpr`] | one data set of a meta.json, row by row |
 //! | [`image`] | pictures as normalised pixels |
 //! | [`tokenizer`] | text to token ids and back, exactly |
 //! | [`template`] | how a question is put to a model |
 //! | [`labels`] | which tokens of a conversation InternVL's trainer learns |
 
+pub mod forms;
 pub mod image;
 pub mod labels;
 pub mod mmpr;
