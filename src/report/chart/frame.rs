@@ -180,9 +180,21 @@ pub fn label_of(runs: &Runs, job: &JobRecord, columns: &[Column]) -> String {
     })
 }
 
+/// A swept table's values alone: `{ mode = "ema", decay = 0.9 }` is `ema 0.9`.
+pub fn brief(value: &str) -> String {
+    let table = toml::from_str::<toml::Table>(&format!("value = {value}")).ok();
+    match table.as_ref().and_then(|table| table["value"].as_table()) {
+        None => value.to_owned(),
+        Some(parts) => {
+            let parts = parts.values().map(|part| part.to_string().replace('"', ""));
+            parts.collect::<Vec<_>>().join(" ")
+        }
+    }
+}
+
 fn join(runs: &Runs, columns: &[Column], value: impl Fn(Column) -> String) -> String {
     let parts = columns.iter().filter_map(|&column| {
-        let value = value(column);
+        let value = brief(&value(column));
         match column {
             _ if value.is_empty() => None,
             // A number alone says nothing.

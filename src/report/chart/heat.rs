@@ -121,7 +121,7 @@ fn draw(
     notes: &[String],
 ) -> Scene {
     let [(_, xs), (y_title, ys)] = axes;
-    let labels = ys.iter().map(|y| text_width(y, LABEL, false));
+    let labels = ys.iter().map(|y| text_width(&frame::brief(y), LABEL, false));
     let left = labels.fold(24.0, f64::max).min(160.0) + 12.0;
     let grid = (xs.len() as f64 * CELL.0, ys.len() as f64 * CELL.1);
     let panel = (left + grid.0 + 26.0, grid.1 + 78.0);
@@ -160,7 +160,7 @@ fn draw_panel(
     for (j, (y, line)) in ys.iter().zip(&panel.cells).enumerate() {
         // Small values below, as on any other axis.
         let cell_top = top + (ys.len() - 1 - j) as f64 * CELL.1;
-        let label = fitted(y, LABEL, 160.0);
+        let label = fitted(&frame::brief(y), LABEL, 160.0);
         let place = (left - 8.0, cell_top + CELL.1 / 2.0 + 4.0);
         scene.text(place, &label, LABEL, Anchor::End, INK);
         for (i, cell) in line.iter().enumerate() {
@@ -194,7 +194,7 @@ fn draw_panel(
     let bottom = top + ys.len() as f64 * CELL.1;
     for (i, x) in xs.iter().enumerate() {
         let middle = left + (i as f64 + 0.5) * CELL.0 - 1.0;
-        let label = fitted(x, LABEL, CELL.0 - 6.0);
+        let label = fitted(&frame::brief(x), LABEL, CELL.0 - 6.0);
         scene.text((middle, bottom + 15.0), &label, LABEL, Anchor::Middle, INK);
     }
     let middle = left + xs.len() as f64 * CELL.0 / 2.0;

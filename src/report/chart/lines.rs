@@ -3,7 +3,7 @@
 
 use super::frame::{self, Heading, LABEL, MARGIN, Sign};
 use super::{Mark, Picture, Series};
-use crate::report::metric::{Metric, capital, spoken};
+use crate::report::metric::{Metric, Unit, capital, spoken};
 use crate::report::number::Scale;
 use crate::report::runs::{Row, Runs};
 use crate::report::scene::{Anchor, GRID_LINE, INK, SOFT, Scene, faded, fitted, text_width};
@@ -211,7 +211,9 @@ fn draw_panel(
 ) {
     let points = || panel.curves.iter().flat_map(|(_, points)| points);
     let ends = |e: &Estimate| [Some(e.value), e.low, e.high].into_iter().flatten();
-    let y_values = points().flat_map(|(_, _, e)| ends(e)).chain(panel.base);
+    // An interval by Student's t over few seeds may leave what a share can be: it is cut off there.
+    let bounded = |y: f64| if panel.metric.unit == Unit::Share { y.clamp(0.0, 1.0) } else { y };
+    let y_values = points().flat_map(|(_, _, e)| ends(e)).chain(panel.base).map(bounded);
     let y_scale = Scale::linear(y_values, false);
     let x_scale = x_scale(points().map(|(x, ..)| *x).collect(), stepwise);
     let ticks: Vec<String> = y_scale.ticks.iter().map(|&t| panel.metric.tick(t)).collect();
@@ -223,7 +225,7 @@ fn draw_panel(
     let title = fitted(&format!("{}{unit}", panel.title), LABEL, width - 8.0);
     scene.text((x, y + 8.0), &title, LABEL, Anchor::Start, INK);
     let place = |px: f64, py: f64| {
-        (left + x_scale.at(px) * (right - left), bottom - y_scale.at(py) * (bottom - top))
+        (left + x_scale.at(px) * (right - left), bottom - y_scale.at(bounded(py)) * (bottom - top))
     };
     for (&tick, text) in y_scale.ticks.iter().zip(&ticks) {
         let (_, at) = place(0.0, tick);
