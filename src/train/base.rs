@@ -92,6 +92,13 @@ fn import(checkpoint: &Path, max_tiles: Option<NonZeroUsize>, ctx: &StageContext
     let named = |error: Error| error.context(format!("importing `{}`", checkpoint.display()));
     let config = Vlm::load(checkpoint, ctx.device).map_err(named)?.config;
     let tokenizer = Tokenizer::load(checkpoint).map_err(named)?;
+    let (tokens, rows) = (tokenizer.vocabulary(), config.language.vocabulary);
+    if tokens > rows {
+        return Err(named(Error::new(format!(
+            "its tokenizer has {tokens} tokens, and its model only {rows} embeddings"
+        )))
+        .hint("the tokenizer's files must be the model's own"));
+    }
     // A template that does not fit would be trained on, with marks read letter by letter.
     Prompter::new(&tokenizer, &config.template, config.image_tokens).map_err(named)?;
     copy_files(checkpoint, &ctx.out, |name| is_weights(name) || is_companion(name))?;
