@@ -126,12 +126,44 @@ fn a_set_is_read_exactly() {
     assert_eq!((data_augment, max_dynamic_patch), (true, Some(6)));
     assert_eq!(set.passes().unwrap(), Passes::Some(2));
     let pairs: Vec<_> = set.rows().iter().map(|row| set.pair(&row.unwrap()).unwrap()).collect();
+    assert_eq!(pairs[0].max_tiles, Some(6));
     assert_eq!(pairs[1].image, Images(vec!["a.png".into(), "deep/b.png".into()]));
     assert_eq!((pairs[1].chosen.as_str(), pairs[1].answer_gt.as_deref()), ("a\nb", Some("1")));
     assert_eq!((pairs[2].image.0.len(), pairs[2].question.as_str()), (0, "q"));
     assert_eq!(pairs[2].chosen_meta, Some(serde_json::json!({"x": [1]})));
     assert_eq!(pairs[3].question, "<image>\nno marker");
     assert_eq!(import(dir.path()).unwrap(), 2);
+}
+
+#[test]
+fn other_forms_are_imported_from_a_file_of_their_own() {
+    let rows = [
+        GOOD,
+        r#"{"prompt":"how many?","images":["a.png"],"chosen":"2","rejected":"3"}"#,
+        r#"{"prompt":[{"role":"user","content":"1 + 1?"}],"chosen":[{"role":"assistant","content":"2"}],"rejected":[{"role":"assistant","content":"3"}]}"#,
+        r#"{"question":"how many?","image":"a.png","response_1":"3","response_2":"2","preference":2}"#,
+        r#"{"question":"how many?","image_path":"deep/b.png","chosen":"2","rejected":"3","idx":4}"#,
+    ];
+    let dir = folder("");
+    let path = write(dir.path(), "pictures/mine.jsonl", &rows.join("\n"));
+    let out = dir.path().join("out");
+    let (built, _) = import::pairs(&path, 0, &out).unwrap();
+    assert!(
+        built
+            .iter()
+            .all(|built| (built.task.as_str(), built.pair.chosen.as_str()) == ("mine", "2"))
+    );
+    let images: Vec<&[String]> = built.iter().map(|built| built.pair.image.0.as_slice()).collect();
+    let a = ["images/mine/a.png".to_owned()];
+    assert_eq!(images, [&a[..], &a, &[], &a, &["images/mine/deep/b.png".to_owned()]]);
+    assert!(out.join("images/mine/deep/b.png").is_file());
+    let short = [rows[1], r#"{"prompt":"q","chosen":"2"}"#, r#"{"prompt":"q","response":"2"}"#];
+    std::fs::write(&path, short.join("\n")).unwrap();
+    let error = message(import::pairs(&path, 0, &out));
+    for part in ["2 bad rows", "mine.jsonl:2: missing field `rejected`", "mine.jsonl:3: it has one"]
+    {
+        assert!(error.contains(part), "{part}: {error}");
+    }
 }
 
 /// Writes a set like MMPR's, rows of about half a kilobyte.
@@ -214,7 +246,12 @@ proptest! {
         edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
         cut in prop::option::of(any::<prop::sample::Index>()),
     ) {
-        let mut bytes = [GOOD, BAD[18].0, GOOD, BAD[4].0, GOOD].join("\n").into_bytes();
+        let others = [
+            r#"{"prompt":[{"role":"user","content":"q"}],"chosen":"2","rejected":"3"}"#,
+            r#"{"prompt":"q","response_1":"2","response_2":"3","preference":1}"#,
+        ];
+        let rows = [GOOD, BAD[18].0, GOOD, others[0], BAD[4].0, others[1], GOOD];
+        let mut bytes = rows.join("\n").into_bytes();
         for (at, byte) in edits {
             let at = at.index(bytes.len());
             bytes[at] = byte;

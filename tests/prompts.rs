@@ -4,6 +4,8 @@
 use prefab::cli::verify::{Verify, run};
 use prefab::data::template::Prompter;
 use prefab::data::tokenizer::Tokenizer;
+use prefab::run::stage::{Progress, StageContext};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -139,4 +141,48 @@ fn a_template_that_does_not_fit_names_the_mark_and_those_that_fit() {
     let built = Tokenizer::build(["a"]);
     let error = message(Prompter::new(&built, "Hermes-2", 4));
     assert!(error.contains("no template fits this tokenizer"), "{error}");
+}
+
+/// Imports a recorded model with a recorded tokenizer, as the first stage of a run does.
+fn import(model: &str, tokens: &Path, template: Option<&str>) -> prefab::Result<tempfile::TempDir> {
+    let dir = copied(&format!("{model}/model"));
+    copy(tokens, dir.path());
+    fs::remove_file(dir.path().join("tokenizer.json")).ok();
+    if let Some(template) = template {
+        let path = dir.path().join("config.json");
+        let mut config: serde_json::Value =
+            serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        config["template"] = template.into();
+        fs::write(path, config.to_string()).unwrap();
+    }
+    let root = tempfile::tempdir().unwrap();
+    let (out, work) = (root.path().join("out"), root.path().join("work"));
+    fs::create_dir(&out).unwrap();
+    let (device, progress) = (tch::Device::Cpu, Progress::silent());
+    let ctx = StageContext { inputs: BTreeMap::new(), out, work, device, progress };
+    let mut settings = prefab::spec::defaults();
+    settings.model.checkpoint = Some(dir.path().to_str().unwrap().to_owned());
+    prefab::train::base::run(&settings.base, &settings.model, &ctx)?;
+    Ok(root)
+}
+
+#[test]
+fn a_checkpoint_with_a_slow_tokenizer_is_imported_with_it() {
+    let files = tokenizer(INTERNVL, "internlm2");
+    let root = import("orig_internlm2_ln", &files, None).unwrap();
+    let imported = Tokenizer::load(&root.path().join("out")).unwrap();
+    let text = "<|im_start|>user\n<img><IMG_CONTEXT></img>\nHow many?<|im_end|>";
+    let original = Tokenizer::load_slow(&files).unwrap();
+    assert_eq!(imported.encode_framed(text), original.encode_framed(text));
+}
+
+#[test]
+fn a_checkpoint_whose_template_or_tokenizer_is_not_its_own_is_refused_at_once() {
+    let internlm2 = tokenizer(INTERNVL, "internlm2");
+    let error = message(import("orig_internlm2_ln", &internlm2, Some("phi3-chat")));
+    for part in ["importing `", "`phi3-chat` does not fit", "`<|assistant|>`", "internlm2-chat"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    let error = message(import("orig_qwen2_rms_qknorm_sharded", &internlm2, None));
+    assert!(error.contains("329 tokens, and its model only 300 embeddings"), "{error}");
 }

@@ -25,7 +25,7 @@ fn copy(name: &str, slow: bool) -> tempfile::TempDir {
 /// What loading the folder says, with its hint; it must hold every part.
 #[track_caller]
 fn assert_says(dir: &Path, parts: &[&str]) {
-    let error = Tokenizer::load(dir).err().expect("an error");
+    let error = Tokenizer::load(dir).expect_err("a damaged tokenizer");
     let text = format!("{error}\n{}", error.hint_text().unwrap_or_default());
     for part in parts {
         assert!(text.contains(part), "`{part}` is not in: {text}");

@@ -1,10 +1,12 @@
-//! One data set of an MMPR meta.json: its rows by number, each checked where it is read.
+//! One data set of an MMPR meta.json: its rows by number, each checked where it is read, in MMPR's
+//! form or another that [`forms`] knows.
 //!
 //! # Source
 //!
 //! InternVL's `internvl_chat_mpo.py` and the OpenGVLab/MMPR data card (Wang et al. 2024,
 //! arXiv:2411.10442).
 
+use super::forms::{self, Form};
 use super::pairs::{DataSet, annotation_path};
 use super::record::Pair;
 use super::rows::{Row, Rows};
@@ -47,6 +49,27 @@ impl Set {
         Ok(Self { name: name.to_owned(), entry: entry.clone(), root, rows })
     }
 
+    /// A JSONL file without a meta.json: its name is the data set's, and its folder the root.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read.
+    pub fn alone(annotation: &Path) -> Result<Self> {
+        let rows = Rows::open(annotation)?;
+        let folder = annotation.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let root = folder.unwrap_or_else(|| Path::new(".")).to_owned();
+        let name = annotation.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let entry = DataSet {
+            root: root.to_string_lossy().into_owned(),
+            annotation: annotation.to_string_lossy().into_owned(),
+            data_augment: false,
+            max_dynamic_patch: None,
+            repeat_time: 1.into(),
+            length: rows.len(),
+        };
+        Ok(Self { name, entry, root, rows })
+    }
+
     /// The rows of its annotation file.
     pub fn rows(&self) -> &Rows {
         &self.rows
@@ -73,7 +96,8 @@ impl Set {
         }
     }
 
-    /// A row as a pair: one picture without a marker has its marker put in front.
+    /// A row as a pair: one picture without a marker has its marker put in front, and where the
+    /// data set has a limit of tiles of its own, so has the pair.
     ///
     /// # Errors
     ///
@@ -81,11 +105,14 @@ impl Set {
     /// that differ in number, a picture outside the root: named by file and line. Whether
     /// pictures exist is not looked at.
     pub fn pair(&self, row: &Row) -> Result<Pair> {
-        let mut pair = self.rows.parse(row)?;
-        match mend(&mut pair) {
-            Ok(()) => Ok(pair),
-            Err(reason) => Err(self.fault(row, &reason)),
-        }
+        let fault = |reason: String| self.fault(row, &reason);
+        let mut pair: Pair = match Form::of(&row.text).map_err(fault)? {
+            Form::Mmpr => self.rows.parse(row)?,
+            form => forms::read(form, &self.rows.parse(row)?).map_err(fault)?,
+        };
+        mend(&mut pair).map_err(fault)?;
+        pair.max_tiles = pair.max_tiles.or(self.entry.max_dynamic_patch);
+        Ok(pair)
     }
 
     /// What is wrong with a row, named by file and line.

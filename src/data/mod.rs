@@ -7,6 +7,7 @@
 //! | [`benchmark`] | benchmark files as their publishers write them |
 //! | [`pairs`] | MMPR's preference pairs and meta.json |
 //! | [`rows`] | the rows of a JSONL file by number, however many |
+//! | [`forms`] | pairs as others write them |
 //! | [`mmpr`] | one data set of a meta.json, row by row |
 //! | [`image`] | pictures as normalised pixels |
 //! | [`tokenizer`] | text to token ids and back, exactly |
@@ -14,6 +15,7 @@
 //! | [`labels`] | which tokens of a conversation InternVL's trainer learns |
 
 pub mod benchmark;
+pub mod forms;
 pub mod image;
 pub mod labels;
 pub mod mmpr;

@@ -88,6 +88,7 @@ pub(super) fn load(
         for (part, source) in (0..).zip(&sources) {
             source.copy_to(&mut tensor.narrow(0, part * shape[0], shape[0]))?;
         }
+        parts.values().for_each(|(file, name)| shards.files[*file].release(name));
         loaded.tensors.push((parameter.name, tensor));
         loaded.stored.push(stored);
     }

@@ -2,7 +2,7 @@
 
 use crate::error::Context;
 use crate::{Error, Result};
-use memmap2::Mmap;
+use memmap2::{Mmap, UncheckedAdvice};
 use safetensors::tensor::{Dtype, Metadata, SafeTensors};
 use serde_json::Value;
 use std::fs::File;
@@ -62,6 +62,21 @@ impl Mapped {
         let (begin, end) = info.data_offsets;
         let shape = info.shape.iter().map(|&dim| dim as i64).collect();
         Ok((info.dtype, shape, &self.map[self.start + begin..self.start + end]))
+    }
+
+    /// Gives back the memory that reading a tensor took: it would count beside its copy.
+    pub(super) fn release(&self, name: &str) {
+        let Some(info) = self.metadata.info(name) else { return };
+        let (begin, end) = info.data_offsets;
+        // SAFETY: the map is of a file and is only read: pages that are given back are read again
+        // when somebody wants them.
+        let advised = unsafe {
+            let advice = UncheckedAdvice::DontNeed;
+            self.map.unchecked_advise_range(advice, self.start + begin, end - begin)
+        };
+        if let Err(error) = advised {
+            tracing::debug!("{name}: its pages stay: {error}");
+        }
     }
 
     /// A tensor of floating-point numbers that must have that shape and be finite.

@@ -189,6 +189,17 @@ pub const UNRELEASED: &[(&str, &str)] =
     &[("108B", "InternVL2-Pro: 108.70 B in the model card; its dimensions were never released")];
 
 impl Row {
+    /// Chat template that a released checkpoint of this size was trained with.
+    pub fn template(&self) -> &'static str {
+        match self.size {
+            Size::Tiny | Size::Small => "plain",
+            Size::V2_1B | Size::V2_40B => "Hermes-2",
+            Size::V2_2B | Size::V2_8B | Size::V2_26B | Size::V2_76B => "internlm2-chat",
+            Size::V2_4B => "phi3-chat",
+            _ => "internvl2_5",
+        }
+    }
+
     /// The row of a size, with explicit dimensions put in.
     pub fn of(size: Size, dims: &Dims) -> Self {
         let row = SIZES.iter().find(|row| row.size == size).expect("every size has a row");

@@ -1,4 +1,4 @@
-//! Ready-made pairs: an MMPR meta.json and the JSONL files that it names.
+//! Ready-made pairs: an MMPR meta.json and the JSONL files that it names, or one such file.
 //!
 //! Every row is checked before anything is written, in a pass of its own that keeps no row. The
 //! pictures come along, below `images/NAME/` of this artifact.
@@ -27,15 +27,7 @@ const MOST_LISTED: usize = 5;
 /// A meta.json that cannot be read, and bad rows: each with file, line and reason, at most five
 /// listed and all counted.
 pub fn pairs(meta: &Path, seed: u64, out: &Path) -> Result<(Vec<Built>, Stats)> {
-    let sources = read_meta(meta).map_err(|error| error.context("`pairs.import`"))?;
-    let sets: Vec<(Set, Passes)> = sources
-        .iter()
-        .map(|(name, entry)| {
-            let set = Set::open(meta, name, entry)?;
-            let passes = set.passes().map_err(|error| error.context(meta.display()))?;
-            Ok((set, passes))
-        })
-        .collect::<Result<_>>()?;
+    let sets = open(meta).map_err(|error| error.context("`pairs.import`"))?;
     let mut checks = Checks::default();
     for (set, _) in &sets {
         checks.read(set)?;
@@ -61,6 +53,21 @@ pub fn pairs(meta: &Path, seed: u64, out: &Path) -> Result<(Vec<Built>, Stats)> 
     Ok((import.built, Stats::default()))
 }
 
+/// The data sets of a meta.json, or of a JSONL file by itself.
+fn open(meta: &Path) -> Result<Vec<(Set, Passes)>> {
+    if meta.extension().is_some_and(|ending| ending == "jsonl") {
+        return Ok(vec![(Set::alone(meta)?, Passes::Whole(1))]);
+    }
+    read_meta(meta)?
+        .iter()
+        .map(|(name, entry)| {
+            let set = Set::open(meta, name, entry)?;
+            let passes = set.passes().map_err(|error| error.context(meta.display()))?;
+            Ok((set, passes))
+        })
+        .collect()
+}
+
 /// Says what an entry asks for that nothing here does.
 fn warn(set: &Set) {
     let (name, entry, num_rows) = (&set.name, &set.entry, set.rows().len());
@@ -71,10 +78,10 @@ fn warn(set: &Set) {
             entry.length
         );
     }
-    if entry.data_augment || entry.max_dynamic_patch.is_some() {
+    if entry.data_augment {
         tracing::warn!(
-            "data set `{name}`: `data_augment` and `max_dynamic_patch` are not followed: pictures \
-             are trained as they are, in as many tiles as the model's own settings say"
+            "data set `{name}`: `data_augment` is not followed: pictures are trained as they are; \
+             recompress the files themselves if that is wanted"
         );
     }
 }

@@ -12,6 +12,8 @@ use std::path::Path;
 
 /// Cards by the memory that a process can have of them, in GiB, smallest first.
 const CARDS: &[(&str, f64)] = &[("24 GB card", 23.5), ("80 GB H100", 79.0), ("H200", 139.0)];
+/// The process itself: libtorch's code and buffers.
+const PROCESS_GIB: f64 = 0.3;
 /// Below this nobody needs to be told.
 const LEAST_GIB: f64 = 1.0;
 /// Text of a question with template and instruction: the paper's averages are 25 and 80.
@@ -66,7 +68,7 @@ impl Need {
     }
 
     fn gib(&self) -> f64 {
-        gib(self.memory.total())
+        PROCESS_GIB + gib(self.memory.total())
     }
 }
 
@@ -103,7 +105,7 @@ fn sentence(settings: &Settings, need: &Need) -> String {
     let (image, text) = need.tokens;
     let part = |bytes| format!("{:.1}", gib(bytes));
     let mut sentence = format!(
-        "weights {} + gradients {} + moments {} + activations {} = {:.1} GiB a device\n\
+        "weights {} + gradients {} + moments {} + activations {} + libtorch {PROCESS_GIB} = {:.1} GiB\n\
          ({pairs} x {image} image and {text} other tokens a pass). {}",
         part(weights),
         part(gradients),

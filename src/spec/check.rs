@@ -167,7 +167,18 @@ fn base(settings: &Settings, find: &mut Finder) {
     if settings.model.checkpoint.is_none() {
         find.at_least("base.vision_batch", settings.base.vision_batch, 1);
         find.at_least("base.batch", settings.base.batch, 1);
-        find.at_least("base.steps", settings.base.steps, 1);
+        let untaught = settings.base.steps == 0 && settings.base.vision_steps == 0;
+        if !untaught {
+            find.at_least("base.steps", settings.base.steps, 1);
+        }
+        if !untaught && settings.model.max_tiles.is_some_and(|most| most.get() > 1) {
+            find.wrong(
+                "model.max_tiles",
+                "a base is taught with pictures of one tile",
+                "set `base.steps` and `base.vision_steps` to 0 for random weights, or start from \
+                 `model.checkpoint`",
+            );
+        }
     }
 }
 

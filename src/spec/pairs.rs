@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 pub struct Pairs {
     /// Seed of which pairs are kept, and of continued answers.
     pub seed: u64,
-    /// Ready-made pairs: an MMPR meta.json. They stand alone unless `sources` lists `import`
-    /// beside others.
+    /// Ready-made pairs: an MMPR meta.json, or a JSONL file by itself in MMPR's, TRL's or
+    /// RLAIF-V's form. They stand alone unless `sources` lists `import` beside others.
     pub import: Option<String>,
     /// At most this many pairs in all.
     pub max: Option<usize>,

@@ -13,8 +13,9 @@ use super::vision::{self, Labels};
 use crate::data::image::View;
 use crate::data::questions::read_questions;
 use crate::data::record::Question;
-use crate::data::template::Prompter;
+use crate::data::template::{Prompter, Template};
 use crate::data::tokenizer::Tokenizer;
+use crate::model::sizes::Row;
 use crate::model::{Config, Group, Pictures, Vlm};
 use crate::run::stage::StageContext;
 use crate::spec::base::Base;
@@ -26,9 +27,6 @@ use crate::{Error, Result};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use tch::{Kind, Tensor};
-
-/// The chat template of the embedded sizes.
-const TEMPLATE: &str = "plain";
 
 /// Arithmetic of the language lesson; weights stay fp32.
 const PRECISION: Precision = Precision::Bf16;
@@ -47,10 +45,17 @@ pub fn run(base: &Base, model: &Model, ctx: &StageContext) -> Result<()> {
         return import(Path::new(checkpoint), model.max_tiles, ctx);
     }
     let corpus = ctx.input("corpus");
-    let questions = base_questions(corpus)?;
-    let tokenizer = build_tokenizer(corpus)?;
+    let row = Row::of(model.size, &model.dims);
+    let tokenizer = build_tokenizer(corpus, &row)?;
     let config = Config::of(model, tokenizer.vocabulary(), tokenizer.image_context())?;
     let vlm = Vlm::new(config, base.seed, ctx.device);
+    if base.steps == 0 && base.vision_steps == 0 {
+        tracing::warn!("nothing is taught: `base.steps` is 0, the weights stay random");
+        lesson::write(&ctx.out.join("base_steps.csv"), "")?;
+        vlm.save(&ctx.out)?;
+        return tokenizer.save(&ctx.out);
+    }
+    let questions = base_questions(corpus)?;
     let prompter = Prompter::new(&tokenizer, &vlm.config.template, vlm.config.image_tokens)?;
     let texts = Texts::of(base, &questions, &prompter)?;
 
@@ -87,6 +92,13 @@ fn import(checkpoint: &Path, max_tiles: Option<NonZeroUsize>, ctx: &StageContext
     let named = |error: Error| error.context(format!("importing `{}`", checkpoint.display()));
     let config = Vlm::load(checkpoint, ctx.device).map_err(named)?.config;
     let tokenizer = Tokenizer::load(checkpoint).map_err(named)?;
+    let (tokens, rows) = (tokenizer.vocabulary(), config.language.vocabulary);
+    if tokens > rows {
+        return Err(named(Error::new(format!(
+            "its tokenizer has {tokens} tokens, and its model only {rows} embeddings"
+        )))
+        .hint("the tokenizer's files must be the model's own"));
+    }
     // A template that does not fit would be trained on, with marks read letter by letter.
     Prompter::new(&tokenizer, &config.template, config.image_tokens).map_err(named)?;
     copy_files(checkpoint, &ctx.out, |name| is_weights(name) || is_companion(name))?;
@@ -110,10 +122,11 @@ fn base_questions(corpus: &Path) -> Result<Vec<Question>> {
     Ok(questions)
 }
 
-/// A tokenizer of every word that any split may need.
-fn build_tokenizer(corpus: &Path) -> Result<Tokenizer> {
+/// A tokenizer of every word that any split may need; for a released size as large as its own.
+fn build_tokenizer(corpus: &Path, row: &Row) -> Result<Tokenizer> {
+    let template = Template::named(row.template())?;
     let mut texts: Vec<String> =
-        Prompter::instructions(TEMPLATE)?.iter().map(|text| format!("\n{text}")).collect();
+        Prompter::instructions(template.name)?.iter().map(|text| format!("\n{text}")).collect();
     for split in Split::ALL {
         let path = corpus.join(format!("{}.jsonl", split.name()));
         if !path.exists() {
@@ -130,7 +143,11 @@ fn build_tokenizer(corpus: &Path) -> Result<Tokenizer> {
             }
         }
     }
-    Ok(Tokenizer::build(texts.iter().map(String::as_str)))
+    let texts = texts.iter().map(String::as_str);
+    Ok(match template.is_plain() {
+        true => Tokenizer::build(texts),
+        false => Tokenizer::build_for(template, texts, row.decoder.vocabulary.unwrap_or(0)),
+    })
 }
 
 /// One way to ask and answer a question, in tokens.

@@ -90,7 +90,10 @@ def write_json(folder, name, value):
 def load(folder):
     with open(os.path.join(folder, "tokenizer_config.json")) as file:
         name = json.load(file)["tokenizer_class"]
-    return getattr(transformers, name.removesuffix("Fast")).from_pretrained(folder)
+    kind = getattr(transformers, name.removesuffix("Fast"), None)
+    if kind is None:  # a class of the checkpoint's own, such as InternLM2Tokenizer
+        return transformers.AutoTokenizer.from_pretrained(folder, use_fast=False, trust_remote_code=True)
+    return kind.from_pretrained(folder)
 
 
 def chat(template, question, history, tiles, system):

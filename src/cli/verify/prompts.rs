@@ -12,7 +12,7 @@
 use super::ledger::Ledger;
 use super::record::{array, json, object, text, whole};
 use crate::data::labels::label;
-use crate::data::template::{Prompter, Role, Template};
+use crate::data::template::{Filled, Prompter, Role, Template};
 use crate::data::tokenizer::Tokenizer;
 use crate::error::Context;
 use crate::{Error, Result};
@@ -232,7 +232,7 @@ impl Prompts<'_> {
                 .zip(&tiles)
                 .map(|(question, tiles)| prompter.chat(None, None, question, Some(&[*tiles])))
                 .collect();
-            let (ids, is_own) = prompter.batch(&texts)?;
+            let Filled { ids, is_own } = prompter.batch(&texts)?;
             ledger.same(&format!("batch ids, {form}"), template, &ids, &recorded_ids);
             ledger.same(&format!("batch mask, {form}"), template, &is_own, &recorded_mask);
             let pad: Option<i64> = parsed(batch, "pad_token_id")?;

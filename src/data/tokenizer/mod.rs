@@ -20,6 +20,7 @@ mod sentencepiece;
 mod word_level;
 
 use super::questions::read_split;
+use super::template::Template;
 use crate::error::{Error, Result};
 use crate::spec::eval::Split;
 use sentencepiece::Lead;
@@ -27,7 +28,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use tokenizers::{NormalizedString, Normalizer, OffsetReferential, OffsetType};
 use tokenizers::{PreTokenizedString, PreTokenizer};
-use word_level::{SPACE, word_level};
+use word_level::{Frame, SPACE, word_level};
 
 /// Marks padding; never seen by a loss.
 pub const PAD: &str = "<pad>";
@@ -68,13 +69,28 @@ impl Tokenizer {
     /// occurs, in the order of their bytes, behind the special tokens. Digits
     /// are always there, so that any number can be written.
     pub fn build<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
-        let cutter = Self::of(word_level(&BTreeSet::new())).expect("the built file is valid");
+        Self::framed(texts, &Frame::default())
+    }
+
+    /// The same with the words and marks of a chat template, filled up to `least` tokens.
+    pub fn build_for<'a>(
+        template: &Template,
+        texts: impl IntoIterator<Item = &'a str>,
+        least: usize,
+    ) -> Self {
+        let frame = Frame { end: template.end.trim(), marks: template.tokens(), least };
+        Self::framed(texts.into_iter().chain(template.texts()), &frame)
+    }
+
+    fn framed<'a>(texts: impl IntoIterator<Item = &'a str>, frame: &Frame) -> Self {
+        let empty = word_level(&BTreeSet::new(), &Frame { least: 0, ..frame.clone() });
+        let cutter = Self::of(empty).expect("the built file is valid");
         let digits = (0..10).flat_map(|digit| [format!("{digit}"), format!("{SPACE}{digit}")]);
         let mut pieces: BTreeSet<String> = digits.collect();
         for text in texts {
             pieces.extend(cutter.pieces(text));
         }
-        Self::of(word_level(&pieces)).expect("the built file is valid")
+        Self::of(word_level(&pieces, frame)).expect("the built file is valid")
     }
 
     /// The word-level tokenizer of a corpus artifact and the instructions of a

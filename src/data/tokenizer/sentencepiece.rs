@@ -101,7 +101,8 @@ impl Model {
             (1, Field::Bytes(piece)) => {
                 let index = model.pieces.len();
                 let piece = Piece::parse(piece).map_err(|error| format!("piece {index}: {error}"));
-                Ok(model.pieces.push(piece?))
+                model.pieces.push(piece?);
+                Ok(())
             }
             (2, Field::Bytes(trainer)) => fields(trainer, |number, field| {
                 match (number, field) {

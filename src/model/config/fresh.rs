@@ -30,7 +30,7 @@ impl Config {
             "pad2square": false,
             "ps_version": "v2",
             "select_layer": -1,
-            "template": "plain",
+            "template": row.template(),
             "tie_word_embeddings": false,
             "torch_dtype": "float32",
             "use_thumbnail": max_tiles > 1,
