@@ -14,6 +14,9 @@ use crate::spec::{Settings, embedded};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+/// Bumped when imported rows are read or drawn otherwise: pairs made here keep their keys.
+const IMPORT_VERSION: u64 = 2;
+
 /// The settings of one stage by table: exactly what its function is called with.
 pub fn slice(stage: Stage, settings: &Settings) -> Map<String, Value> {
     let mut tables = Map::new();
@@ -33,7 +36,12 @@ pub fn slice(stage: Stage, settings: &Settings) -> Map<String, Value> {
         }
         Stage::Features => put(&mut tables, "model", &frozen(&settings.model)),
         Stage::Candidates => put(&mut tables, "candidates", &settings.candidates),
-        Stage::Pairs => put(&mut tables, "pairs", &built(&settings.pairs)),
+        Stage::Pairs => {
+            put(&mut tables, "pairs", &built(&settings.pairs));
+            if settings.pairs.import.is_some() {
+                tables.insert("import_version".to_owned(), IMPORT_VERSION.into());
+            }
+        }
         Stage::Reference => {
             let Train { precision, max_tokens, .. } = settings.train;
             put(&mut tables, "model", &frozen(&settings.model));
