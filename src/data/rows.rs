@@ -1,6 +1,6 @@
 //! The rows of a JSONL file that need not fit into memory, by number.
 //!
-//! One pass over the file finds where rows start; of these, one in [`STRIDE`] is kept, so that
+//! One pass over the file finds where rows start; of these, one in `STRIDE` is kept, so that
 //! the index of three million rows takes 3 MB. A row is found by reading the few rows from the
 //! nearest place before it. The file is read, not mapped: one that is cut short meanwhile is an
 //! error, and no fault.

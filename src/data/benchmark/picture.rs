@@ -90,7 +90,7 @@ impl<'a> Pictures<'a> {
         self.keep(&bytes)
     }
 
-    /// Copies a picture that the file names: relative to its folder, to one of [`BESIDE`], or to a
+    /// Copies a picture that the file names: relative to its folder, to one of `BESIDE`, or to a
     /// folder above.
     ///
     /// # Errors

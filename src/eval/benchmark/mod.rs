@@ -9,7 +9,7 @@
 //! | [`judged`] | MM-Vet, LLaVA-Bench, MMHal-Bench, Object HalBench: see there |
 //! | [`file`](mod@file) | how a row of a file becomes a question |
 //!
-//! POPE is in [`super::pope`]. A benchmark of one score a question is a [`Scored`]: a static with
+//! POPE is in `super::pope`. A benchmark of one score a question is a [`Scored`]: a static with
 //! its prompt, its file's fields, its scorer and the generated families that stand in where it
 //! has no file. A peer's way of scoring the same questions is a static of its own, named for
 //! both: `mathvista_vlmevalkit`.
