@@ -114,6 +114,29 @@ fn json_that_is_none_names_file_and_line() {
 
 /// Found by the properties below: the `tokenizers` crate panics at what these hold.
 #[test]
+fn a_frame_of_an_unknown_token_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let from = Path::new("tests/fixtures/internvl/text/tokenizers/internlm2/tokenizer.json");
+    let text = fs::read_to_string(from).unwrap();
+    let mut file: serde_json::Value = serde_json::from_str(&text).unwrap();
+    file["post_processor"] = serde_json::json!({
+        "type": "Sequence",
+        "processors": [{
+            "type": "TemplateProcessing",
+            "single": [
+                { "SpecialToken": { "id": "{s>", "type_id": 0 } },
+                { "Sequence": { "id": "A", "type_id": 0 } },
+            ],
+            "pair": [],
+            "special_tokens": { "<s>": { "id": "<s>", "ids": [1], "tokens": ["<s>"] } },
+        }],
+    });
+    fs::write(dir.path().join("tokenizer.json"), file.to_string()).unwrap();
+    let error = Tokenizer::load(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("tokenizer.json") && error.contains("`{s>`"), "{error}");
+}
+
+#[test]
 fn a_decoder_or_a_character_map_that_is_none_is_refused() {
     let dir = copy(INTERNLM2, false);
     let path = dir.path().join("tokenizer.json");

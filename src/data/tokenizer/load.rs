@@ -109,10 +109,11 @@ impl Tokenizer {
 
 /// A tokenizer.json with the added tokens that only the files beside it know. One whose id the
 /// vocabulary has under another name takes that place. The whole file is checked to be JSON, and
-/// its character maps: the `tokenizers` crate panics where they are not.
+/// its character maps and frames: the `tokenizers` crate panics where they are not.
 fn completed(bytes: Vec<u8>, settings: &Settings) -> Result<Vec<u8>> {
     let mut file: Value = serde_json::from_slice(&bytes).context("reading it")?;
     charsmap::check_all(&file).map_err(Error::new)?;
+    check_frames(&file["post_processor"])?;
     let known = match file.get("added_tokens") {
         Some(list) => Vec::<Added>::deserialize(list).context("reading its added tokens")?,
         None => Vec::new(),
@@ -154,6 +155,32 @@ fn completed(bytes: Vec<u8>, settings: &Settings) -> Result<Vec<u8>> {
     tokens.sort_by_key(|token| token["id"].as_u64());
     file["added_tokens"] = tokens.into();
     Ok(file.to_string().into_bytes())
+}
+
+/// Whether what goes around texts names tokens that it defines, and one text where there is one.
+fn check_frames(processor: &Value) -> Result<()> {
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    for inner in list(&processor["processors"]) {
+        check_frames(&inner)?;
+    }
+    if processor["type"] != "TemplateProcessing" {
+        return Ok(());
+    }
+    for (key, texts) in [("single", &["A"][..]), ("pair", &["A", "B"])] {
+        for piece in list(&processor[key]) {
+            let id = |kind: &str| piece[kind]["id"].as_str().map(str::to_owned);
+            let unknown = match (id("SpecialToken"), id("Sequence")) {
+                (Some(token), _) if processor["special_tokens"].get(&token).is_none() => token,
+                (None, Some(text)) if !texts.contains(&text.as_str()) => text,
+                _ => continue,
+            };
+            return Err(Error::new(format!(
+                "its post_processor puts `{unknown}` around texts and does not say what that is"
+            ))
+            .hint("the file is damaged: fetch it again"));
+        }
+    }
+    Ok(())
 }
 
 /// The two sides of a merge, in either of the forms that files have.
