@@ -23,6 +23,42 @@ const COVERED: usize = 6;
 const ASKED: usize = 7;
 const UNPARSABLE: usize = 8;
 
+/// The rates that the judged Object HalBench has too.
+pub(super) const RESPONSE_RATE: Metric = Metric {
+    name: "response_rate",
+    about: "share of descriptions that invent an object, of those that name one",
+    better: Better::Lower,
+    value: Value::Share(INVENTS_SOME, NAMES_SOME),
+};
+pub(super) const MENTION_RATE: Metric = Metric {
+    name: "mention_rate",
+    about: "share of invented objects among all objects named",
+    better: Better::Lower,
+    value: Value::Ratio(INVENTED, NAMED),
+};
+pub(super) const COVERAGE: Metric = Metric {
+    name: "coverage",
+    about: "share of the objects present that are named",
+    better: Better::Higher,
+    value: Value::Ratio(COVERED, PRESENT),
+};
+
+/// Counts the objects of a description for the rates; 1 where it names some and invents none.
+pub(super) fn count_objects<T: Ord>(
+    named: &BTreeSet<T>,
+    present: &BTreeSet<T>,
+    counts: &mut Counts,
+) -> f64 {
+    let invented = named.difference(present).count();
+    counts[NAMES_SOME] = flag(!named.is_empty());
+    counts[INVENTS_SOME] = flag(invented > 0);
+    counts[NAMED] = named.len() as f64;
+    counts[INVENTED] = invented as f64;
+    counts[PRESENT] = present.len() as f64;
+    counts[COVERED] = named.intersection(present).count() as f64;
+    flag(!named.is_empty() && invented == 0)
+}
+
 impl Benchmark for Describe {
     fn name(&self) -> &'static str {
         "describe"
@@ -45,24 +81,9 @@ impl Benchmark for Describe {
                 better: Better::Higher,
                 value: Value::Share(FAITHFUL, ASKED),
             },
-            Metric {
-                name: "response_rate",
-                about: "share of descriptions that invent an object, of those that name one",
-                better: Better::Lower,
-                value: Value::Share(INVENTS_SOME, NAMES_SOME),
-            },
-            Metric {
-                name: "mention_rate",
-                about: "share of invented objects among all objects named",
-                better: Better::Lower,
-                value: Value::Ratio(INVENTED, NAMED),
-            },
-            Metric {
-                name: "coverage",
-                about: "share of the objects present that are named",
-                better: Better::Higher,
-                value: Value::Ratio(COVERED, PRESENT),
-            },
+            RESPONSE_RATE,
+            MENTION_RATE,
+            COVERAGE,
             Metric {
                 name: "objects",
                 about: "objects named in a description",
@@ -94,15 +115,8 @@ impl Benchmark for Describe {
             .map(|asked| {
                 let named = lexicon.objects(&asked.row.answer.text);
                 let present = lexicon.present(asked.question);
-                let invented = named.difference(&present).count() as f64;
                 let mut counts = Counts::default();
-                counts[NAMES_SOME] = flag(!named.is_empty());
-                counts[INVENTS_SOME] = flag(invented > 0.0);
-                counts[FAITHFUL] = flag(!named.is_empty() && invented == 0.0);
-                counts[NAMED] = named.len() as f64;
-                counts[INVENTED] = invented;
-                counts[PRESENT] = present.len() as f64;
-                counts[COVERED] = named.intersection(&present).count() as f64;
+                counts[FAITHFUL] = count_objects(&named, &present, &mut counts);
                 counts[ASKED] = 1.0;
                 counts[UNPARSABLE] = flag(named.is_empty() || !asked.row.answer.ended);
                 Counted { groups: vec!["all".into()], counts, score: Some(counts[FAITHFUL]) }

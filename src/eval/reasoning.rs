@@ -1,16 +1,14 @@
 //! `reasoning`: questions with a known answer, by task and over all.
 
+use super::benchmark::{ASKED, SCORE as RIGHT, TOKENS, UNPARSABLE, accuracy};
 use super::matching::is_open;
-use super::{Asked, Benchmark, Better, Counted, Counts, Metric, Value, flag};
+use super::{Asked, Benchmark, Counted, Counts, Metric, Value, flag};
 use crate::data::record::Question;
 
 /// See the module.
 pub struct Reasoning;
 
-const RIGHT: usize = 0;
-const UNPARSABLE: usize = 1;
-const TOKENS: usize = 2;
-const ASKED: usize = 3;
+const METRICS: &[Metric] = &accuracy("share of right final answers", Value::Share(RIGHT, ASKED));
 
 impl Benchmark for Reasoning {
     fn name(&self) -> &'static str {
@@ -26,26 +24,7 @@ impl Benchmark for Reasoning {
     }
 
     fn metrics(&self) -> &'static [Metric] {
-        &[
-            Metric {
-                name: "accuracy",
-                about: "share of right final answers",
-                better: Better::Higher,
-                value: Value::Share(RIGHT, ASKED),
-            },
-            Metric {
-                name: "unparsable",
-                about: "share of answers without a readable final answer or without an end",
-                better: Better::Lower,
-                value: Value::Share(UNPARSABLE, ASKED),
-            },
-            Metric {
-                name: "tokens",
-                about: "mean length of an answer, in tokens",
-                better: Better::Neither,
-                value: Value::Ratio(TOKENS, ASKED),
-            },
-        ]
+        METRICS
     }
 
     fn selects(&self, question: &Question) -> bool {

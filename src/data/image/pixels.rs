@@ -95,20 +95,9 @@ pub fn pixels_of(path: &Path, tiling: &Tiling) -> Result<Tensor> {
 /// # Errors
 ///
 /// As [`pixels`]; the first faulty path in order is named.
-pub fn batch<P: AsRef<Path> + Sync>(root: &Path, paths: &[P], side: usize) -> Result<Tensor> {
-    let tiling = Tiling::new(side, 1);
-    let (tensor, values) = room(paths.len(), side);
-    let pictures = values.par_chunks_mut((3 * side * side).max(1));
-    let faults: Vec<Result<()>> = paths
-        .par_iter()
-        .zip(pictures)
-        .map(|(path, values)| {
-            fill(&tiles(&root.join(path), &tiling)?, &tiling, values);
-            Ok(())
-        })
-        .collect();
-    faults.into_iter().collect::<Result<()>>()?;
-    Ok(tensor)
+pub fn batch<P: AsRef<Path>>(root: &Path, paths: &[P], side: usize) -> Result<Tensor> {
+    let files: Vec<_> = paths.iter().map(|path| (root.join(path), 1)).collect();
+    Ok(tiles_of(&files, &Tiling::new(side, 1))?.0)
 }
 
 /// Normalised pixels of the tiles of several pictures, decoded in parallel, each file with the

@@ -58,12 +58,13 @@ pub struct Scored {
     pub metrics: &'static [Metric],
 }
 
-const SCORE: usize = 0;
-const UNPARSABLE: usize = 1;
-const TOKENS: usize = 2;
-const ASKED: usize = 3;
+pub(super) const SCORE: usize = 0;
+pub(super) const UNPARSABLE: usize = 1;
+pub(super) const TOKENS: usize = 2;
+pub(super) const ASKED: usize = 3;
 
-const fn accuracy(about: &'static str, value: Value) -> [Metric; 3] {
+/// Metrics of those columns.
+pub(super) const fn accuracy(about: &'static str, value: Value) -> [Metric; 3] {
     [
         Metric { name: "accuracy", about, better: Better::Higher, value },
         Metric {

@@ -15,9 +15,9 @@ use crate::data::record::Question;
 use crate::error::{Context, Error};
 use crate::eval::benchmark::File;
 use crate::eval::benchmark::file::plain;
+use crate::eval::describe::{COVERAGE, MENTION_RATE, RESPONSE_RATE, count_objects};
 use crate::eval::metric::chair::{Vocabulary, object_list};
 use crate::eval::python::text::words;
-use crate::eval::{Better, Metric, Value, flag};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -36,13 +36,6 @@ static FILE: File = File {
     question,
 };
 
-const NAMES_SOME: usize = 0;
-const INVENTS_SOME: usize = 1;
-const NAMED: usize = 2;
-const INVENTED: usize = 3;
-const PRESENT: usize = 4;
-const COVERED: usize = 5;
-
 /// Descriptions up to this many words are not looked at, as published.
 const SHORTEST: usize = 3;
 
@@ -52,28 +45,7 @@ pub static OBJECT_HALBENCH: Graded = Graded {
     about: "objects in descriptions that are not in the picture, by response and by mention",
     source: "Rohrbach et al. 2018, arXiv:1809.02156 (CHAIR); Yu et al. 2024, arXiv:2312.00849",
     file: &FILE,
-    metrics: &[
-        Metric {
-            name: "response_rate",
-            about: "share of descriptions that invent an object, of those that name one",
-            better: Better::Lower,
-            value: Value::Share(INVENTS_SOME, NAMES_SOME),
-        },
-        Metric {
-            name: "mention_rate",
-            about: "share of invented objects among all objects named",
-            better: Better::Lower,
-            value: Value::Ratio(INVENTED, NAMED),
-        },
-        Metric {
-            name: "coverage",
-            about: "share of the objects present that are named",
-            better: Better::Higher,
-            value: Value::Ratio(COVERED, PRESENT),
-        },
-        FAILED_SHARE,
-        LENGTH,
-    ],
+    metrics: &[RESPONSE_RATE, MENTION_RATE, COVERAGE, FAILED_SHARE, LENGTH],
     group: |_| Vec::new(),
     ask,
     read: |_, reply| object_list(reply).map(|words| Grade { numbers: Vec::new(), words }),
@@ -81,14 +53,7 @@ pub static OBJECT_HALBENCH: Graded = Graded {
     by_rule: |facts| Grade { numbers: Vec::new(), words: facts.named.clone() },
     count: |question, grade, counts| {
         let (named, present) = classes(question, &grade.words);
-        let invented = named.difference(&present).count();
-        counts[NAMES_SOME] = flag(!named.is_empty());
-        counts[INVENTS_SOME] = flag(invented > 0);
-        counts[NAMED] = named.len() as f64;
-        counts[INVENTED] = invented as f64;
-        counts[PRESENT] = present.len() as f64;
-        counts[COVERED] = named.intersection(&present).count() as f64;
-        flag(!named.is_empty() && invented == 0)
+        count_objects(&named, &present, counts)
     },
 };
 
