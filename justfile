@@ -67,7 +67,7 @@ record CHECKPOINT FOLDER="recorded":
 
 # Checkpoints that were trained for a step load in transformers and give the same logits (pip install torch transformers)
 check-export: libtorch
-    rm -rf target/export && PREFAB_EXPORT=target/export cargo test --quiet --test model_export -- --ignored
+    rm -rf target/export && PREFAB_EXPORT=target/export cargo test --quiet --test suite model_export:: -- --ignored
     python3 tests/record/check_export.py target/export
 
 # A short quickstart into a folder of its own: CSV and charts exist, a second run does nothing

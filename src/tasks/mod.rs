@@ -5,7 +5,7 @@
 //! splits use index ranges that cannot meet ([`index`]).
 //!
 //! To add a family: one file with `pub fn make(&mut Rng) -> Item`, and one line
-//! in the list below. `prefab show tasks` and the laws in `tests/tasks.rs` read
+//! in the list below. `prefab show tasks` and the laws in `tests/suite/tasks.rs` read
 //! the list.
 //!
 //! Pictures are 64×64 on a 4×4 grid, one cell an image token. What every cell

@@ -8,7 +8,7 @@
 //! | one question at a time, shared | computed once | encoded once | K |
 //! | Prefab | computed once | features read | `BATCH` rows of many questions |
 
-#[path = "../support/tiny.rs"]
+#[path = "../suite/support/tiny.rs"]
 mod tiny;
 
 use prefab::model::Vlm;
@@ -39,7 +39,7 @@ type Way = fn(&Bench) -> usize;
 /// Prints tokens/s of each way and ratios to the plain ones.
 pub fn run(questions: usize) {
     tch::set_num_threads(1);
-    let model = tiny::tiny(256);
+    let model = tiny::untrained(256);
     let pixels = Tensor::rand([questions as i64, 3, 64, 64], (Kind::Float, Device::Cpu));
     let features = tch::no_grad(|| model.image_features(&pixels));
     let bench = Bench { model, pixels, features, questions };

@@ -1,7 +1,7 @@
 //! How a question is put to a model: instruction, chat template, image tokens.
 //!
 //! To add a template, add a row to [`TEMPLATES`]. A row is judged by what the
-//! reference implementation renders (`tests/prompts.rs`). [`Prompter`] makes token ids of it.
+//! reference implementation renders (`tests/suite/prompts.rs`). [`Prompter`] makes token ids of it.
 
 mod prompter;
 

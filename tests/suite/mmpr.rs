@@ -1,0 +1,302 @@
+//! MMPR data sets: bad rows by file and line, and sets that are large.
+
+use crate::support::files::{message, write};
+use prefab::data::mmpr::{Passes, Set};
+use prefab::data::pairs::{DataSet, read_meta};
+use prefab::data::record::Images;
+use prefab::pairs::import;
+use proptest::prelude::*;
+use std::io::Write;
+use std::path::Path;
+use std::time::Instant;
+
+/// A meta.json with one data set, its rows and two pictures.
+fn folder(rows: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "pictures/a.png", "a");
+    write(dir.path(), "pictures/deep/b.png", "b");
+    write(dir.path(), "secret.png", "s");
+    write(dir.path(), "rows.jsonl", rows);
+    let length = rows.lines().count();
+    let entry = format!(
+        r#"{{"set": {{"root": "pictures", "annotation": "rows.jsonl", "length": {length}}}}}"#
+    );
+    write(dir.path(), "meta.json", &entry);
+    dir
+}
+
+fn open(dir: &Path) -> Set {
+    let meta = dir.join("meta.json");
+    let (name, entry) = read_meta(&meta).unwrap().remove(0);
+    Set::open(&meta, &name, &entry).unwrap()
+}
+
+fn import(dir: &Path) -> prefab::Result<usize> {
+    let (built, _) = import::pairs(&dir.join("meta.json"), 0, &dir.join("out"))?;
+    Ok(built.len())
+}
+
+const GOOD: &str = r#"{"image":"a.png","question":"<image>\nq","chosen":"2","rejected":"3"}"#;
+
+/// Bad rows, each with what is said of it behind FILE:LINE.
+const BAD: [(&str, &str); 22] = [
+    (r#"{"question":"q","chosen":"2","rej"#, ":33: EOF while parsing a string"),
+    (r#"{"question":"q","chosen":"2","rejected":"3""#, ":43: EOF while parsing an object"),
+    ("not json", ":1: not a JSON object"),
+    (r#"["a.png","<image>","2","3"]"#, ":1: not a JSON object"),
+    ("7", ":1: not a JSON object"),
+    (r#"{"question":"q","rejected":"3"}"#, "missing field `chosen`"),
+    (r#"{"question":"q","chosen":"2"}"#, "missing field `rejected`"),
+    (r#"{"chosen":"2","rejected":"3"}"#, "missing field `question`"),
+    (r#"{"question":"q","chosen":null,"rejected":"3"}"#, "invalid type: null, expected a string"),
+    (r#"{"question":"q","chosen":"","rejected":"3"}"#, ": `chosen` is empty"),
+    (r#"{"question":"q","chosen":" \n","rejected":"3"}"#, ": `chosen` is empty"),
+    (r#"{"question":"q","chosen":"2","rejected":"2"}"#, "are the same"),
+    (
+        r#"{"image":"../secret.png","question":"q","chosen":"2","rejected":"3"}"#,
+        "image `../secret.png` leaves its root",
+    ),
+    (
+        r#"{"image":"deep/../../secret.png","question":"q","chosen":"2","rejected":"3"}"#,
+        "leaves its root",
+    ),
+    (
+        r#"{"image":"/etc/passwd","question":"q","chosen":"2","rejected":"3"}"#,
+        "image `/etc/passwd` leaves its root",
+    ),
+    (r#"{"image":"a.png\u0000","question":"q","chosen":"2","rejected":"3"}"#, "leaves its root"),
+    (
+        r#"{"image":"s3://bucket/a.png","question":"q","chosen":"2","rejected":"3"}"#,
+        "fetch it below the root",
+    ),
+    (
+        r#"{"image":"none.png","question":"q","chosen":"2","rejected":"3"}"#,
+        "none.png` does not exist",
+    ),
+    (
+        r#"{"image":["a.png","deep/b.png"],"question":"<image> q","chosen":"2","rejected":"3"}"#,
+        ": 2 images for 1 `<image>` places",
+    ),
+    (
+        r#"{"image":"a.png","question":"<image><image>","chosen":"2","rejected":"3"}"#,
+        ": 1 images for 2 `<image>` places",
+    ),
+    (
+        r#"{"question":"<image> q","chosen":"2","rejected":"3"}"#,
+        ": 0 images for 1 `<image>` places",
+    ),
+    (r#"{"image":[3],"question":"q","chosen":"2","rejected":"3"}"#, "invalid type: integer `3`"),
+];
+
+#[test]
+fn every_kind_of_bad_row_is_named_by_file_and_line() {
+    for (row, says) in BAD {
+        let dir = folder(&format!("{GOOD}\n\n{row}\n{GOOD}\n"));
+        let error = message(import(dir.path()));
+        assert!(error.starts_with("1 bad rows"), "{error}");
+        assert!(error.contains("rows.jsonl:3:") && error.contains(says), "{row}\n{error}");
+        assert!(!dir.path().join("out").exists(), "{row}");
+    }
+}
+
+#[test]
+fn bad_rows_are_counted_and_the_first_are_listed() {
+    let rows: Vec<&str> = BAD.iter().map(|(row, _)| *row).collect();
+    let dir = folder(&rows.join("\n"));
+    let error = message(import(dir.path()));
+    assert!(error.starts_with("22 bad rows") && error.ends_with("… and 17 more"), "{error}");
+    assert!(error.contains("rows.jsonl:5:") && !error.contains("rows.jsonl:6:"), "{error}");
+}
+
+#[test]
+fn a_set_is_read_exactly() {
+    let dir = folder(&format!(
+        "\u{feff}{GOOD}\r\n{}\n{}\n{}",
+        r#"{"image":["a.png","deep/b.png"],"question":"<image><image>","chosen":"a\nb","rejected":"c","answer_gt":"1","length":9}"#,
+        r#"{"image":"","question":"q","chosen":"2","rejected":"3","chosen_meta":{"x":[1]}}"#,
+        r#"{"image":"./a.png","question":"no marker","chosen":"2","rejected":"3"}"#,
+    ));
+    let entry = r#"{"set": {"root": "pictures", "annotation": "rows.jsonl", "repeat_time": 0.5,
+        "length": 4, "data_augment": true, "max_dynamic_patch": 6, "more": 1}}"#;
+    write(dir.path(), "meta.json", entry);
+    let set = open(dir.path());
+    let DataSet { data_augment, max_dynamic_patch, .. } = set.entry;
+    assert_eq!((data_augment, max_dynamic_patch), (true, Some(6)));
+    assert_eq!(set.passes().unwrap(), Passes::Some(2));
+    let pairs: Vec<_> = set.rows().iter().map(|row| set.pair(&row.unwrap()).unwrap()).collect();
+    assert_eq!(pairs[0].max_tiles, Some(6));
+    assert_eq!(pairs[1].image, Images(vec!["a.png".into(), "deep/b.png".into()]));
+    assert_eq!((pairs[1].chosen.as_str(), pairs[1].answer_gt.as_deref()), ("a\nb", Some("1")));
+    assert_eq!((pairs[2].image.0.len(), pairs[2].question.as_str()), (0, "q"));
+    assert_eq!(pairs[2].chosen_meta, Some(serde_json::json!({"x": [1]})));
+    assert_eq!(pairs[3].question, "<image>\nno marker");
+    assert_eq!(import(dir.path()).unwrap(), 2);
+}
+
+#[test]
+fn other_forms_are_imported_from_a_file_of_their_own() {
+    let rows = [
+        GOOD,
+        r#"{"prompt":"how many?","images":["a.png"],"chosen":"2","rejected":"3"}"#,
+        r#"{"prompt":[{"role":"user","content":"1 + 1?"}],"chosen":[{"role":"assistant","content":"2"}],"rejected":[{"role":"assistant","content":"3"}]}"#,
+        r#"{"question":"how many?","image":"a.png","response_1":"3","response_2":"2","preference":2}"#,
+        r#"{"question":"how many?","image_path":"deep/b.png","chosen":"2","rejected":"3","idx":4}"#,
+    ];
+    let dir = folder("");
+    let path = write(dir.path(), "pictures/mine.jsonl", &rows.join("\n"));
+    let out = dir.path().join("out");
+    let (built, _) = import::pairs(&path, 0, &out).unwrap();
+    assert!(
+        built
+            .iter()
+            .all(|built| (built.task.as_str(), built.pair.chosen.as_str()) == ("mine", "2"))
+    );
+    let images: Vec<&[String]> = built.iter().map(|built| built.pair.image.0.as_slice()).collect();
+    let a = ["images/mine/a.png".to_owned()];
+    assert_eq!(images, [&a[..], &a, &[], &a, &["images/mine/deep/b.png".to_owned()]]);
+    assert!(out.join("images/mine/deep/b.png").is_file());
+    let short = [rows[1], r#"{"prompt":"q","chosen":"2"}"#, r#"{"prompt":"q","response":"2"}"#];
+    std::fs::write(&path, short.join("\n")).unwrap();
+    let error = message(import::pairs(&path, 0, &out));
+    for part in ["2 bad rows", "mine.jsonl:2: missing field `rejected`", "mine.jsonl:3: it has one"]
+    {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+}
+
+/// Writes a set like MMPR's, rows of about half a kilobyte.
+fn generate(path: &Path, num_rows: usize) {
+    let mut file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
+    let reasons = "First, look at the picture and count what it shows. ".repeat(4);
+    for row in 0..num_rows {
+        writeln!(
+            file,
+            r#"{{"image":"{}.png","question":"<image>\nHow many of {row}?","chosen":"{reasons}\nFinal answer: {row}","rejected":"{reasons}\nFinal answer: {}","answer_gt":"{row}"}}"#,
+            row % 10,
+            row + 1
+        )
+        .unwrap();
+    }
+    file.flush().unwrap();
+}
+
+/// Bytes of this process that no file backs.
+fn anonymous() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
+
+#[test]
+#[ignore = "some seconds"]
+fn short_a_hundred_thousand_rows_open_at_once_and_take_no_memory() {
+    const ROWS: usize = 100_000;
+    let dir = folder("");
+    let path = dir.path().join("rows.jsonl");
+    generate(&path, ROWS);
+    (0..10).for_each(|image| drop(write(dir.path(), &format!("pictures/{image}.png"), "x")));
+    let size = std::fs::metadata(&path).unwrap().len();
+    let (before, start) = (anonymous(), Instant::now());
+    let set = open(dir.path());
+    let (opened, grown) = (start.elapsed(), anonymous().saturating_sub(before));
+    assert_eq!(set.rows().len(), ROWS);
+    // The index takes a byte a row, and opening no more than a piece of the file besides.
+    let index = set.rows().index_bytes();
+    assert!(index <= ROWS + 64, "{index}");
+    assert!(grown < 8 << 20, "{grown} of {size} bytes");
+    // One scan: a rate far below any disk's cache.
+    let rate = size as f64 / opened.as_secs_f64();
+    assert!(rate > 1e8, "{rate} bytes a second");
+    let start = Instant::now();
+    for draw in 0..10_000usize {
+        let index = draw.wrapping_mul(7_919_777) % ROWS;
+        let row = set.rows().row(index).unwrap();
+        assert_eq!(row.line, index + 1);
+        let pair = set.pair(&row).unwrap();
+        assert_eq!(pair.answer_gt.as_deref(), Some(index.to_string().as_str()));
+    }
+    let drawn = start.elapsed();
+    let before = anonymous();
+    let start = Instant::now();
+    let good = set.rows().iter().filter(|row| set.pair(row.as_ref().unwrap()).is_ok()).count();
+    let (read, grown) = (start.elapsed(), anonymous().saturating_sub(before));
+    assert_eq!(good, ROWS);
+    assert!(grown < 8 << 20, "{grown}");
+    println!(
+        "{size} bytes: opened in {opened:?}, index {index} bytes, 10,000 rows drawn in {drawn:?}, all read in {read:?}"
+    );
+    // A share of it, with every row checked.
+    let meta = r#"{"set": {"root": "pictures", "annotation": "rows.jsonl", "repeat_time": 0.01, "length": 100000}}"#;
+    write(dir.path(), "meta.json", meta);
+    assert_eq!(import(dir.path()).unwrap(), 1000);
+    // One bad row among them is found.
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replacen("How many of 77777?", "<image>", 1)).unwrap();
+    let error = message(import(dir.path()));
+    assert!(error.contains("1 bad rows") && error.contains("rows.jsonl:77778: "), "{error}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_damage_to_rows_is_other_rows_or_errors_with_their_lines(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        let others = [
+            r#"{"prompt":[{"role":"user","content":"q"}],"chosen":"2","rejected":"3"}"#,
+            r#"{"prompt":"q","response_1":"2","response_2":"3","preference":1}"#,
+        ];
+        let rows = [GOOD, BAD[18].0, GOOD, others[0], BAD[4].0, others[1], GOOD];
+        let mut bytes = rows.join("\n").into_bytes();
+        for (at, byte) in edits {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        let dir = folder("");
+        std::fs::write(dir.path().join("rows.jsonl"), &bytes).unwrap();
+        let set = open(dir.path());
+        let (mut rows, mut last) = (0, 0);
+        for row in set.rows().iter() {
+            let row = row.unwrap();
+            prop_assert!(row.line > last);
+            (rows, last) = (rows + 1, row.line);
+            prop_assert_eq!(&set.rows().row(rows - 1).unwrap(), &row);
+            if let Err(error) = set.pair(&row) {
+                let text = error.to_string();
+                let place = format!("rows.jsonl:{}:", row.line);
+                prop_assert!(text.contains(&place), "{text}");
+            }
+        }
+        prop_assert_eq!(rows, set.rows().len());
+        if let Err(error) = import(dir.path()) {
+            let text = error.to_string();
+            prop_assert!(text.contains("bad rows"), "{text}");
+        }
+    }
+
+    #[test]
+    fn any_meta_is_read_or_refused(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        let dir = folder(GOOD);
+        let path = dir.path().join("meta.json");
+        let mut bytes = std::fs::read(&path).unwrap();
+        for (at, byte) in edits {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        std::fs::write(&path, bytes).unwrap();
+        if let Err(error) = import(dir.path()) {
+            prop_assert!(!error.to_string().is_empty());
+        }
+    }
+}

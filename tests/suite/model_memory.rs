@@ -1,0 +1,94 @@
+//! Loading a checkpoint takes little more memory than its weights do.
+//!
+//! `cargo test --test suite model_memory -- --ignored --nocapture` makes a checkpoint of 1 GiB and
+//! prints what was measured.
+
+use prefab::model::memory::shapes;
+use prefab::model::{Config, Storage, Vlm};
+use prefab::spec::model::{Dims, Model, Size};
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use tch::Device;
+
+/// Anonymous memory of this process, in bytes: mapped files do not count.
+fn anonymous() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
+
+/// A bf16 checkpoint of zeros.
+fn write(dir: &std::path::Path, config: &Config) -> u64 {
+    let mut header = serde_json::Map::new();
+    let mut end = 0;
+    for (name, shape) in shapes(config) {
+        let begin = end;
+        end += 2 * shape.iter().product::<i64>() as u64;
+        let entry =
+            serde_json::json!({ "dtype": "BF16", "shape": shape, "data_offsets": [begin, end] });
+        header.insert(name, entry);
+    }
+    let mut header = serde_json::to_string(&header).unwrap();
+    while !header.len().is_multiple_of(8) {
+        header.push(' ');
+    }
+    let mut file = std::fs::File::create(dir.join("model.safetensors")).unwrap();
+    file.write_all(&(header.len() as u64).to_le_bytes()).unwrap();
+    file.write_all(header.as_bytes()).unwrap();
+    file.set_len(8 + header.len() as u64 + end).unwrap();
+    end
+}
+
+#[test]
+#[ignore = "needs a gigabyte of disk and three of memory"]
+fn loading_takes_little_more_than_the_weights() {
+    let dims = Dims { layers: Some(12), vision_layers: Some(6), ..Dims::default() };
+    let model = Model {
+        size: Size::V2_2B,
+        checkpoint: None,
+        dims,
+        train: vec![],
+        lora: None,
+        max_tiles: None,
+    };
+    let config = Config::of(&model, 92_553, 92_546).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = write(dir.path(), &config);
+    std::fs::write(dir.path().join("config.json"), config.text()).unwrap();
+    println!("a checkpoint of {:.2} GiB in bf16", bytes as f64 / (1u64 << 30) as f64);
+    assert!(bytes > 1 << 30);
+    for storage in [Storage::AsStored, Storage::Widened] {
+        let idle = anonymous();
+        let (peak, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let watch = std::thread::spawn({
+            let (peak, done) = (peak.clone(), done.clone());
+            move || {
+                while !done.load(Ordering::Relaxed) {
+                    peak.fetch_max(anonymous(), Ordering::Relaxed);
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+            }
+        });
+        let start = std::time::Instant::now();
+        let vlm = Vlm::load_as(dir.path(), Device::Cpu, storage).unwrap();
+        let seconds = start.elapsed().as_secs_f64();
+        done.store(true, Ordering::Relaxed);
+        watch.join().unwrap();
+        let weights: u64 = vlm
+            .parameters()
+            .iter()
+            .map(|(_, tensor)| (tensor.numel() * tensor.kind().elt_size_in_bytes()) as u64)
+            .sum();
+        let over_idle = peak.load(Ordering::Relaxed).saturating_sub(idle);
+        let ratio = over_idle as f64 / weights as f64;
+        println!(
+            "{storage:?}: weights {:.2} GiB, peak above idle {:.2} GiB, ratio {ratio:.3}, {seconds:.1} s",
+            weights as f64 / (1u64 << 30) as f64,
+            over_idle as f64 / (1u64 << 30) as f64,
+        );
+        assert!(ratio <= 1.1, "{ratio}");
+        drop(vlm);
+    }
+}
