@@ -1,9 +1,9 @@
 //! Tables, charts and the page of an experiment. Reads files only, never a tensor.
 //!
 //! [`run`] collects the artifacts of a plan's jobs into runs.csv ([`runs`]), draws the spec's
-//! charts or the default ones ([`chart`]), tables and contact sheets of the pairs (`pair_sets`), and
-//! writes report.html ([`page`]). An unfinished
-//! experiment reports what is there and says what is missing.
+//! charts or the default ones ([`chart`]), tables and contact sheets of the pairs (`pair_sets`),
+//! says what two sets of them have in common (`shared_pairs`), and writes report.html ([`page`]).
+//! An unfinished experiment reports what is there and says what is missing.
 
 pub mod chart;
 pub mod compare;
@@ -19,6 +19,7 @@ pub mod pairs;
 pub mod runs;
 pub mod scene;
 pub mod select;
+mod shared_pairs;
 mod sheet;
 
 use crate::error::Context;
@@ -71,11 +72,12 @@ pub fn run(
     } else {
         let _ = fs::remove_file(results_dir.join("benchmarks.csv"));
     }
-    for (name, bytes) in pair_sets::files(store, plan)? {
+    let shared = shared_pairs::compare(store, plan)?;
+    for (name, bytes) in pair_sets::files(store, plan, &shared)? {
         write(&mut files, results_dir.join(name), &bytes)?;
     }
     remove_stale(&results_dir.join("pairs"), &files)?;
-    let page = page::render(results_dir, store, &runs, &pictures, &undrawn)?;
+    let page = page::render(results_dir, store, &runs, &pictures, &undrawn, &shared)?;
     write(&mut files, results_dir.join("report.html"), page.as_bytes())?;
     remove_stale(&results_dir.join("charts"), &files)?;
     failure.map_or(Ok(files), Err)

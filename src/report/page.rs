@@ -11,6 +11,7 @@ use super::number::{counted, grouped};
 use super::runs::{Runs, manifest, read_csv};
 use super::scene::{Color, GRID_LINE, INK, PAPER, SOFT};
 use super::select::{Band, Estimate, Selection, estimate};
+use super::shared_pairs::Shared;
 use crate::Result;
 use crate::error::Context as _;
 use crate::eval::statistics;
@@ -49,6 +50,9 @@ struct Scores {
     sentences: Vec<String>,
 }
 
+/// Pairs of sets that the page says something of; pairs_shared.csv has all.
+const MOST_COMPARED: usize = 6;
+
 /// Renders the page.
 ///
 /// # Errors
@@ -60,6 +64,7 @@ pub fn render(
     runs: &Runs,
     pictures: &[(String, Picture)],
     undrawn: &[String],
+    shared: &[Shared],
 ) -> Result<String> {
     let spec = std::fs::read_to_string(results_dir.join("experiment.toml")).unwrap_or_default();
     let charts = pictures
@@ -104,6 +109,7 @@ pub fn render(
             jobs => table(&results_dir.join("jobs.csv"))?.unwrap_or_else(|| own_jobs(runs)),
             provenance => provenance(store, runs),
             sheet => contact_sheet(results_dir),
+            shared => shared.iter().take(MOST_COMPARED).map(Shared::sentence).collect::<Vec<_>>(),
             spec,
         })
         .context("rendering report.html")

@@ -1,6 +1,8 @@
 //! What the report says of each set of pairs: pairs.csv, kinds.csv of every set with the set's
-//! key in front, and a contact sheet `pairs/KEY.png` a set.
+//! key in front; pairs_shared.csv, what two sets have in common; a contact sheet `pairs/KEY.png`
+//! a set.
 
+use super::shared_pairs::{self, Shared, short};
 use super::sheet;
 use crate::Result;
 use crate::error::Context;
@@ -15,15 +17,15 @@ const SHOWN: usize = 8;
 /// # Errors
 ///
 /// Artifacts that cannot be read.
-pub fn files(store: &Path, plan: &Plan) -> Result<Vec<(String, Vec<u8>)>> {
+pub fn files(store: &Path, plan: &Plan, shared: &[Shared]) -> Result<Vec<(String, Vec<u8>)>> {
     let mut files = Vec::new();
     let mut table: Option<csv::Writer<Vec<u8>>> = None;
     for task in plan.tasks.iter().filter(|task| task.stage == Stage::Pairs) {
         let payload = store.join(&task.key).join("payload");
         let kinds = payload.join("kinds.csv");
-        let short = &task.key[..task.key.len().min("pairs-".len() + 8)];
+        let short = short(task);
         if kinds.is_file() {
-            add(&mut table, &kinds, short)?;
+            add(&mut table, &kinds, &short)?;
         }
         if let Some(png) = sheet::png(&payload, SHOWN)? {
             files.push((format!("pairs/{short}.png"), png));
@@ -33,7 +35,20 @@ pub fn files(store: &Path, plan: &Plan) -> Result<Vec<(String, Vec<u8>)>> {
         let bytes = table.into_inner().map_err(|error| error.into_error());
         files.insert(0, ("pairs.csv".to_owned(), bytes.context("writing pairs.csv")?));
     }
+    if !shared.is_empty() {
+        files.push(("pairs_shared.csv".to_owned(), table_of(shared)?));
+    }
     Ok(files)
+}
+
+fn table_of(shared: &[Shared]) -> Result<Vec<u8>> {
+    let doing = "writing pairs_shared.csv";
+    let mut table = csv::Writer::from_writer(Vec::new());
+    table.write_record(shared_pairs::HEADER).context(doing)?;
+    for two in shared {
+        table.write_record(two.cells()).context(doing)?;
+    }
+    table.into_inner().map_err(|error| error.into_error()).context(doing)
 }
 
 /// Adds the rows of a set.
