@@ -7,6 +7,7 @@ mod cli;
 mod corpus;
 mod data;
 mod diff;
+mod engine;
 mod eval;
 mod every_loss;
 mod faults;
