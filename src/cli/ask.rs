@@ -1,16 +1,15 @@
 //! `prefab ask CHECKPOINT IMAGE QUESTION`: what a model says, greedily.
 
-use super::say;
+use super::{checkpoint, say};
 use crate::data::image;
 use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 use crate::model::Vlm;
 use crate::run::device::{self, Choice};
 use crate::sample::{Generation, Request, generate};
 use crate::spec::candidates::Prompt;
-use crate::store::is_shed;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Whom to ask, and what.
 #[derive(Debug, clap::Args)]
@@ -58,7 +57,7 @@ pub fn run(args: &Args) -> Result<()> {
 
 /// The answer, and whether it came to its end.
 fn answer(args: &Args) -> Result<(String, bool)> {
-    let folder = folder(&args.checkpoint, &args.store)?;
+    let folder = checkpoint::folder(&args.checkpoint, &args.store)?;
     let device = device::open(args.device)?;
     let tokenizer = Tokenizer::load(&folder)?;
     let model = Vlm::load(&folder, device)?;
@@ -77,29 +76,4 @@ fn answer(args: &Args) -> Result<(String, bool)> {
     let generated = generate(&model, &[request], &features, &settings, &|_, _| ())?;
     let answer = generated.first().expect("one request gets one answer");
     Ok((tokenizer.decode(&answer.tokens), answer.ended))
-}
-
-/// The Hub-style folder of what was named.
-fn folder(named: &Path, store: &Path) -> Result<PathBuf> {
-    let artifact = store.join("store").join(named);
-    let found = [named.to_owned(), artifact].into_iter().find(|folder| folder.is_dir());
-    let Some(found) = found else {
-        return Err(Error::spec(format!("there is no checkpoint `{}`", named.display()))
-            .hint("name a Hub-style folder, or a key of `base` or `policy` in stages.csv"));
-    };
-    if is_shed(&found) {
-        return Err(Error::spec(format!("the weights of `{}` are gone", found.display())).hint(
-            "they were trained with `train.keep = \"none\"`; train with \"last\" to ask it",
-        ));
-    }
-    let payload = found.join("payload");
-    let folder = if payload.is_dir() { payload } else { found };
-    if !folder.join("config.json").is_file() {
-        return Err(Error::spec(format!(
-            "`{}` is no checkpoint: it has no config.json",
-            folder.display()
-        ))
-        .hint("name a Hub-style folder, or a key of `base` or `policy` in stages.csv"));
-    }
-    Ok(folder)
 }

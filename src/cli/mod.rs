@@ -3,6 +3,8 @@
 //! **To add a verb:** a file beside this one with its `Args` and
 //! `run(&Args) -> Result<()>`, and one line in the list below.
 
+mod checkpoint;
+
 use crate::{Error, Result};
 use clap::{Parser, Subcommand};
 use std::io::Write;
@@ -50,6 +52,8 @@ verbs! {
     Bench => bench::Args,
     /// Ask a model about a picture
     Ask => ask::Args,
+    /// Write a model as a checkpoint that InternVL or transformers loads
+    Export => export::Args,
     /// Say what this machine has: libtorch, threads, devices, kernels, store
     Doctor => doctor::Args,
     /// Remove stored artifacts that no spec refers to
@@ -68,9 +72,8 @@ verbs! {
     disable_help_subcommand = true,
     help_template = "{name}: preference-optimization experiments, declared in TOML\n\n\
                      Usage: prefab <verb> [spec]... [options]\n\n{subcommands}\n\n{options}{after-help}",
-    after_help = "No option but --set changes a number: whatever does is in the spec.\n\
-                  Exit codes: 0 done, 1 bug, 2 bad command or spec, 3 a job failed, 130 stopped.\n\
-                  Example: prefab plan experiments/quickstart.toml"
+    after_help = "Numbers come from specs and --set. Try: prefab plan experiments/quickstart.toml\n\
+                  Exit codes: 0 done, 1 bug, 2 bad command or spec, 3 a job failed, 130 stopped."
 )]
 pub struct Cli {
     /// What to do.

@@ -46,6 +46,7 @@
 //! | `vocabulary` | rows of the embedding and of the head |
 
 pub(crate) mod checkpoint;
+pub(crate) mod companions;
 pub mod config;
 mod embed;
 pub mod export;

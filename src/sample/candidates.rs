@@ -11,11 +11,13 @@ use super::there::There;
 use super::{chunks, import, prompts};
 use crate::data::questions::read_split;
 use crate::data::record::{Answer, Question, Verdict};
+use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
 use crate::error::Context;
+use crate::eval::extract::reasoned;
 use crate::model::Config;
 use crate::run::stage::StageContext;
-use crate::spec::candidates::Candidates;
+use crate::spec::candidates::{Candidates, Prompt};
 use crate::spec::eval::Split;
 use crate::{Error, Result};
 use std::collections::{BTreeMap, HashMap};
@@ -40,7 +42,8 @@ pub fn run(candidates: &Candidates, ctx: &StageContext) -> Result<()> {
     let role = if ctx.inputs.contains_key("model") { "model" } else { "base" };
     let dir = ctx.input(role);
     let tokenizer = Tokenizer::load(dir)?;
-    prompts::check(candidates, &Config::load(dir)?.template)?;
+    let config = Config::load(dir)?;
+    prompts::check(candidates, &Prompter::new(&tokenizer, &config.template, config.image_tokens)?)?;
     let size = (BATCHES * candidates.batch).div_ceil(candidates.per_question).max(1);
     let work = &ctx.work;
     let answers = if let Some(path) = &candidates.import {
@@ -65,9 +68,16 @@ pub fn run(candidates: &Candidates, ctx: &StageContext) -> Result<()> {
 
 /// An answer with its verdict: the one place where this stage asks for one.
 pub(super) fn judged(question: &Question, answer: Answer) -> Answer {
-    let (final_answer, verdict) = match answer.prompt.marks_answer() {
-        true => crate::eval::matching::verdict(question, answer.prompt, &answer.text),
-        false => (None, None),
+    // A form that asks for no final answer is judged where the answer marks one all the same.
+    let form = match answer.prompt {
+        Prompt::Background | Prompt::Visual | Prompt::Grounded => {
+            reasoned(&answer.text).map(|_| Prompt::Cot)
+        }
+        other => other.marks_answer().then_some(other),
+    };
+    let (final_answer, verdict) = match form {
+        Some(form) => crate::eval::matching::verdict(question, form, &answer.text),
+        None => (None, None),
     };
     Answer { final_answer, verdict, ..answer }
 }

@@ -1,7 +1,7 @@
 //! How a question is asked: in which form, and with which text.
 
 use crate::data::record::Question;
-use crate::data::template::{Prompter, Template};
+use crate::data::template::Prompter;
 use crate::eval::matching::is_open;
 use crate::eval::statistics;
 use crate::spec::candidates::{Candidates, Prompt};
@@ -31,7 +31,7 @@ pub fn form(candidates: &Candidates, question: &Question) -> Prompt {
         statistics::random(&purpose, candidates.seed).random::<f64>() < share
     };
     let of_domain = match share > 0.0 && drawn() {
-        true => sources::domain(question).and_then(sources::form),
+        true => sources::form_of(question),
         false => None,
     };
     let of_table = || candidates.open_prompt.filter(|_| is_open(question));
@@ -42,21 +42,23 @@ pub fn form(candidates: &Candidates, question: &Question) -> Prompt {
 ///
 /// # Errors
 ///
-/// An embedded size, which knows two forms.
-pub fn check(candidates: &Candidates, template: &str) -> Result<()> {
+/// An embedded size that knows two forms, or those of `base.multimodal` too.
+pub fn check(candidates: &Candidates, prompter: &Prompter<'_>) -> Result<()> {
     let mut forms: Vec<Prompt> =
         std::iter::once(candidates.prompt).chain(candidates.open_prompt).collect();
     if candidates.multimodal.get() > 0.0 {
         forms.extend([Prompt::Background, Prompt::Visual, Prompt::Grounded]);
     }
-    let template = Template::named(template)?;
-    match forms.into_iter().find(|form| !template.knows(*form)) {
+    match forms.into_iter().find(|form| !prompter.knows(*form)) {
         None => Ok(()),
         Some(form) => Err(Error::spec(format!(
-            "answers are asked for in the form `{}`, which the embedded sizes were not taught",
+            "answers are asked for in the form `{}`, which this base was not taught",
             form.name()
         ))
-        .hint("set `candidates.prompt` to \"cot\" or \"direct\" and `candidates.multimodal` to 0")),
+        .hint(
+            "teach it with `base.multimodal` above 0; or set `candidates.prompt` to \"cot\" or \
+             \"direct\", and `candidates.multimodal` to 0",
+        )),
     }
 }
 
@@ -83,6 +85,7 @@ pub fn without_instruction(question: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::tokenizer::Tokenizer;
     use crate::spec::embedded;
     use crate::spec::number::Fraction;
 
@@ -144,13 +147,19 @@ mod tests {
     #[test]
     fn an_embedded_size_refuses_forms_that_it_was_not_taught() {
         let mut candidates = embedded().candidates.clone();
-        assert!(check(&candidates, "plain").is_ok());
+        let words = "Answer directly.\nThink step by step.";
+        let taught = "Say what is known first. Look at the picture first. Answer with boxes.";
+        let [two, five] = [words.to_owned(), format!("{words}\n{taught}")]
+            .map(|text| Tokenizer::build([text.as_str()]));
+        let [two, five] =
+            [&two, &five].map(|tokenizer| Prompter::new(tokenizer, "plain", 16).unwrap());
+        assert!(check(&candidates, &two).is_ok());
         candidates.prompt = Prompt::Boxed;
-        assert!(check(&candidates, "internvl2_5").is_ok());
-        let error = check(&candidates, "plain").unwrap_err();
+        let error = check(&candidates, &five).unwrap_err();
         assert!(error.to_string().contains("`boxed`"), "{error}");
         candidates.prompt = Prompt::Cot;
         candidates.multimodal = Fraction::try_from(0.5).unwrap();
-        assert!(check(&candidates, "plain").is_err());
+        assert!(check(&candidates, &two).is_err());
+        assert!(check(&candidates, &five).is_ok());
     }
 }

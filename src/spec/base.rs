@@ -26,6 +26,10 @@ pub struct Base {
     pub reasoned: Fraction,
     /// Share of reasoned labels whose rationale holds a systematic slip; direct labels stay clean.
     pub sloppy: Fraction,
+    /// Share of reasoned labels in the multimodal form of their domain: background, visual or
+    /// grounded.
+    #[serde(default = "super::later::taught_forms")]
+    pub multimodal: Fraction,
     /// Share of labels shown without their picture, so that a missing image is in distribution.
     pub image_dropout: Fraction,
 }

@@ -26,6 +26,7 @@ macro_rules! later {
 }
 
 later! {
+    taught_forms: base.multimodal => Fraction;
     stop: candidates.stop => Vec<String>;
     multimodal: candidates.multimodal => Fraction;
     candidates_server: candidates.server => Server;

@@ -14,6 +14,7 @@
 pub mod corpus;
 mod glyph;
 mod item;
+pub mod multimodal;
 pub mod raster;
 mod rng;
 mod scene;

@@ -68,6 +68,16 @@ pub fn domain(question: &Question) -> Option<Domain> {
     named(&question.source).or_else(|| named(&question.task)).map(|set| set.domain)
 }
 
+/// The multimodal chain of thought that a question is asked in; generated descriptions, which
+/// name everything anyway, have none.
+pub fn form_of(question: &Question) -> Option<Prompt> {
+    let family = question.generated.as_ref().and_then(|_| Family::named(&question.task).ok());
+    if family.is_some_and(|family| family.open) {
+        return None;
+    }
+    form(domain(question)?)
+}
+
 /// The multimodal chain of thought of a domain; mathematics has none of its own.
 ///
 /// # Source

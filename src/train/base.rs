@@ -6,7 +6,6 @@
 //! with systematic slips, so that the base reasons worse than it answers, as the
 //! paper's does, and has something to unlearn.
 
-use super::companions::{copy_files, is_companion, is_weights};
 use super::lesson::{self, Lesson, Taught};
 use super::order::{Order, draw, share_of};
 use super::vision::{self, Labels};
@@ -15,6 +14,7 @@ use crate::data::questions::read_questions;
 use crate::data::record::Question;
 use crate::data::template::{Prompter, Template};
 use crate::data::tokenizer::Tokenizer;
+use crate::model::companions::{copy_files, is_companion, is_weights};
 use crate::model::sizes::Row;
 use crate::model::{Config, Group, Pictures, Vlm};
 use crate::run::stage::StageContext;
@@ -23,6 +23,7 @@ use crate::spec::candidates::Prompt;
 use crate::spec::eval::Split;
 use crate::spec::model::{Model, Module};
 use crate::spec::train::Precision;
+use crate::tasks::multimodal;
 use crate::{Error, Result};
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -46,7 +47,7 @@ pub fn run(base: &Base, model: &Model, ctx: &StageContext) -> Result<()> {
     }
     let corpus = ctx.input("corpus");
     let row = Row::of(model.size, &model.dims);
-    let tokenizer = build_tokenizer(corpus, &row)?;
+    let tokenizer = build_tokenizer(base, corpus, &row)?;
     let config = Config::of(model, tokenizer.vocabulary(), tokenizer.image_context())?;
     let vlm = Vlm::new(config, base.seed, ctx.device);
     if base.steps == 0 && base.vision_steps == 0 {
@@ -123,16 +124,25 @@ fn base_questions(corpus: &Path) -> Result<Vec<Question>> {
 }
 
 /// A tokenizer of every word that any split may need; for a released size as large as its own.
-fn build_tokenizer(corpus: &Path, row: &Row) -> Result<Tokenizer> {
+fn build_tokenizer(base: &Base, corpus: &Path, row: &Row) -> Result<Tokenizer> {
     let template = Template::named(row.template())?;
     let mut texts: Vec<String> =
         Prompter::instructions(template.name)?.iter().map(|text| format!("\n{text}")).collect();
+    let has_forms = base.multimodal.get() > 0.0;
+    if has_forms {
+        let forms = [Prompt::Background, Prompt::Visual, Prompt::Grounded];
+        texts.extend(forms.map(|form| format!("\n{}", template.instruction(form))));
+    }
     for split in Split::ALL {
         let path = corpus.join(format!("{}.jsonl", split.name()));
         if !path.exists() {
             continue;
         }
         for question in read_questions(&path)? {
+            if let Some(generated) = question.generated.as_ref().filter(|_| has_forms) {
+                let form = multimodal::rationale(&question, &generated.rationale);
+                texts.extend(form.map(|(_, text)| text));
+            }
             texts.push(question.question);
             texts.extend(question.answer);
             texts.extend(question.aliases);
@@ -159,11 +169,13 @@ struct Text {
     answer: Vec<i64>,
 }
 
-/// Every question, asked directly and, where it has a rationale, for steps.
+/// Every question, asked directly and, where it has a rationale, for steps; and in the form of
+/// its domain, where that is taught.
 #[derive(Debug)]
 struct Texts {
     direct: Vec<Text>,
     reasoned: Vec<Option<Text>>,
+    formed: Vec<Option<Text>>,
 }
 
 impl Texts {
@@ -177,21 +189,29 @@ impl Texts {
                 answer: prompter.encode_answer(answer),
             })
         };
-        let (mut direct, mut reasoned) = (Vec::new(), Vec::new());
+        let (mut direct, mut reasoned, mut formed) = (Vec::new(), Vec::new(), Vec::new());
         for question in questions {
             let answer = question.answer.as_deref().expect("questions without answer are left out");
             direct.push(text(question, Prompt::Direct, answer)?);
             let rationale = rationale(base, question);
             let each = rationale.map(|rationale| text(question, Prompt::Cot, rationale));
             reasoned.push(each.transpose()?);
+            let plain = rationale.filter(|_| base.multimodal.get() > 0.0);
+            let form = plain.and_then(|plain| multimodal::rationale(question, plain));
+            formed.push(form.map(|(form, own)| text(question, form, &own)).transpose()?);
         }
-        Ok(Self { direct, reasoned })
+        Ok(Self { direct, reasoned, formed })
     }
 
     /// What question `row` is taught at that position of the lesson.
     fn at(&self, base: &Base, row: usize, position: u64) -> &Text {
-        let reasons = draw("base form", base.seed, position) < base.reasoned.get();
-        self.reasoned[row].as_ref().filter(|_| reasons).unwrap_or(&self.direct[row])
+        if draw("base form", base.seed, position) >= base.reasoned.get() {
+            return &self.direct[row];
+        }
+        let share = base.multimodal.get();
+        let in_form = share > 0.0 && draw("base multimodal", base.seed, position) < share;
+        let formed = self.formed[row].as_ref().filter(|_| in_form);
+        formed.or(self.reasoned[row].as_ref()).unwrap_or(&self.direct[row])
     }
 }
 

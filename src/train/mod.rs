@@ -18,7 +18,6 @@
 pub mod base;
 pub mod batch;
 pub mod checkpoint;
-mod companions;
 pub mod gradient;
 pub mod guards;
 mod lesson;

@@ -3,7 +3,6 @@
 
 use super::batch::{self, ReferenceTable};
 use super::checkpoint::Checkpoints;
-use super::companions::{copy_files, is_companion};
 use super::moving::MovingReference;
 use super::optimizer::{AdamW, Settings};
 use super::order::Order;
@@ -13,6 +12,7 @@ use super::validation::Validation;
 use crate::data::tokenizer::Tokenizer;
 use crate::error::Context;
 use crate::loss::Mix;
+use crate::model::companions::{copy_files, is_companion};
 use crate::model::{Storage, Vlm};
 use crate::run::stage::StageContext;
 use crate::spec::eval::Eval;

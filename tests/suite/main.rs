@@ -10,6 +10,7 @@ mod diff;
 mod engine;
 mod eval;
 mod every_loss;
+mod export;
 mod faults;
 mod images;
 mod judged;

@@ -134,15 +134,13 @@ impl Template {
             Prompt::Open if self.closed => self.direct,
             Prompt::Open => "",
             Prompt::Boxed => BOXED,
+            Prompt::Background if self.closed => "Say what is known first.",
+            Prompt::Visual if self.closed => "Look at the picture first.",
+            Prompt::Grounded if self.closed => "Answer with boxes.",
             Prompt::Background => BACKGROUND,
             Prompt::Visual => VISUAL,
             Prompt::Grounded => GROUNDED,
         }
-    }
-
-    /// Whether a model of this template was taught to be asked so: the embedded sizes know two ways.
-    pub fn knows(&self, prompt: Prompt) -> bool {
-        !self.closed || matches!(prompt, Prompt::Direct | Prompt::Cot | Prompt::Open)
     }
 
     /// A conversation as text, before image tokens take the place of markers. An empty message

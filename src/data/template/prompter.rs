@@ -227,4 +227,11 @@ impl<'a> Prompter<'a> {
         let template = Template::named(template)?;
         Ok([Prompt::Direct, Prompt::Cot].map(|prompt| template.instruction(prompt)))
     }
+
+    /// Whether the model was taught to be asked so: what follows instructions knows every form,
+    /// an embedded size those whose words its tokenizer has.
+    pub fn knows(&self, prompt: Prompt) -> bool {
+        let instruction = self.template.instruction(prompt);
+        !self.template.closed || self.tokenizer.unknown_word(instruction).is_none()
+    }
 }

@@ -1,0 +1,93 @@
+//! `prefab export CHECKPOINT OUT`: a model as a folder that InternVL's code or transformers loads.
+
+use super::{checkpoint, say};
+use crate::error::{Context, Error, Kind, Result};
+use crate::model::companions::{copy_files, is_companion};
+use crate::model::config::Layout;
+use crate::model::export::Export;
+use crate::model::{Storage, Vlm};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// What to write, where and how.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A checkpoint's folder, or a key of the store: `policy-…`
+    checkpoint: PathBuf,
+    /// The folder to make
+    out: PathBuf,
+    /// InternVL's own (original) or transformers' (native) [default: the checkpoint's]
+    #[arg(short, long, value_parser = layout)]
+    layout: Option<Layout>,
+    /// fp32, bf16 or fp16 [default: as in the files]
+    #[arg(long, value_name = "NAME", value_parser = dtype)]
+    dtype: Option<tch::Kind>,
+    /// Copy tokenizer, code and licence from this checkpoint too
+    #[arg(long, value_name = "DIR")]
+    like: Option<PathBuf>,
+    /// Where artifacts are kept
+    #[arg(long, value_name = "DIR", default_value = ".prefab")]
+    store: PathBuf,
+}
+
+fn layout(word: &str) -> Result<Layout, String> {
+    match word {
+        "original" => Ok(Layout::Original),
+        "native" => Ok(Layout::Native),
+        _ => Err("there are original and native".into()),
+    }
+}
+
+fn dtype(word: &str) -> Result<tch::Kind, String> {
+    match word {
+        "fp32" => Ok(tch::Kind::Float),
+        "bf16" => Ok(tch::Kind::BFloat16),
+        "fp16" => Ok(tch::Kind::Half),
+        _ => Err("there are fp32, bf16 and fp16".into()),
+    }
+}
+
+/// Writes the folder, and says what it holds.
+///
+/// # Errors
+///
+/// If there is no such model, a layout that cannot say what it is, or a disk that refuses.
+pub fn run(args: &Args) -> Result<()> {
+    let files = write(args).map_err(|error| error.kind(Kind::Spec))?;
+    say(&format!("{}: {}\n", args.out.display(), files.join(", ")));
+    Ok(())
+}
+
+/// The names of the files that were written, sorted.
+fn write(args: &Args) -> Result<Vec<String>> {
+    let from = checkpoint::folder(&args.checkpoint, &args.store)?;
+    let out = &args.out;
+    if std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(Error::spec(format!("`{}` holds files already", out.display()))
+            .hint("name a folder that is empty or not there"));
+    }
+    let model = Vlm::load_as(&from, tch::Device::Cpu, Storage::AsStored)?;
+    let layout = args.layout.unwrap_or(model.config.layout);
+    let doing = || format!("writing `{}`", out.display());
+    // Whole or not at all: the folder gets its name last.
+    let above = out.parent().filter(|above| *above != Path::new("")).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(above).with_context(doing)?;
+    let mut new = tempfile::Builder::new();
+    new.prefix(".export-").permissions(std::fs::Permissions::from_mode(0o777)); // less the umask
+    let new = new.tempdir_in(above).with_context(doing)?;
+    let how = Export { layout, kind: args.dtype, shard_bytes: Export::SHARD_BYTES };
+    model.export(new.path(), how)?;
+    // The original layout's code is no part of the other.
+    let belongs =
+        |name: &str| is_companion(name) && (layout == Layout::Original || !name.ends_with(".py"));
+    for folder in args.like.iter().map(PathBuf::as_path).chain([from.as_path()]) {
+        copy_files(folder, new.path(), belongs)?;
+    }
+    let entries = std::fs::read_dir(new.path()).with_context(doing)?.flatten();
+    let mut files: Vec<String> =
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    files.sort();
+    let _ = std::fs::remove_dir(out);
+    std::fs::rename(new.keep(), out).with_context(doing)?;
+    Ok(files)
+}

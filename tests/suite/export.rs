@@ -1,0 +1,104 @@
+//! `prefab export`: the same tensors in either layout, with what stands beside them.
+
+use assert_cmd::Command;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use tch::{Kind, Tensor};
+
+fn recorded(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/internvl").join(name).join("model")
+}
+
+fn export(from: &Path, out: &Path, more: &[&str]) -> std::process::Output {
+    let mut command = Command::cargo_bin("prefab").unwrap();
+    command.arg("export").args([from, out]).args(more).env_remove("PREFAB_LOG");
+    command.output().unwrap()
+}
+
+#[track_caller]
+fn exported(from: &Path, out: &Path, more: &[&str]) -> String {
+    let output = export(from, out, more);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Every tensor of a folder, whatever its files.
+fn tensors(folder: &Path) -> BTreeMap<String, Tensor> {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let weights = files.filter(|file| file.extension().is_some_and(|ext| ext == "safetensors"));
+    weights.flat_map(|file| Tensor::read_safetensors(file).unwrap()).collect()
+}
+
+#[track_caller]
+fn assert_same(one: &Path, other: &Path) {
+    let (one, other) = (tensors(one), tensors(other));
+    assert_eq!(one.keys().collect::<Vec<_>>(), other.keys().collect::<Vec<_>>());
+    for (name, tensor) in &one {
+        assert_eq!(tensor.kind(), other[name].kind(), "{name}");
+        assert!(tensor.equal(&other[name]), "{name}");
+    }
+}
+
+#[test]
+fn there_and_back_again_nothing_has_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    // InternLM2 comes back as the Llama that it is in the other layout.
+    for name in ["orig_qwen2_rms_qknorm_sharded", "orig_phi3_su_bf16"] {
+        let from = recorded(name);
+        let [same, native, back] =
+            ["same", "native", "back"].map(|kind| at(&format!("{name}/{kind}")));
+        let said = exported(&from, &same, &[]);
+        assert!(said.contains("added_tokens.json, config.json, model.safetensors"), "{said}");
+        assert_same(&from, &same);
+        exported(&from, &native, &["--layout", "native"]);
+        assert!(tensors(&native).keys().all(|tensor| !tensor.contains("mlp1.")));
+        exported(&native, &back, &["--layout", "original"]);
+        assert_same(&from, &back);
+    }
+}
+
+#[test]
+fn numbers_are_written_in_the_type_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, out) = (recorded("hf_qwen2_ln"), folder.path().join("out"));
+    exported(&from, &out, &["--dtype", "bf16"]);
+    let before = tensors(&from);
+    for (name, tensor) in tensors(&out) {
+        assert_eq!(tensor.kind(), Kind::BFloat16, "{name}");
+        assert!(tensor.equal(&before[&name].to_kind(Kind::BFloat16)), "{name}");
+    }
+    let config = fs::read_to_string(out.join("config.json")).unwrap();
+    assert!(config.contains("\"bfloat16\""), "{config}");
+}
+
+#[test]
+fn code_goes_with_the_original_layout_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let like = folder.path().join("like");
+    fs::create_dir(&like).unwrap();
+    for file in ["modeling_internvl_chat.py", "tokenizer.model", "pytorch_model.bin", "LICENSE"] {
+        fs::write(like.join(file), file).unwrap();
+    }
+    let (from, like) = (recorded("orig_internlm2_ln"), like.to_str().unwrap());
+    let original = exported(&from, &folder.path().join("original"), &["--like", like]);
+    assert!(original.contains("modeling_internvl_chat.py") && original.contains("LICENSE"));
+    assert!(!original.contains("pytorch_model.bin"), "{original}");
+    let native =
+        exported(&from, &folder.path().join("native"), &["--like", like, "--layout", "native"]);
+    assert!(!native.contains(".py") && native.contains("tokenizer.model"), "{native}");
+}
+
+#[test]
+fn a_folder_that_holds_files_is_not_written_to() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("mine"), "").unwrap();
+    let output = export(&recorded("hf_qwen2_ln"), folder.path(), &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("holds files already"));
+    let output = export(Path::new("nowhere"), &folder.path().join("out"), &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no checkpoint `nowhere`"));
+    assert!(!folder.path().join("out").exists());
+}
