@@ -173,8 +173,10 @@ fn what_is_wrong_with_json_is_named_by_line() {
     assert!(said.contains("x.jsonl:2:5: not JSON: EOF while parsing a value"), "{said}");
     let said = folder.fails(&folder.write("x.json", "7"));
     assert!(said.contains("holds a number"), "{said}");
+    let said = folder.fails(&folder.write("x.csv", "a,b"));
+    assert!(said.contains("`.csv` is not read"), "{said}");
     let said = folder.fails(&folder.write("x.parquet", "PAR1"));
-    assert!(said.contains("`.parquet` is not read"), "{said}");
+    assert!(said.contains("x.parquet: "), "{said}");
 }
 
 #[test]

@@ -28,6 +28,7 @@ mod model_sizes;
 mod model_training;
 mod pairs;
 mod pairs_sources;
+mod parquet;
 mod pipeline;
 mod plan;
 mod plan_memory;

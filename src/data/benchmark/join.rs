@@ -2,7 +2,7 @@
 
 use super::{Faults, Pictures, Record, json, tsv};
 use crate::error::{Context, Error, Result};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 /// Which files a benchmark is made of.
@@ -36,8 +36,11 @@ pub struct Join {
 pub fn read(path: &Path, format: &Format, pictures: &mut Pictures<'_>) -> Result<Vec<Record>> {
     let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
     let files = match path.is_dir() {
-        true => beginning(folder, format.main)?,
-        false => vec![path.to_path_buf()],
+        true => match beginning(folder, format.main)? {
+            none if none.is_empty() => shards(folder)?,
+            files => files,
+        },
+        false => vec![whole(path)?.to_path_buf()],
     };
     if files.is_empty() {
         return Err(Error::new(format!("{} has no file of this benchmark", path.display()))
@@ -48,16 +51,20 @@ pub fn read(path: &Path, format: &Format, pictures: &mut Pictures<'_>) -> Result
         records.extend(match extension(file).as_str() {
             "tsv" => tsv::read(file, pictures)?,
             "json" | "jsonl" => json::read(file, Some(pictures))?,
+            #[cfg(feature = "parquet")]
+            "parquet" => super::parquet::read(file, pictures)?,
             other => {
                 return Err(Error::new(format!("{}: `.{other}` is not read", file.display()))
-                    .hint("give VLMEvalKit's .tsv, or export the table as .json or .jsonl"));
+                    .hint("give VLMEvalKit's .tsv, a .parquet, or export the table as .json or .jsonl"));
             }
         });
     }
     for join in format.joins {
         let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        // A TSV has everything in its own columns.
-        let is_own = |file: &&PathBuf| files.contains(file) || extension(file) == "tsv";
+        // A table has everything in its own columns.
+        let is_own = |file: &&PathBuf| {
+            files.contains(file) || ["tsv", "parquet"].contains(&extension(file).as_str())
+        };
         for file in beginning(here, &[join.file])?.iter().filter(|file| !is_own(file)) {
             put_beside(&mut records, join, file)?;
         }
@@ -79,7 +86,7 @@ fn beginning(folder: &Path, names: &[&str]) -> Result<Vec<PathBuf>> {
     let mut files: Vec<(usize, PathBuf)> = entries
         .flatten()
         .map(|entry| entry.path())
-        .filter(|path| ["tsv", "json", "jsonl"].contains(&extension(path).as_str()))
+        .filter(|path| ["tsv", "json", "jsonl", "parquet"].contains(&extension(path).as_str()))
         .filter_map(|path| {
             let name = path.file_name()?.to_string_lossy().into_owned();
             let rank = names.iter().position(|begin| name.starts_with(begin))?;
@@ -88,6 +95,55 @@ fn beginning(folder: &Path, names: &[&str]) -> Result<Vec<PathBuf>> {
         .collect();
     files.sort();
     Ok(files.into_iter().map(|(_, path)| path).collect())
+}
+
+/// What a table is called before its shard's number: `test` of `test-00000-of-00003.parquet`;
+/// and how many shards it has.
+fn shard(path: &Path) -> Option<(&str, usize)> {
+    let stem = path.file_stem()?.to_str()?;
+    let (rest, of) = stem.rsplit_once("-of-")?;
+    let (table, number) = rest.rsplit_once('-')?;
+    number.parse::<usize>().ok()?;
+    Some((table, of.parse().ok()?))
+}
+
+/// A file that is no part of another.
+fn whole(path: &Path) -> Result<&Path> {
+    match shard(path) {
+        Some((_, of)) if of > 1 => {
+            Err(Error::new(format!("{} is one of {of} shards", path.display()))
+                .hint("name the folder that holds them all"))
+        }
+        _ => Ok(path),
+    }
+}
+
+/// The shards of the one Parquet table that a folder holds, as the Hub names them.
+fn shards(folder: &Path) -> Result<Vec<PathBuf>> {
+    let files: Vec<PathBuf> = beginning(folder, &[""])?
+        .into_iter()
+        .filter(|file| extension(file) == "parquet" && shard(file).is_some())
+        .collect();
+    let tables: BTreeSet<(&str, usize)> = files.iter().filter_map(|file| shard(file)).collect();
+    let Some((table, of)) = tables.first() else { return Ok(files) };
+    if tables.len() > 1 {
+        let names: Vec<&str> = tables.iter().map(|(table, _)| *table).collect();
+        return Err(Error::new(format!(
+            "{} holds several tables: {}",
+            folder.display(),
+            names.join(", ")
+        ))
+        .hint("name one table's file, or give its shards a folder of their own"));
+    }
+    if files.len() != *of {
+        return Err(Error::new(format!(
+            "{} holds {} of the {of} shards of `{table}`",
+            folder.display(),
+            files.len()
+        ))
+        .hint("fetch the rest: a part would be scored as if it were the whole"));
+    }
+    Ok(files)
 }
 
 /// Puts the fields of a file beside those of the questions that they belong to.

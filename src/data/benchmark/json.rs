@@ -11,7 +11,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 /// Fields that hold a picture: a path, base64, or a list of either.
-const PICTURES: [&str; 8] =
+pub(super) const PICTURES: [&str; 8] =
     ["image", "images", "image_path", "img_path", "imgname", "imagename", "decoded_image", "img"];
 
 /// Reads the objects of a file, pictures going to their folder as they come; without `pictures`
@@ -128,7 +128,7 @@ fn kind(value: &Value) -> &'static str {
 }
 
 /// Takes the pictures out of an object's fields, their paths staying as `image_name`.
-fn take(
+pub(super) fn take(
     fields: &mut Map<String, Value>,
     pictures: &mut Pictures<'_>,
 ) -> Result<Vec<String>, String> {

@@ -1,10 +1,11 @@
-//! Benchmark files as their publishers and evaluators write them: VLMEvalKit's TSV, and the
-//! JSON and JSONL of InternVL's scripts and of the data sets' own releases.
+//! Benchmark files as their publishers and evaluators write them: VLMEvalKit's TSV, the
+//! JSON and JSONL of InternVL's scripts and of the data sets' own releases, and the Hub's Parquet.
 //!
 //! | file | what it does |
 //! |---|---|
 //! | [`tsv`] | a row a question, pictures in base64, once each or by another row's index |
 //! | [`json`] | lists, lines, objects by id; pictures in base64 or as paths |
+//! | [`parquet`] | the Hub's tables, pictures embedded or as paths; a cargo feature, on by default |
 //! | [`join`] | fields of one file beside those of another: captions, reference answers |
 //! | [`picture`] | pictures out of a file into a folder, one at a time |
 //! | [`list`] | lists as Python prints them |
@@ -16,6 +17,8 @@
 pub mod join;
 pub mod json;
 pub mod list;
+#[cfg(feature = "parquet")]
+pub mod parquet;
 pub mod picture;
 pub mod record;
 pub mod tsv;

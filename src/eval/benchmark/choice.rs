@@ -111,10 +111,16 @@ fn known(record: &Record, options: &[String]) -> Result<String, String> {
     Ok(choice::name(index).to_string())
 }
 
-/// AI2D's questions hold their options already, unless the file has columns for them.
+/// AI2D's questions hold their options already, unless the file has columns for them. The Hub's
+/// table writes the index of the known one as text.
 fn diagram(record: &Record) -> Result<Question, String> {
     if !choices(record)?.is_empty() {
-        let mut question = question(record)?;
+        let mut record = record.clone();
+        let index = record.text(&["answer"]).and_then(|answer| answer.parse::<u64>().ok());
+        if let Some(index) = index.filter(|_| record.list(&["options"]).is_some()) {
+            record.fields.insert("answer".to_owned(), index.into());
+        }
+        let mut question = question(&record)?;
         question.meta.insert("direct".to_owned(), LETTER.to_owned());
         return Ok(question);
     }
