@@ -135,22 +135,10 @@ fn write_shards(dir: &Path, entries: Vec<Entry>, limit: u64) -> Result<()> {
 /// Writes tensors, one after the other, in the given order.
 pub(crate) fn write(path: &Path, entries: Vec<Entry>) -> Result<()> {
     let doing = || format!("writing `{}`", path.display());
-    let mut header = serde_json::Map::new();
-    let mut offset = 0;
-    for entry in &entries {
-        let end = offset + entry.bytes();
-        let dtype = header_name(entry.kind)?;
-        let info = json!({ "dtype": dtype, "shape": entry.shape, "data_offsets": [offset, end] });
-        header.insert(entry.name.clone(), info);
-        offset = end;
-    }
-    let mut header = serde_json::to_string(&header).expect("a JSON value prints");
-    while !header.len().is_multiple_of(8) {
-        header.push(' ');
-    }
+    let header =
+        header(entries.iter().map(|entry| (entry.name.as_str(), &*entry.shape, entry.kind)))?;
     let mut file = BufWriter::with_capacity(1 << 20, File::create(path).with_context(doing)?);
-    file.write_all(&(header.len() as u64).to_le_bytes()).with_context(doing)?;
-    file.write_all(header.as_bytes()).with_context(doing)?;
+    file.write_all(&header).with_context(doing)?;
     for entry in entries {
         (entry.write)(&mut file)?;
     }
@@ -158,18 +146,39 @@ pub(crate) fn write(path: &Path, entries: Vec<Entry>) -> Result<()> {
     file.sync_all().with_context(doing)
 }
 
-/// Writes a tensor's f32 values, little-endian.
-pub(crate) fn write_values(tensor: &Tensor, out: &mut dyn Write) -> Result<()> {
-    write_numbers(tensor, Kind::Float, out)
+/// What stands before the numbers of tensors in a safetensors file: their names, shapes and types.
+pub(crate) fn header<'a>(
+    tensors: impl Iterator<Item = (&'a str, &'a [i64], Kind)>,
+) -> Result<Vec<u8>> {
+    let mut header = serde_json::Map::new();
+    let mut offset = 0;
+    for (name, shape, kind) in tensors {
+        let bytes = kind.elt_size_in_bytes() as u64 * shape.iter().product::<i64>() as u64;
+        let dtype = header_name(kind)?;
+        let range = [offset, offset + bytes];
+        let info = json!({ "dtype": dtype, "shape": shape, "data_offsets": range });
+        header.insert(name.to_owned(), info);
+        offset += bytes;
+    }
+    let mut header = serde_json::to_string(&header).expect("a JSON value prints");
+    while !header.len().is_multiple_of(8) {
+        header.push(' ');
+    }
+    Ok([&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat())
 }
 
 /// Writes a tensor's numbers in a type of the file's, little-endian.
 fn write_numbers(tensor: &Tensor, kind: Kind, out: &mut dyn Write) -> Result<()> {
+    out.write_all(&numbers(tensor, kind)).context("writing tensors")
+}
+
+/// A tensor's numbers as bytes of a type, little-endian.
+pub(crate) fn numbers(tensor: &Tensor, kind: Kind) -> Vec<u8> {
     let _no_grad = tch::no_grad_guard();
     let tensor = tensor.to_kind(kind).to_device(Device::Cpu).contiguous();
     let mut bytes = vec![0; kind.elt_size_in_bytes() * tensor.numel()];
     tensor.copy_data_u8(&mut bytes, tensor.numel());
-    out.write_all(&bytes).context("writing tensors")
+    bytes
 }
 
 /// The type's name in a safetensors header.

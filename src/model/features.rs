@@ -4,9 +4,10 @@
 //! 4·vision_width]` (after pixel shuffle, before the projector), and index.json, whose rows
 //! those are. Rows are in order of first appearance in the split's JSONL. A picture that
 //! questions show with different limits of tiles has rows for each of them.
-//! [`Features`] maps the file: only the rows that are asked for are read.
+//! [`Features`] maps the file: only the rows that are asked for are read. A killed stage goes on
+//! where it stopped.
 
-use super::export::{self, Entry};
+use super::export;
 use super::mapped::Mapped;
 use super::{Config, Vlm};
 use crate::data::image::{Tiling, View, count_of, tiles_of};
@@ -16,10 +17,10 @@ use crate::error::Context;
 use crate::run::stage::StageContext;
 use crate::spec::eval::Split;
 use crate::spec::model::Model;
+use crate::store::growing::Growing;
 use crate::{Error, Result};
 use safetensors::tensor::Dtype;
 use serde::{Deserialize, Serialize};
-use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
@@ -65,31 +66,7 @@ pub fn run(_model: &Model, ctx: &StageContext) -> Result<()> {
             splits.push((split, views_of(corpus, split, &tiling)?));
         }
     }
-    let total: usize = splits.iter().map(|(_, views)| views.len()).sum();
-    let done = Cell::new(0);
-    let row = [vlm.config.image_tokens as i64, vlm.config.feature_width() as i64];
-    let entries = splits.iter().map(|(split, views)| {
-        let (vlm, done, tiling) = (&vlm, &done, &tiling);
-        let tiles: usize = views.iter().map(|(_, tiles)| tiles).sum();
-        Entry {
-            name: split.name().to_owned(),
-            shape: vec![tiles as i64, row[0], row[1]],
-            kind: Kind::Float,
-            write: Box::new(move |out| {
-                for views in together(views, &vlm.config) {
-                    let files = views.iter().map(|(view, _)| (corpus.join(&view.path), view));
-                    let files: Vec<_> = files.map(|(file, view)| (file, view.max_tiles)).collect();
-                    let (pixels, _) = tiles_of(&files, tiling)?;
-                    let features = vlm.image_features(&pixels.to_device(vlm.device()));
-                    export::write_values(&features, out)?;
-                    done.set(done.get() + views.len());
-                    ctx.progress.report(done.get() as u64, total as u64, "pictures");
-                }
-                Ok(())
-            }),
-        }
-    });
-    export::write(&ctx.out.join(TENSORS), entries.collect())?;
+    write(&splits, &vlm, ctx)?;
     let entry = |(view, tiles): &(View, usize)| match tiling.max_tiles {
         1 => Indexed::Path(view.path.clone()),
         _ => Indexed::Tiled { view: view.clone(), tiles: *tiles },
@@ -100,6 +77,32 @@ pub fn run(_model: &Model, ctx: &StageContext) -> Result<()> {
         .collect();
     let index = serde_json::to_string(&index).expect("lists of paths print");
     std::fs::write(ctx.out.join(INDEX), index + "\n").context("writing index.json")
+}
+
+/// Encodes what is not encoded yet: a killed stage goes on behind its last batches.
+fn write(splits: &[(Split, Vec<(View, usize)>)], vlm: &Vlm, ctx: &StageContext) -> Result<()> {
+    let (corpus, tiling) = (ctx.input("corpus"), vlm.config.tiling());
+    let tile = [vlm.config.image_tokens as i64, vlm.config.feature_width() as i64];
+    let tiles = |views: &[(View, usize)]| views.iter().map(|(_, tiles)| *tiles).sum::<usize>();
+    let shapes: Vec<[i64; 3]> =
+        splits.iter().map(|(_, views)| [tiles(views) as i64, tile[0], tile[1]]).collect();
+    let tensors = splits.iter().zip(&shapes);
+    let head =
+        export::header(tensors.map(|((split, _), shape)| (split.name(), &shape[..], Kind::Float)))?;
+    let mut file = Growing::open(&ctx.work, TENSORS, &head)?;
+    let total: usize = splits.iter().map(|(_, views)| views.len()).sum();
+    let mut done = 0;
+    for views in splits.iter().flat_map(|(_, views)| together(views, &vlm.config)) {
+        if !file.skip((4 * tiles(views) as i64 * tile[0] * tile[1]) as u64) {
+            let files = views.iter().map(|(view, _)| (corpus.join(&view.path), view.max_tiles));
+            let (pixels, _) = tiles_of(&files.collect::<Vec<_>>(), &tiling)?;
+            let features = vlm.image_features(&pixels.to_device(vlm.device())); // [tiles, tokens, 4·vision_width]
+            file.write(&export::numbers(&features, Kind::Float))?;
+        }
+        done += views.len();
+        ctx.progress.report(done as u64, total as u64, "pictures");
+    }
+    file.finish(&ctx.out.join(TENSORS))
 }
 
 /// The pictures of a split as its questions show them, each once, with their numbers of tiles.

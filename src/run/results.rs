@@ -69,7 +69,8 @@ fn jobs(board: &Board, workers: &Workers) -> Result<Vec<u8>> {
         let own = entries()
             .filter(|(index, _)| users[**index] == 1)
             .filter_map(|(_, entry)| entry.record.as_ref());
-        let wall_s: f64 = own.map(|record| record.wall_s).sum();
+        // The sum of nothing is -0.0.
+        let wall_s = own.map(|record| record.wall_s).sum::<f64>() + 0.0;
         let peak = entries()
             .filter_map(|(_, entry)| {
                 entry.record.as_ref().map(|record| record.peak_gib).or(entry.peak_gib)

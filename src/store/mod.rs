@@ -21,6 +21,7 @@
 
 pub mod clean;
 pub mod disk;
+pub mod growing;
 pub mod lock;
 pub mod manifest;
 pub mod parts;
