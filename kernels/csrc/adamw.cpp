@@ -75,7 +75,7 @@ PREFAB_API int prefab_adamw(at::Tensor *const *parameters, at::Tensor *const *gr
   return prefab::guarded([&] {
     std::optional<at::Tensor> scale;
     if (divisor != 1.0)
-      scale = at::scalar_tensor(divisor, at::TensorOptions().dtype(at::kFloat));
+      scale = at::scalar_tensor(divisor, parameters[0]->options().dtype(at::kFloat));
     at::_fused_adamw_(prefab::list(parameters, count), prefab::list(gradients, count),
                       prefab::list(means, count), prefab::list(squares, count), {},
                       prefab::list(steps, count), lr, beta1, beta2, weight_decay, epsilon,

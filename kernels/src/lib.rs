@@ -49,7 +49,14 @@ unsafe extern "C" {
         table: *const i64,
         length: i64,
     ) -> c_int;
-    pub fn prefab_linear_logp(out: Out, hidden: In, weight: In, targets: In) -> c_int;
+    /// `portable` takes ATen's operations in place of the loops for this processor.
+    pub fn prefab_linear_logp(
+        out: Out,
+        hidden: In,
+        weight: In,
+        targets: In,
+        portable: c_int,
+    ) -> c_int;
     pub fn prefab_autocast(on: c_int) -> c_int;
     /// Takes `body` over and gives it to `drop` once. `call` writes a new tensor to `out`
     /// and returns 0, or 1 on failure.

@@ -9,7 +9,7 @@ use tch::{Kind, Tensor};
 pub fn norm(gradients: &[Tensor]) -> f64 {
     let defined: Vec<&Tensor> = gradients.iter().filter(|gradient| gradient.defined()).collect();
     if !supported(&defined) {
-        return plain(gradients);
+        return stacked(&defined);
     }
     let pointers = call::borrow_all(&defined);
     let mut norm = 0.0;
@@ -18,6 +18,15 @@ pub fn norm(gradients: &[Tensor]) -> f64 {
         ffi::prefab_gradient_norm(&raw mut norm, pointers.as_ptr(), pointers.len() as i64)
     });
     norm
+}
+
+/// On a card: one number is fetched from it, not one a tensor.
+fn stacked(gradients: &[&Tensor]) -> f64 {
+    if gradients.is_empty() {
+        return 0.0;
+    }
+    let norms = gradients.iter().map(|gradient| gradient.detach().to_kind(Kind::Float).norm());
+    Tensor::stack(&norms.collect::<Vec<_>>(), 0).to_kind(Kind::Double).norm().double_value(&[])
 }
 
 /// [`norm`] as plain tch code.
@@ -49,6 +58,9 @@ mod tests {
         ];
         let (kernel, plain) = (norm(&gradients), plain(&gradients));
         assert!((kernel / plain - 1.0).abs() < 1e-6, "{kernel} {plain}");
+        let on_card = stacked(&[&gradients[0], &gradients[1], &gradients[2]]);
+        assert!((on_card / plain - 1.0).abs() < 1e-6, "{on_card} {plain}");
+        assert_eq!(stacked(&[]), 0.0);
         assert_eq!(norm(&[]), 0.0);
     }
 

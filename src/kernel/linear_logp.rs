@@ -1,21 +1,26 @@
 //! Linear head → log-probability of a target, over tiles of the vocabulary.
 
-use super::{call, supported};
+use super::{call, is_float, supported};
 use prefab_kernels as ffi;
 use tch::{Kind, Tensor};
 
 /// Log-probability, in nats, of each row's target under `softmax(hidden · weightᵀ)`.
 ///
-/// Never holds more than 2,048 columns of logits: at 4,096 tokens and 92,544 words a
-/// ninth of the plain code's memory in bf16. Softmax in f32 whatever the inputs are.
+/// Never holds more than 2,048 columns of logits, 16,384 on a card: at 4,096 tokens and 92,544
+/// words a ninth of the plain code's memory in bf16. Softmax in f32 whatever the inputs are.
 ///
 /// # Shapes
 /// `hidden` `[tokens, width]` and `weight` `[vocabulary, width]`, both f32 or both
 /// bf16; `targets` `[tokens]` i64; the result `[tokens]` f32.
 pub fn linear_logp(hidden: &Tensor, weight: &Tensor, targets: &Tensor) -> Tensor {
-    if !supported(&[hidden, weight]) || hidden.size()[0] == 0 {
+    if !is_float(&[hidden, weight]) || hidden.size()[0] == 0 {
         return plain(hidden, weight, targets);
     }
+    tiled(hidden, weight, targets, !supported(&[hidden, weight]))
+}
+
+/// In tiles; by the loops for this processor, or `portable`, as on a card.
+fn tiled(hidden: &Tensor, weight: &Tensor, targets: &Tensor, portable: bool) -> Tensor {
     let [out] = call::outputs(|[out]| unsafe {
         // SAFETY: borrowed tensors outlive the call; `out` is written on success.
         ffi::prefab_linear_logp(
@@ -23,6 +28,7 @@ pub fn linear_logp(hidden: &Tensor, weight: &Tensor, targets: &Tensor) -> Tensor
             call::borrow(hidden),
             call::borrow(weight),
             call::borrow(targets),
+            i32::from(portable),
         )
     });
     out
@@ -44,12 +50,14 @@ mod tests {
         let targets = Tensor::from_slice(&targets);
         let inputs =
             [random(&[150, 32], 1).to_kind(kind), random(&[vocabulary, 32], 2).to_kind(kind)];
-        agree(
-            &inputs,
-            tolerance,
-            |i| vec![super::linear_logp(&i[0], &i[1], &targets)],
-            |i| vec![super::plain(&i[0], &i[1], &targets)],
-        );
+        for portable in [false, true] {
+            agree(
+                &inputs,
+                tolerance,
+                |i| vec![super::tiled(&i[0], &i[1], &targets, portable)],
+                |i| vec![super::plain(&i[0], &i[1], &targets)],
+            );
+        }
     }
 
     #[test]
@@ -60,15 +68,21 @@ mod tests {
 
     #[test]
     fn many_tiles_equal_plain() {
-        each(5000, Kind::Float, 3e-6);
-        each(5000, Kind::BFloat16, 1.5e-2);
+        // Three tiles of the loops' width, two of a card's.
+        for vocabulary in [5000, 20_000] {
+            each(vocabulary, Kind::Float, 3e-6);
+            each(vocabulary, Kind::BFloat16, 1.5e-2);
+        }
     }
 
     #[test]
     fn a_target_outside_the_vocabulary_is_not_a_number() {
         let (hidden, weight) = (random(&[2, 4], 1), random(&[6, 4], 2));
-        let logps = super::linear_logp(&hidden, &weight, &Tensor::from_slice(&[1i64, 6]));
-        assert!(logps.double_value(&[0]) < 0.0);
-        assert!(logps.double_value(&[1]).is_nan());
+        for portable in [false, true] {
+            let targets = Tensor::from_slice(&[1i64, 6]);
+            let logps = super::tiled(&hidden, &weight, &targets, portable);
+            assert!(logps.double_value(&[0]) < 0.0);
+            assert!(logps.double_value(&[1]).is_nan());
+        }
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! A face takes and returns tch tensors, takes part in autograd, and falls back to
 //! the plain code where its tensors are not on the CPU or are of another number
-//! type. The plain function is public: tests compare values and gradients with it,
+//! type; [`linear_logp`], [`adamw`] and [`clip`] have a way on cards that is made of
+//! ATen's operations, and tested on the CPU. The plain function is public: tests compare values and gradients with it,
 //! and benchmarks time it.
 //!
 //! To add a kernel: the loops in `kernels/csrc/rows/` (no libtorch, `-ffast-math`),
@@ -45,7 +46,10 @@ use tch::{Device, Kind, Tensor};
 
 /// Whether the kernels can take these tensors: on the CPU, f32 or bf16.
 fn supported(tensors: &[&Tensor]) -> bool {
-    tensors.iter().all(|tensor| {
-        tensor.device() == Device::Cpu && matches!(tensor.kind(), Kind::Float | Kind::BFloat16)
-    })
+    is_float(tensors) && tensors.iter().all(|tensor| tensor.device() == Device::Cpu)
+}
+
+/// Whether these tensors are f32 or bf16, wherever they are.
+fn is_float(tensors: &[&Tensor]) -> bool {
+    tensors.iter().all(|tensor| matches!(tensor.kind(), Kind::Float | Kind::BFloat16))
 }

@@ -22,7 +22,8 @@ struct Panel {
     title: String,
     metric: Metric,
     curves: Vec<(usize, Vec<Point>)>,
-    base: Option<f64>,
+    /// The base's values, and the curve that each belongs to, where the group tells them apart.
+    base: Vec<(Option<usize>, f64)>,
 }
 
 /// Draws one series a panel; `None` where nothing was measured yet.
@@ -37,17 +38,27 @@ pub fn picture(all: &[&Series], runs: &Runs) -> Result<Option<Picture>> {
         x = Column::named(runs, &series.x)?;
         add_panels(series, x, runs, &mut panels, &mut groups, &mut notes)?;
     }
-    if panels.iter().all(|panel: &Panel| panel.curves.is_empty() && panel.base.is_none()) {
+    if panels.iter().all(|panel: &Panel| panel.curves.is_empty() && panel.base.is_empty()) {
         return Ok(None);
     }
     let title = all.first().and_then(|series| series.title.clone()).unwrap_or_else(|| {
         let what: Vec<String> = all.iter().map(|s| Metric::named(&s.y).heading(&s.y)).collect();
-        format!("{} by {}", what.join(", "), frame::axis_title(runs, x).to_lowercase())
+        format!("{} by {}", what.join(", "), x_title(runs, x).to_lowercase())
     });
     notes.dedup();
     let heading = Heading::fitted(title.clone(), &notes, WIDTH);
-    let scene = draw(&panels, &groups, &heading, &frame::axis_title(runs, x), x == Column::Step);
+    let unit = if x == Column::Task { " (%)" } else { "" };
+    let x_title = x_title(runs, x) + unit;
+    let scene = draw(&panels, &groups, &heading, &x_title, x == Column::Step);
     Ok(Some(Picture { title, scene, marks: marks(&panels, &groups) }))
+}
+
+/// Of all tasks, only those of `shift` are numbers.
+fn x_title(runs: &Runs, x: Column) -> String {
+    match x {
+        Column::Task => "Share of the true rationale given".into(),
+        other => frame::axis_title(runs, other),
+    }
 }
 
 fn add_panels(
@@ -111,16 +122,29 @@ fn add_panels(
             title,
             metric: selection.metric.clone(),
             curves,
-            base: reference(&base, runs),
+            base: references(&base, runs, group, &labels, groups),
         });
     }
     Ok(())
 }
 
-/// The base, where it has no place on x; trained jobs without one are not drawn.
-fn reference(rows: &[&Row], runs: &Runs) -> Option<f64> {
+/// The base, where it has no place on x, once for each prompt that is a curve of its own; trained
+/// jobs without a place are not drawn.
+fn references(
+    rows: &[&Row],
+    runs: &Runs,
+    group: Option<Column>,
+    labels: &[Column],
+    groups: &[String],
+) -> Vec<(Option<usize>, f64)> {
     let base: Vec<&Row> = rows.iter().filter(|row| runs.jobs[row.job].is_base).copied().collect();
-    (!base.is_empty()).then(|| estimate(runs, &base, Band::Questions).value)
+    let by_prompt = group == Some(Column::Prompt);
+    let label = |row: &Row| if by_prompt { frame::label(runs, row, labels) } else { String::new() };
+    let value = |(name, rows): (String, Vec<&Row>)| {
+        let curve = groups.iter().position(|known| *known == name).filter(|_| by_prompt);
+        (curve, estimate(runs, &rows, Band::Questions).value)
+    };
+    frame::group_by(&base, label).into_iter().map(value).collect()
 }
 
 fn curve(rows: &[&Row], x: Column, band: Band, runs: &Runs) -> Result<Vec<Point>> {
@@ -162,9 +186,10 @@ fn marks(panels: &[Panel], groups: &[String]) -> Vec<Mark> {
         for (k, points) in &panel.curves {
             marks.extend(points.iter().map(|(_, x, estimate)| mark(x, &groups[*k], estimate)));
         }
-        if let Some(value) = panel.base {
-            let alone = Estimate { value, low: None, high: None, n: None, single: vec![] };
-            marks.push(mark("", "base", &alone));
+        for (curve, value) in &panel.base {
+            let alone = Estimate { value: *value, low: None, high: None, n: None, single: vec![] };
+            let name = curve.map_or("base".into(), |curve| format!("base, {}", groups[curve]));
+            marks.push(mark("", &name, &alone));
         }
     }
     marks
@@ -182,7 +207,7 @@ fn draw(
         let (color, dash) = frame::series_style(k);
         entries.push((Sign::Line(color, dash), name.clone()));
     }
-    if panels.iter().any(|panel| panel.base.is_some()) {
+    if panels.iter().any(|panel| !panel.base.is_empty()) {
         entries.push((Sign::Line(SOFT, &[5.0, 4.0]), "base model".into()));
     }
     let legend_top = heading.height();
@@ -213,7 +238,8 @@ fn draw_panel(
     let ends = |e: &Estimate| [Some(e.value), e.low, e.high].into_iter().flatten();
     // An interval by Student's t over few seeds may leave what a share can be: it is cut off there.
     let bounded = |y: f64| if panel.metric.unit == Unit::Share { y.clamp(0.0, 1.0) } else { y };
-    let y_values = points().flat_map(|(_, _, e)| ends(e)).chain(panel.base).map(bounded);
+    let of_base = panel.base.iter().map(|(_, value)| *value);
+    let y_values = points().flat_map(|(_, _, e)| ends(e)).chain(of_base).map(bounded);
     let y_scale = Scale::linear(y_values, false);
     let x_scale = x_scale(points().map(|(x, ..)| *x).collect(), stepwise);
     let ticks: Vec<String> = y_scale.ticks.iter().map(|&t| panel.metric.tick(t)).collect();
@@ -246,9 +272,10 @@ fn draw_panel(
     }
     scene.line(&[(left, bottom), (right, bottom)], 1.0, SOFT);
     scene.text(((left + right) / 2.0, bottom + 36.0), x_title, LABEL, Anchor::Middle, INK);
-    if let Some(base) = panel.base {
-        let (_, at) = place(0.0, base);
-        scene.dashed(&[(left, at), (right, at)], 1.4, SOFT, &[5.0, 4.0]);
+    for (curve, base) in &panel.base {
+        let (_, at) = place(0.0, *base);
+        let color = curve.map_or(SOFT, |curve| frame::series_style(curve).0);
+        scene.dashed(&[(left, at), (right, at)], 1.4, color, &[5.0, 4.0]);
     }
     if stepwise {
         for (k, points) in &panel.curves {
