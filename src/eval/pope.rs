@@ -35,7 +35,7 @@ pub static POPE: Pope = Pope {
     name: "pope",
     about: "existence of objects, yes or no, in three splits by how absent objects are drawn",
     source: "Li et al. 2023, arXiv:2305.10355. An answer that is neither yes nor no is wrong, and is no \
-             yes; the published script counts it as yes",
+             yes; the published script counts it as yes, and \"not\" as no",
     extraction: "final answer; of files behind the last marker",
     said: |question, row| match question.generated {
         Some(_) => row.answer.final_answer.as_deref().and_then(yes_or_no),

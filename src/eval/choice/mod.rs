@@ -62,7 +62,7 @@ fn front_text(choices: &[String], prediction: &str) -> Option<usize> {
 /// An option's text as it is compared.
 fn bare(text: &str) -> String {
     let wrapping = |c: char| "*_`\"'$.。".contains(c) || c.is_whitespace();
-    collapse(&text.to_lowercase()).trim_matches(wrapping).to_owned()
+    collapse(&text.to_lowercase().replace('\u{2212}', "-")).trim_matches(wrapping).to_owned()
 }
 
 fn same_text(choice: &str, text: &str) -> bool {
@@ -116,8 +116,27 @@ pub fn occurrence(text: &str, wanted: &str) -> Option<usize> {
             let joins = |c: char| c.is_alphanumeric() && !is_unspaced(c);
             !(outside.is_some_and(joins) && inside.is_some_and(joins))
         };
-        cuts(before, wanted.chars().next()) && cuts(after, wanted.chars().next_back())
+        cuts(before, wanted.chars().next())
+            && cuts(after, wanted.chars().next_back())
+            && !is_part_of_number(text, place, wanted)
     })
+}
+
+/// Whether digits go on beyond a mark, or a sign stands before them: "3" in "3.7", "1,300" or "-3".
+pub fn is_part_of_number(text: &str, place: usize, wanted: &str) -> bool {
+    let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+    let mut before = text[..place].chars().rev();
+    let mut after = text[place + wanted.len()..].chars();
+    let begins = match (is_digit(wanted.chars().next()), before.next()) {
+        (true, Some('.' | ',')) => is_digit(before.next()),
+        // "A-3" and "1-3" are no signs.
+        (true, Some('-' | '\u{2212}')) => !before.next().is_some_and(char::is_alphanumeric),
+        _ => false,
+    };
+    let ends = is_digit(wanted.chars().next_back())
+        && matches!(after.next(), Some('.' | ','))
+        && is_digit(after.next());
+    begins || ends
 }
 
 /// Whether a character is of a script that writes words without spaces between: Chinese,
@@ -191,7 +210,12 @@ mod tests {
         let numbers = choices(&["3", "13", "30", "4"]);
         assert_eq!(infer(&numbers, "13"), Some(1));
         assert_eq!(infer(&numbers, "It is 30"), Some(2));
-        assert_eq!(infer(&numbers, "34"), None);
+        for part in ["34", "3.7", "1,300", "-3", "\u{2212}3", "It is -3."] {
+            assert_eq!(infer(&numbers, part), None, "{part}");
+        }
+        assert_eq!(infer(&numbers, "3, I think"), Some(0));
+        assert_eq!(infer(&numbers, "between 2-3"), Some(0));
+        assert_eq!(infer(&choices(&["-3", "3"]), "is \u{2212}3"), Some(0));
         let cities = choices(&["New York", "York", "Paris"]);
         assert_eq!(infer(&cities, "It is New York"), Some(0));
         assert_eq!(infer(&cities, "It is York"), Some(1));

@@ -24,7 +24,7 @@ pub const TYPES: usize = 8;
 /// Sun et al. 2023, arXiv:2309.14525, section 3.2; their script turns what it cannot read into 0.
 pub fn rating(text: &str) -> Option<u8> {
     static RATING: LazyLock<Regex> = LazyLock::new(|| {
-        // The word, up to a few marks or "is", a number, and its decimals or a fraction's bar.
+        // The word, up to a few marks or "is", a number, and its decimals. "3/6" is 3.
         Regex::new(r#"(?i)(?:^|[^\p{L}\p{N}])(final |overall )?rating["'*_`]*\s*(?:is|[:=\-–])?\s*["'*_`(\[]*\s*(-?\d+)([.,]\d+)?"#)
             .expect("the pattern of a rating")
     });

@@ -267,6 +267,7 @@ pub const PARTS: Rule = Rule {
                     let after = answer[place + choice.len()..].chars().next();
                     before.is_some_and(char::is_alphanumeric)
                         || after.is_some_and(char::is_alphanumeric)
+                        || choice::is_part_of_number(&answer, place, &choice)
                 })
         }))
     },
