@@ -13,6 +13,7 @@ mod every_loss;
 mod export;
 mod faults;
 mod hand_cases;
+mod hand_judged;
 mod images;
 mod judged;
 mod kill;

@@ -1,5 +1,6 @@
 //! A project folder with a small sweep: of stages that only pretend, or of real ones.
 
+pub mod counting;
 pub mod fault;
 pub mod files;
 pub mod http;
