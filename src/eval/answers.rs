@@ -9,6 +9,7 @@
 //! ([`super::export`]). [`Asker`] serves the validation scores during training too.
 
 use super::asking::{Asking, is_of_file};
+use super::served::Served;
 use super::{Likelihood, Row, export, extract, matching, rows};
 use crate::data::image::View;
 use crate::data::record::{Answer, Generated, Question};
@@ -39,10 +40,13 @@ const BATCHES: usize = 4;
 pub fn run(eval: &Eval, ctx: &StageContext) -> Result<()> {
     let asking = Asking::read(eval, ctx)?;
     let (items, likely) = plan(eval, &asking)?;
+    let tokenizer = Tokenizer::load(ctx.input("model"))?;
+    if eval.server.is_set() {
+        return serve(eval, &asking, &items, &tokenizer, ctx);
+    }
     let (of_files, items): (Vec<Item<'_>>, Vec<_>) =
         items.into_iter().partition(|item| is_of_file(item.question));
     let model = Vlm::load(ctx.input("model"), ctx.device)?;
-    let tokenizer = Tokenizer::load(ctx.input("model"))?;
     let asker = Asker::new(&model, &tokenizer, eval)?;
     let views = |items: &[Item<'_>]| -> Vec<View> {
         items.iter().flat_map(|item| shown(item.question, &model.config.tiling())).collect()
@@ -81,6 +85,22 @@ pub fn run(eval: &Eval, ctx: &StageContext) -> Result<()> {
         asker.likelihoods(items, &seen, &own)
     })?;
     rows::write(&ctx.out.join("likelihood.jsonl"), &measured)
+}
+
+/// The same by a server.
+fn serve(
+    eval: &Eval,
+    asking: &Asking,
+    items: &[Item<'_>],
+    tokenizer: &Tokenizer,
+    ctx: &StageContext,
+) -> Result<()> {
+    let served = Served::new(eval, ctx, tokenizer)?;
+    let size = BATCHES * eval.batch.max(1);
+    let mut chunks = Chunks { ctx, done: 0, total: items.len(), size };
+    let answered = chunks.work("answers", items, |items, progress| served.ask(items, progress))?;
+    rows::write(&ctx.out.join("answers.jsonl"), &answered)?;
+    export::write(&ctx.out.join("tsv"), asking, &answered)
 }
 
 /// One thing to ask.
@@ -163,7 +183,7 @@ impl Chunks<'_> {
         &mut self,
         name: &str,
         items: &[I],
-        work: impl Fn(&[I], &dyn Fn(u64, u64)) -> Result<Vec<T>>,
+        work: impl Fn(&[I], &(dyn Fn(u64, u64) + Sync)) -> Result<Vec<T>>,
     ) -> Result<Vec<T>> {
         let mut results = Vec::with_capacity(items.len());
         for (index, chunk) in items.chunks(self.size).enumerate() {

@@ -29,6 +29,7 @@ pub mod quantity;
 mod reasoning;
 pub mod rows;
 pub mod scores;
+mod served;
 mod shift;
 pub mod statistics;
 pub mod text;

@@ -158,7 +158,7 @@ impl Graph<'_> {
         }
     }
 
-    /// Features are kept where the vision tower is frozen and they fit.
+    /// Kept where the vision tower is frozen and they fit; who serves a model sees for himself.
     fn features(
         &mut self,
         settings: &Settings,
@@ -335,6 +335,7 @@ fn computes_tensors(stage: Stage, settings: &Settings) -> bool {
     match stage {
         Stage::Scores => settings.scores_need_model() || settings.eval.judge.checkpoint.is_some(),
         Stage::Candidates => settings.candidates.needs_model(),
+        Stage::Answers => !settings.eval.server.is_set(),
         Stage::Pairs => settings.pairs.needs_model(),
         _ => stage.has_tensors(),
     }
@@ -381,7 +382,8 @@ fn add(jobs: &mut Vec<Job>, mut job: Job) {
 /// Whether image features are computed once: the vision tower is frozen and they fit.
 pub fn keeps_features(settings: &Settings, limit_gib: f64) -> bool {
     let frozen = settings.loss.is_none() || !settings.model.train.contains(&Module::Vision);
-    frozen && feature_gib(settings).is_none_or(|gib| gib <= limit_gib)
+    let is_here = !settings.eval.server.is_set();
+    is_here && frozen && feature_gib(settings).is_none_or(|gib| gib <= limit_gib)
 }
 
 /// Size of the kept features in GiB; None where it is not known before the files are read.

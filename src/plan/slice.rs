@@ -138,6 +138,7 @@ fn looks(eval: &Eval) -> Eval {
             split: Split::Validation,
             files: whole.files.clone(),
             judge: whole.judge.clone(),
+            server: whole.server.clone(),
             ..eval.clone()
         },
     }

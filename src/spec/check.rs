@@ -316,6 +316,9 @@ fn eval(settings: &Settings, find: &mut Finder) {
         askable(settings, find);
     }
     check_files::files_and_judge(eval, find);
+    if eval.server.is_set() {
+        served(settings, find);
+    }
     if eval.prompts.is_empty() {
         let hint = "write `prompts = [\"direct\", \"cot\"]`";
         find.wrong("eval.prompts", "`eval.prompts` names none: nothing would be asked", hint);
@@ -349,6 +352,18 @@ fn eval(settings: &Settings, find: &mut Finder) {
                 format!("such as `slice = {}`", settings.corpus.validation),
             );
         }
+    }
+}
+
+/// A server answers for one model, and says nothing of likelihoods.
+fn served(settings: &Settings, find: &mut Finder) {
+    if settings.loss.is_some() {
+        let message = "`[eval.server]` would answer for every policy that `[loss]` trains";
+        find.wrong("eval.server.url", message, "take out `[loss]`, or `[eval.server]`");
+    }
+    if settings.scores_need_model() {
+        let message = "`eval.benchmarks` has one that measures likelihoods, which no server tells";
+        find.wrong("eval.benchmarks", message, "leave `shift` out");
     }
 }
 

@@ -34,6 +34,7 @@ pub(super) fn files_and_judge(eval: &Eval, find: &mut Finder) {
     let judge = &eval.judge;
     find.at_least("eval.judge.batch", judge.batch, 1);
     find.at_least("eval.judge.max_tokens", judge.max_tokens, 1);
+    eval.server.check("eval.server", find);
     judge.server.check("eval.judge.server", find);
     if judge.checkpoint.is_some() && judge.server.is_set() {
         find.wrong(

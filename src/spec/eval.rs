@@ -29,6 +29,9 @@ pub struct Eval {
     /// one, generated questions stand in.
     #[serde(default = "super::later::eval_files")]
     pub files: BTreeMap<String, String>,
+    /// A server that answers in place of the model here.
+    #[serde(default = "super::later::eval_server")]
+    pub server: Server,
     /// Who grades the answers to open questions of files.
     #[serde(default = "super::later::eval_judge")]
     pub judge: Judge,

@@ -41,5 +41,6 @@ later! {
     counts: pairs.counts => Kinds<usize>;
     weights: pairs.weights => Kinds<Positive>;
     eval_files: eval.files => BTreeMap<String, String>;
+    eval_server: eval.server => Server;
     eval_judge: eval.judge => eval::Judge;
 }

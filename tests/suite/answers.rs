@@ -1,6 +1,7 @@
 //! The answers and scores stages on a small corpus and an untrained model: what is asked,
 //! what a killed worker's successor does, what the files hold.
 
+use crate::support::http::{Answer, Server, question, texts};
 use prefab::data::questions::read_split;
 use prefab::data::record::Question;
 use prefab::data::tokenizer::Tokenizer;
@@ -88,6 +89,49 @@ fn eval(benchmarks: &[&str]) -> Eval {
 
 fn bytes(folder: &Path, name: &str) -> Vec<u8> {
     std::fs::read(folder.join(name)).unwrap()
+}
+
+#[test]
+fn a_server_answers_in_place_of_the_model_and_keeps_what_it_said() {
+    let world = World::new();
+    let broken = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let breaks = broken.clone();
+    let server = Server::start(move |number, asked| {
+        if number == 5 && breaks.load(std::sync::atomic::Ordering::SeqCst) {
+            return Answer::Status(500, "", "no".into());
+        }
+        match question(asked).ends_with("Think step by step.") {
+            true => texts(&["I see one.\nThat is all.\nFinal answer: 1"]),
+            false => texts(&["1"]),
+        }
+    });
+    let mut eval = eval(&["reasoning"]);
+    eval.server.url = Some(server.url.clone());
+    eval.server.model = Some("m".to_owned());
+    (eval.server.attempts, eval.server.requests) = (1, 1);
+    let ctx = world.context("answers", &["corpus", "model"]);
+    let error = answers::run(&eval, &ctx).unwrap_err().to_string();
+    assert!(
+        error.contains("failed for 1 of 16 rows") && error.contains("question test-"),
+        "{error}"
+    );
+    broken.store(false, std::sync::atomic::Ordering::SeqCst);
+    answers::run(&eval, &ctx).unwrap();
+    // Descriptions have no one answer; eight questions are asked in two ways.
+    assert_eq!(server.count(), 16 + 1, "only the failed one is asked again");
+    let rows: Vec<Row> = rows::read(&ctx.out.join("answers.jsonl")).unwrap();
+    assert_eq!(rows.len(), 16);
+    let questions = world.questions();
+    for row in &rows {
+        let question = questions.iter().find(|q| q.id == row.answer.question).unwrap();
+        assert_eq!(row.answer.final_answer.as_deref(), Some("1"));
+        assert_eq!(row.is_right(), question.answer.as_deref() == Some("1"), "{row:?}");
+    }
+    for asked in server.asked.lock().unwrap().iter() {
+        assert_eq!(asked.body["max_tokens"], 48);
+        assert_eq!(asked.body["temperature"], 0.0);
+    }
+    scores::run(&eval, &world.context("scores", &["corpus", "answers"])).unwrap();
 }
 
 #[test]

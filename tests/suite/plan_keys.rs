@@ -108,6 +108,15 @@ fn a_benchmarks_file_changes_answers_and_scores_alone() {
 }
 
 #[test]
+fn a_server_that_answers_needs_no_features() {
+    let text = "schema = 1\nmodel.checkpoint = \"DIR\"\n";
+    let server = "eval.server = { url = \"http://localhost/v1\", model = \"m\" }\n";
+    let (here, there) = (planned(text), planned(&format!("{text}{server}")));
+    assert_eq!([&here, &there].map(|plan| count(plan, Stage::Features)), [1, 0]);
+    assert_eq!(changed(&here, &there), [Features, Answers, Scores]);
+}
+
+#[test]
 fn the_model_enters_the_pairs_stage_only_where_a_source_asks_it() {
     let with = |more: &str| planned(&format!("{MPO}{more}"));
     let pairs = |plan: &Plan| plan.task_of(plan.jobs.last().unwrap(), Pairs).unwrap().clone();

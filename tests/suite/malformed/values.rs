@@ -247,6 +247,18 @@ pub const CASES: &[Case] = &[
         "",
     ),
     case("[eval]\nbatch = «0»\n", "must be 1 or above", "eval.batch = 1", ""),
+    case(
+        "loss.algorithm = \"mpo\"\n[eval.server]\nurl = «\"http://a/v1\"»\nmodel = \"m\"\n",
+        "would answer for every policy",
+        "take out `[loss]`",
+        "",
+    ),
+    case(
+        "[eval]\nbenchmarks = «[\"shift\"]»\n[eval.server]\nurl = \"http://a/v1\"\nmodel = \"m\"\n",
+        "no server tells",
+        "leave `shift` out",
+        "",
+    ),
     case("[base]\nsteps = «0»\n", "must be 1 or above", "base.steps = 1", ""),
     case(
         "[model]\ntrain = [\"language\", «\"language\"»]\n",
