@@ -13,8 +13,8 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-/// Sets with more pairs are not compared: 16 bytes a pair and part are held.
-const LARGEST: usize = 1_000_000;
+/// Sets in larger files are not compared, in bytes: a report is not to read for minutes.
+const LARGEST: u64 = 500_000_000;
 
 /// Two sets side by side.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,13 +83,15 @@ type Parts = [HashMap<[u8; 16], usize>; 3];
 ///
 /// A set that cannot be read.
 pub fn compare(store: &Path, plan: &Plan) -> Result<Vec<Shared>> {
-    let mut sets: Vec<(&Task, usize, Parts)> = Vec::new();
-    for task in plan.tasks.iter().filter(|task| task.stage == Stage::Pairs) {
-        let file = store.join(&task.key).join("payload/pairs.jsonl");
-        if let Some((count, parts)) = file.is_file().then(|| read(&file)).transpose()?.flatten() {
-            sets.push((task, count, parts));
-        }
+    let file = |task: &Task| store.join(&task.key).join("payload/pairs.jsonl");
+    let is_small = |task: &&Task| file(task).metadata().is_ok_and(|file| file.len() <= LARGEST);
+    let of_pairs = plan.tasks.iter().filter(|task| task.stage == Stage::Pairs);
+    let tasks: Vec<&Task> = of_pairs.filter(is_small).collect();
+    if tasks.len() < 2 {
+        return Ok(Vec::new());
     }
+    let read = |task| read(&file(task)).map(|(count, parts)| (task, count, parts));
+    let sets: Vec<(&Task, usize, Parts)> = tasks.into_iter().map(read).collect::<Result<_>>()?;
     let mut all = Vec::new();
     for (index, one) in sets.iter().enumerate() {
         for other in &sets[index + 1..] {
@@ -108,15 +110,12 @@ pub fn compare(store: &Path, plan: &Plan) -> Result<Vec<Shared>> {
     Ok(all)
 }
 
-/// How many pairs a file has, and its [`Parts`]; nothing where there are too many to hold.
-fn read(file: &Path) -> Result<Option<(usize, Parts)>> {
+/// How many pairs a file has, and its [`Parts`].
+fn read(file: &Path) -> Result<(usize, Parts)> {
     let doing = || format!("reading `{}`", file.display());
     let mut parts = Parts::default();
     let mut count = 0;
     for line in BufReader::new(File::open(file).with_context(doing)?).lines() {
-        if count == LARGEST {
-            return Ok(None);
-        }
         let pair: Pair = serde_json::from_str(&line.with_context(doing)?).with_context(doing)?;
         let prompt = [pair.image.0.join("\0"), pair.question];
         let texts = [&prompt[0], &prompt[1], &pair.chosen, &pair.rejected];
@@ -125,7 +124,7 @@ fn read(file: &Path) -> Result<Option<(usize, Parts)>> {
         }
         count += 1;
     }
-    Ok(Some((count, parts)))
+    Ok((count, parts))
 }
 
 /// Texts, each with its length in front.
@@ -169,7 +168,7 @@ mod tests {
         };
         let lines: Vec<String> = pairs.iter().map(line).collect();
         std::fs::write(file.path(), lines.join("\n")).unwrap();
-        read(file.path()).unwrap().unwrap()
+        read(file.path()).unwrap()
     }
 
     #[test]
