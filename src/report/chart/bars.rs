@@ -209,7 +209,8 @@ fn draw(content: &Content, heading: &Heading, paper: &[Published]) -> Scene {
     // The column of numbers at the right.
     let right = WIDTH - MARGIN - 74.0;
     let scale = scale(content);
-    let at = |value: f64| left + scale.at(value) * (right - left);
+    let (lowest, highest) = bounds(content);
+    let at = |value: f64| left + scale.at(value.clamp(lowest, highest)) * (right - left);
     let bottom = height - 46.0;
     let axis = content.metric.axis();
     frame::axis_below(&mut scene, &scale, &content.metric, &axis, (left, right), (top, bottom));
@@ -272,7 +273,18 @@ fn color(group: usize) -> Color {
     if group < PALETTE.len() { color } else { faded(color, 0.5) }
 }
 
-/// From zero, and no further than the longest whisker needs; shares end at 100 %.
+/// Where an interval by Student's t is cut off: at what a share can be. Differences of shares
+/// may be below zero.
+fn bounds(content: &Content) -> (f64, f64) {
+    let mut bars = content.lines.iter().flat_map(|line| line.bars.iter().flatten());
+    match content.metric.unit {
+        Unit::Share if bars.any(|bar| bar.value < 0.0) => (-1.0, 1.0),
+        Unit::Share => (0.0, 1.0),
+        _ => (f64::NEG_INFINITY, f64::INFINITY),
+    }
+}
+
+/// From zero, and no further than the longest whisker needs.
 fn scale(content: &Content) -> Scale {
     let mut values = Vec::new();
     for line in &content.lines {
@@ -283,8 +295,7 @@ fn scale(content: &Content) -> Scale {
         values.extend(line.paper.iter().flatten().map(|paper| paper.interval.1));
     }
     values.extend(content.base.iter().map(|(_, value)| *value));
-    if content.metric.unit == Unit::Share {
-        values.iter_mut().for_each(|value| *value = value.clamp(-1.0, 1.0));
-    }
+    let (lowest, highest) = bounds(content);
+    values.iter_mut().for_each(|value| *value = value.clamp(lowest, highest));
     Scale::linear(values, true)
 }
