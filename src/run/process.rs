@@ -3,6 +3,7 @@
 use super::pool::Event;
 use super::{device, machine};
 use crate::error::{Context, Result};
+use crate::store::disk;
 use serde::Deserialize;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -75,7 +76,8 @@ impl Workers {
         events: &Sender<Event>,
     ) -> Result<Worker> {
         let doing = || format!("starting a worker (log `{}`)", log.display());
-        let log = File::options().append(true).create(true).open(log).with_context(doing)?;
+        let opened = File::options().append(true).create(true).open(log);
+        let log = disk::explain(opened, "starting a worker with the log", log)?;
         let threads = threads.max(1).to_string();
         // The file that is running now, even if another was built meanwhile.
         let mut command = Command::new("/proc/self/exe");

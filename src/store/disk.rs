@@ -12,7 +12,7 @@ pub const MAKE_ROOM: &str = "make room, then run again to go on";
 const SYNC_EACH_UP_TO: usize = 64;
 
 /// Says what could not be done to which path, and what to do about a full disk.
-pub(super) fn explain<T>(result: io::Result<T>, doing: &str, path: &Path) -> Result<T> {
+pub(crate) fn explain<T>(result: io::Result<T>, doing: &str, path: &Path) -> Result<T> {
     result.map_err(|error| {
         let full = matches!(
             error.kind(),
