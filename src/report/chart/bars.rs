@@ -5,7 +5,7 @@
 use super::frame::{self, Heading, LABEL, MARGIN, SMALL, Sign};
 use super::{Mark, Picture, Series};
 use crate::Result;
-use crate::report::metric::{Metric, Unit, spoken};
+use crate::report::metric::{Metric, spoken};
 use crate::report::number::{Scale, grouped};
 use crate::report::overlay::{self, Published};
 use crate::report::runs::{Row, Runs};
@@ -273,15 +273,9 @@ fn color(group: usize) -> Color {
     if group < PALETTE.len() { color } else { faded(color, 0.5) }
 }
 
-/// Where an interval by Student's t is cut off: at what a share can be. Differences of shares
-/// may be below zero.
 fn bounds(content: &Content) -> (f64, f64) {
-    let mut bars = content.lines.iter().flat_map(|line| line.bars.iter().flatten());
-    match content.metric.unit {
-        Unit::Share if bars.any(|bar| bar.value < 0.0) => (-1.0, 1.0),
-        Unit::Share => (0.0, 1.0),
-        _ => (f64::NEG_INFINITY, f64::INFINITY),
-    }
+    let bars = content.lines.iter().flat_map(|line| line.bars.iter().flatten());
+    frame::bounds(&content.metric, bars.map(|bar| bar.value))
 }
 
 /// From zero, and no further than the longest whisker needs.

@@ -3,7 +3,7 @@
 
 use super::frame::{self, Heading, LABEL, MARGIN, Sign};
 use super::{Mark, Picture, Series};
-use crate::report::metric::{Metric, Unit, capital, spoken};
+use crate::report::metric::{Metric, capital, spoken};
 use crate::report::number::Scale;
 use crate::report::runs::{Row, Runs};
 use crate::report::scene::{Anchor, GRID_LINE, INK, SOFT, Scene, faded, fitted, text_width};
@@ -236,8 +236,8 @@ fn draw_panel(
 ) {
     let points = || panel.curves.iter().flat_map(|(_, points)| points);
     let ends = |e: &Estimate| [Some(e.value), e.low, e.high].into_iter().flatten();
-    // An interval by Student's t over few seeds may leave what a share can be: it is cut off there.
-    let bounded = |y: f64| if panel.metric.unit == Unit::Share { y.clamp(0.0, 1.0) } else { y };
+    let (lowest, highest) = frame::bounds(&panel.metric, points().map(|(_, _, e)| e.value));
+    let bounded = |y: f64| y.clamp(lowest, highest);
     let of_base = panel.base.iter().map(|(_, value)| *value);
     let y_values = points().flat_map(|(_, _, e)| ends(e)).chain(of_base).map(bounded);
     let y_scale = Scale::linear(y_values, false);
