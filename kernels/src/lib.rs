@@ -49,6 +49,18 @@ unsafe extern "C" {
         table: *const i64,
         length: i64,
     ) -> c_int;
+    /// `caches` and `table` are described in `csrc/decode.cpp`.
+    pub fn prefab_decode(
+        out: Out,
+        qkv: In,
+        cosine: In,
+        sine: In,
+        caches: *const In,
+        written: i64,
+        scale: f64,
+        table: *const i64,
+        shares: i64,
+    ) -> c_int;
     /// `portable` takes ATen's operations in place of the loops for this processor.
     pub fn prefab_linear_logp(
         out: Out,

@@ -96,7 +96,7 @@ impl Heads {
     }
 
     /// `[columns, each, query_step, query_first, key_first, value_first, step]`.
-    fn columns(&self) -> [i64; 7] {
+    pub(super) fn columns(&self) -> [i64; 7] {
         let (queries, keys) = (self.queries as i64, self.keys as i64);
         let each = queries / keys;
         let total = queries + 2 * keys;

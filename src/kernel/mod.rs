@@ -16,6 +16,7 @@
 //! | kernel | does |
 //! |---|---|
 //! | [`attention`] | attention of ragged groups that share prompts |
+//! | [`decode`] | attention of one new token a row over a cache with shared prompts |
 //! | [`adamw`] | AdamW over all parameters, with state that can be saved |
 //! | [`clip`] | the norm of all gradients |
 //! | [`linear_logp`] | head → log-probability of a target, without all logits |
@@ -32,6 +33,7 @@ pub mod adamw;
 pub mod attention;
 pub mod autocast;
 pub mod clip;
+pub mod decode;
 pub mod gelu;
 pub mod linear_logp;
 pub mod norm;

@@ -7,6 +7,7 @@ use super::pass::Pass;
 use super::projection::{Projection, Weights};
 use super::rope::Angles;
 use crate::kernel::attention::Heads;
+use crate::kernel::norm::Norm;
 use crate::kernel::recompute::recompute;
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
@@ -123,34 +124,58 @@ impl Decoder {
         let (positions, lengths) = packing.positions();
         let angles = self.angles(&positions, &lengths, embedded.device());
         let mut x = embedded;
-        // Each sum into the residual stream is normalized in the same pass, with the
-        // gain of whatever comes next.
-        let gain = |index: usize| match self.layers.get(index) {
-            Some(layer) => ops::rms(&layer.attention_norm, self.config.eps),
-            None => ops::rms(&self.norm, self.config.eps),
-        };
-        let mut normed = ops::norm(&x, gain(0), pass.kind);
+        let mut normed = ops::norm(&x, self.gain(0), pass.kind);
         for (index, layer) in self.layers.iter().enumerate() {
             let qkv = layer.project(&normed, pass);
-            let mut attended = match &mut keep {
-                None => packing.attend(&qkv, layer.heads, Some(&angles)),
-                Some(keep) => {
-                    let (q, k, v) = layer.heads.split(&qkv);
-                    let (q, k) = (angles.turn(&q), angles.turn(&k));
-                    let attended = packing.attend_turned(&q, &k, &v);
-                    keep(&x, k, v);
-                    attended
-                }
-            };
+            let mut attended = packing.attend(&qkv, layer.heads, Some(&angles));
+            if let Some(keep) = &mut keep {
+                let (_, k, v) = layer.heads.split(&qkv);
+                keep(&x, angles.turn(&k), v);
+            }
             if index + 1 == self.layers.len() {
                 // Nothing looks at the last layer's other rows.
                 (x, attended) = (packing.predicting(&x), packing.predicting(&attended));
             }
             let (sum, inner) = layer.attended(&x, &attended, pass);
             let added = layer.mlp(&inner, pass);
-            (x, normed) = gain(index + 1).add_forward(&sum, &added, None, pass.kind);
+            (x, normed) = self.gain(index + 1).add_forward(&sum, &added, None, pass.kind);
         }
         normed
+    }
+
+    /// One token a row, against caches that `attend` keeps: hidden states after the final
+    /// norm. It is given the index of a layer and its fused projection,
+    /// `[rows, heads + 2·kv_heads, head]`, and gives what each row attended to,
+    /// `[rows, heads·head]`.
+    ///
+    /// # Shapes
+    ///
+    /// ids `[rows]` → `[rows, width]` of `kind`.
+    pub fn step(
+        &self,
+        ids: &Tensor,
+        kind: Kind,
+        attend: &mut dyn FnMut(usize, &Tensor) -> Tensor,
+    ) -> Tensor {
+        let pass = Pass::plain(kind);
+        let mut x = Tensor::embedding(&self.embedding, ids, -1, false, false);
+        let mut normed = ops::norm(&x, self.gain(0), kind);
+        for (index, layer) in self.layers.iter().enumerate() {
+            let attended = attend(index, &layer.project(&normed, pass));
+            let (sum, inner) = layer.attended(&x, &attended, pass);
+            let added = layer.mlp(&inner, pass);
+            (x, normed) = self.gain(index + 1).add_forward(&sum, &added, None, kind);
+        }
+        normed
+    }
+
+    /// The norm in front of a layer, or of the head. Each sum into the residual stream is
+    /// normalized in the same pass, with the gain of whatever comes next.
+    fn gain(&self, index: usize) -> Norm<'_> {
+        match self.layers.get(index) {
+            Some(layer) => ops::rms(&layer.attention_norm, self.config.eps),
+            None => ops::rms(&self.norm, self.config.eps),
+        }
     }
 
     /// The same numbers, with each layer's input kept alone and the layer computed again in
@@ -172,11 +197,6 @@ impl Decoder {
             true => ops::norm(&x, norm, pass.kind),
             false => norm.add_forward(&x, &x.zeros_like(), None, pass.kind).1,
         }
-    }
-
-    /// The norm before the head.
-    pub fn final_norm(&self, x: &Tensor, kind: Kind) -> Tensor {
-        ops::rms_norm(x, &self.norm, self.config.eps, kind)
     }
 
     /// Rotary angles, in f32, for sequences of these whole lengths.
@@ -270,28 +290,6 @@ impl Layer {
     /// `[tokens, width]` → `[tokens, heads + 2·kv_heads, head]`.
     fn project(&self, normed: &Tensor, pass: Pass) -> Tensor {
         self.qkv.forward(normed, pass).view([-1, self.heads.total() as i64, self.head])
-    }
-
-    /// Norm, projections and rotation.
-    ///
-    /// # Shapes
-    ///
-    /// x `[tokens, width]` → q `[tokens, heads, head]`, k and v `[tokens, kv_heads, head]`.
-    pub fn qkv(&self, x: &Tensor, angles: &Angles, kind: Kind) -> (Tensor, Tensor, Tensor) {
-        let normed = ops::rms_norm(x, &self.attention_norm, self.eps, kind);
-        let (q, k, v) = self.heads.split(&self.project(&normed, Pass::plain(kind)));
-        (angles.turn(&q), angles.turn(&k), v)
-    }
-
-    /// Output projection and MLP, each added to the residual stream, which is f32.
-    ///
-    /// # Shapes
-    ///
-    /// x `[tokens, width]`, attended `[tokens, heads·head]` → `[tokens, width]`.
-    pub fn finish(&self, x: Tensor, attended: &Tensor, kind: Kind) -> Tensor {
-        let pass = Pass::plain(kind);
-        let (x, normed) = self.attended(&x, attended, pass);
-        x + self.mlp(&normed, pass)
     }
 
     /// The residual stream behind the output projection, and its norm for the MLP.

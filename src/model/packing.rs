@@ -140,21 +140,6 @@ impl Packing {
         Layout::shared_prompt(groups.map(|(group, rows)| (group.prompt, rows.as_slice())))
     }
 
-    /// The same from queries, keys and values that are already turned.
-    ///
-    /// # Shapes
-    ///
-    /// q `[tokens, heads, head]`, k and v `[tokens, kv_heads, head]` →
-    /// `[tokens, heads·head]`.
-    pub fn attend_turned(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Tensor {
-        if q.device() != Device::Cpu {
-            return self.attend_padded(q, k, v);
-        }
-        let [queries, keys] = [q, k].map(|x| x.size()[1] as usize);
-        let heads = Heads { queries, keys, grouped: false };
-        self.attend(&Tensor::cat(&[q, k, v], 1), heads, None)
-    }
-
     /// The same in padded buckets, where there is no kernel for ragged groups.
     fn attend_padded(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Tensor {
         let mut done: Vec<Option<Tensor>> = self.groups.iter().map(|_| None).collect();
@@ -297,9 +282,8 @@ mod tests {
         let heads = Heads { queries: 4, keys: 2, grouped: true };
         let (q, k, v) = heads.split(&qkv);
         let padded = packing.attend_padded(&q, &k, &v);
-        for ragged in [packing.attend(&qkv, heads, None), packing.attend_turned(&q, &k, &v)] {
-            let apart = (&padded - ragged).abs().max().double_value(&[]);
-            assert!(apart < 1e-5, "{apart}");
-        }
+        let ragged = packing.attend(&qkv, heads, None);
+        let apart = (padded - ragged).abs().max().double_value(&[]);
+        assert!(apart < 1e-5, "{apart}");
     }
 }

@@ -288,7 +288,8 @@ impl Run<'_> {
         let hidden = self.decoder.forward(embedded, &packing, self.kind, &mut |_, k, v| {
             caches.push([packing.pad_all(&k), packing.pad_all(&v)]);
         });
-        let mut cohort = Cohort::new(rows, &lengths, caches, self.decoder.config(), self.kind);
+        let mut cohort =
+            Cohort::new(rows, lengths, caches, self.decoder.config().attention_heads());
         let slots: Vec<i64> = cohort.all().iter().map(|row| row.slot as i64).collect();
         let slots = Tensor::from_slice(&slots).to_device(self.model.device());
         let logits = self.logits(&hidden).index_select(0, &slots);
@@ -308,30 +309,26 @@ impl Run<'_> {
             sizes.push(cohort.rows() as i64);
             for row in cohort.all() {
                 ids.push(*row.tokens.last().expect("a row begins with a token"));
-                positions.push((row.start + cohort.length()) as i64);
+                positions.push((row.start + cohort.written()) as i64);
             }
         }
         let lengths: Vec<i64> = positions.iter().map(|position| position + 1).collect();
         let angles = self.decoder.angles(&positions, &lengths, self.model.device());
         let ids = Tensor::from_slice(&ids).to_device(self.model.device());
-        let mut x = Tensor::embedding(&self.decoder.embedding, &ids, -1, false, false);
-        for (index, layer) in self.decoder.layers.iter().enumerate() {
-            let (q, k, v) = layer.qkv(&x, &angles, self.kind);
-            let split = [&q, &k, &v].map(|x| x.split_with_sizes(sizes.as_slice(), 0));
-            let attended: Vec<Tensor> = self
-                .cohorts
-                .iter_mut()
-                .enumerate()
-                .map(|(at, cohort)| {
-                    cohort.attend(index, &split[0][at], &split[1][at], &split[2][at])
-                })
+        let (cos, sin) = angles.pair();
+        let split = |x: &Tensor| x.split_with_sizes(sizes.as_slice(), 0);
+        let (cos, sin) = (split(cos), split(sin));
+        let cohorts = &mut self.cohorts;
+        let hidden = self.decoder.step(&ids, self.kind, &mut |layer, qkv| {
+            let of_cohorts = cohorts.iter_mut().zip(split(qkv)).zip(cos.iter().zip(&sin));
+            let attended: Vec<Tensor> = of_cohorts
+                .map(|((cohort, qkv), (cos, sin))| cohort.attend(layer, &qkv, [cos, sin]))
                 .collect();
-            x = layer.finish(x, &Tensor::cat(&attended, 0), self.kind);
-        }
+            Tensor::cat(&attended, 0)
+        });
         for cohort in &mut self.cohorts {
             cohort.advance();
         }
-        let hidden = self.decoder.final_norm(&x, self.kind);
         let logits = self.logits(&hidden);
         let mut cohorts = std::mem::take(&mut self.cohorts);
         self.choose(&logits, &mut cohorts);

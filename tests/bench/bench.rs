@@ -11,6 +11,7 @@
 
 mod kernels;
 mod plain;
+mod plain_sampling;
 mod sampling;
 
 use serde_json::Value;

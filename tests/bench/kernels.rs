@@ -1,7 +1,7 @@
 //! Each kernel beside the plain tch code it equals, forward and backward, at the
 //! shapes of W1, bf16 and f32, allocator tuned for both.
 
-use prefab::kernel::{attention, gelu, linear_logp, norm::Norm, rope, swiglu};
+use prefab::kernel::{attention, decode, gelu, linear_logp, norm::Norm, rope, swiglu};
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 
@@ -53,6 +53,7 @@ pub fn run() {
             );
         }
         attentions(kind);
+        decoding(kind);
     }
 }
 
@@ -89,6 +90,40 @@ fn attentions(kind: Kind) {
     report("attention, images", plain, kernel);
 }
 
+/// A token each for eight rows of 64 prompts, the sixteenth of its row.
+fn decoding(kind: Kind) {
+    let (rows, head) = (512, 32);
+    let heads = attention::Heads { queries: 4, keys: 4, grouped: false };
+    let prompt = |_| random(&[64, 41, 4, head]).to_kind(kind);
+    let mut cache = decode::Cache::new([0, 1].map(prompt), rows as usize);
+    cache.grow(decode::STRIDE);
+    let prompts = vec![decode::Prompt { length: 41, rows: 8 }; 64];
+    let sharing = decode::Sharing::new(prompts, Device::Cpu);
+    let qkv = random(&[rows, 12, head]).to_kind(kind);
+    let (cos, sin) = (random(&[rows, head / 2]), random(&[rows, head / 2]));
+    // Its past is written first: what nobody wrote may be anything.
+    for written in 0..decode::STRIDE {
+        let _ = decode::decode(&qkv, heads, (&cos, &sin), &mut cache, &sharing, written);
+    }
+    let mut best = |way: Way| {
+        let times = (0..20).map(|_| {
+            let start = Instant::now();
+            let _ = way(&qkv, heads, (&cos, &sin), &mut cache, &sharing, decode::STRIDE - 1);
+            start.elapsed().as_secs_f64()
+        });
+        times.fold(f64::INFINITY, f64::min)
+    };
+    report("decoding, shared prompts", best(decode::plain), best(decode::decode));
+}
+
+type Way = fn(
+    &Tensor,
+    attention::Heads,
+    (&Tensor, &Tensor),
+    &mut decode::Cache,
+    &decode::Sharing,
+    i64,
+) -> Tensor;
 type Code<'a> = &'a dyn Fn(&[Tensor]) -> Tensor;
 
 fn line(name: &str, inputs: &[&Tensor], plain: Code, kernel: Code) {

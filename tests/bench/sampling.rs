@@ -1,18 +1,21 @@
 //! Sampling beside plain decoding: the same model and weights, K answers a question, the same
-//! lengths. Four ways, from the plainest to ours; all see the question's picture.
+//! lengths; all see the question's picture.
 //!
 //! | way | prompt | picture | decoded together |
 //! |---|---|---|---|
-//! | one answer at a time | computed for each answer | encoded for each answer | 1 |
-//! | one question at a time | computed for each of its K answers | encoded for each question | K |
-//! | one question at a time, shared | computed once | encoded once | K |
+//! | plain libtorch, an answer at a time | computed for each answer | encoded for each question | 1 |
+//! | plain libtorch, a question at a time | computed for each of its K answers | encoded for each question | K |
+//! | Prefab's, a question at a time | computed for each of its K answers | encoded for each question | K |
+//! | Prefab's, a question at a time, shared | computed once | encoded once | K |
 //! | Prefab | computed once | features read | `BATCH` rows of many questions |
 
 #[path = "../suite/support/tiny.rs"]
 mod tiny;
 
+use crate::plain_sampling::Plain;
 use prefab::model::Vlm;
 use prefab::sample::{Generation, Request, generate};
+use prefab::spec::train::Precision;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 
@@ -23,6 +26,8 @@ const TOKENS: usize = 32;
 const BATCH: usize = 512;
 /// Text tokens of a prompt, as a generated question with its instruction has them.
 const TEXT: usize = 24;
+/// The image token of [`tiny::untrained`].
+const IMAGE: i64 = 5;
 /// Not a token.
 const NEVER: i64 = -1;
 
@@ -38,6 +43,7 @@ type Way = fn(&Bench) -> usize;
 
 /// Prints tokens/s of each way and ratios to the plain ones.
 pub fn run(questions: usize) {
+    prefab::run::machine::tune_allocator();
     tch::set_num_threads(1);
     let model = tiny::untrained(256);
     let pixels = Tensor::rand([questions as i64, 3, 64, 64], (Kind::Float, Device::Cpu));
@@ -48,13 +54,15 @@ pub fn run(questions: usize) {
     );
     // A warm-up, then turns; the best of three of each.
     bench.ours(64);
-    let ways: [(&str, Way); 4] = [
-        ("one answer at a time, prompt and picture each time", Bench::by_answer),
-        ("one question at a time, prompt for each answer", Bench::by_question),
-        ("one question at a time, prompt once", Bench::by_question_shared),
+    bench.agree();
+    let ways: [(&str, Way); 5] = [
+        ("plain libtorch, an answer at a time", Bench::plain_by_answer),
+        ("plain libtorch, a question's answers together", Bench::plain_by_question),
+        ("prefab's, a question's answers together", Bench::by_question),
+        ("the same, prompt once", Bench::by_question_shared),
         ("prefab", |bench| bench.ours(bench.questions)),
     ];
-    let mut best = [0.0_f64; 4];
+    let mut best = [0.0_f64; 5];
     for _ in 0..3 {
         for (best, (_, way)) in best.iter_mut().zip(&ways) {
             let start = Instant::now();
@@ -64,7 +72,7 @@ pub fn run(questions: usize) {
     }
     println!("{:54}{:>10}{:>18}", "", "tokens/s", "prefab is times");
     for ((name, _), rate) in ways.iter().zip(best) {
-        println!("{name:54}{rate:10.0}{:18.1}", best[3] / rate);
+        println!("{name:54}{rate:10.0}{:18.1}", best[4] / rate);
     }
 }
 
@@ -77,7 +85,7 @@ impl Bench {
     fn request(&self, question: usize, tile: usize, samples: usize, stream: u64) -> Request {
         let text = (0..TEXT as i64).map(|at| 8 + (question as i64 * 3 + at) % 200);
         Request {
-            prompt: [1].into_iter().chain([5; 16]).chain(text).collect(),
+            prompt: [1].into_iter().chain([IMAGE; 16]).chain(text).collect(),
             tiles: tile..tile + 1,
             samples,
             stream,
@@ -96,14 +104,35 @@ impl Bench {
         tch::no_grad(|| self.model.image_features(&self.pixels.narrow(0, question as i64, 1)))
     }
 
-    fn by_answer(&self) -> usize {
-        let answers = self.few().flat_map(|question| (0..SAMPLES).map(move |k| (question, k)));
-        answers
-            .map(|(question, k)| {
-                let features = self.encode(question);
-                self.write(&[self.request(question, 0, 1, k as u64)], &features, 1)
-            })
-            .sum()
+    /// The plain code is the same model: its likeliest tokens are ours.
+    fn agree(&self) {
+        for question in self.few() {
+            let plain = self.plain(question, 1, true);
+            let settings = Generation::greedy(TOKENS, 1, NEVER);
+            let request = self.request(question, question, 1, 0);
+            let ours = generate(&self.model, &[request], &self.features, &settings, &|_, _| ());
+            let ours = ours.expect("a good request").remove(0).tokens;
+            assert_eq!(Vec::<i64>::try_from(plain.squeeze()).expect("a row"), ours);
+        }
+    }
+
+    fn plain(&self, question: usize, rows: usize, greedy: bool) -> Tensor {
+        let plain = Plain::new(&self.model);
+        let features = self.encode(question);
+        tch::no_grad(|| {
+            let picture = self.model.project(&features, Precision::Fp32).squeeze_dim(0);
+            let prompt = self.request(question, 0, rows, 0).prompt;
+            plain.answers(&prompt, &picture, IMAGE, rows as i64, TOKENS, greedy)
+        })
+    }
+
+    fn plain_by_answer(&self) -> usize {
+        let answers = self.few().flat_map(|question| (0..SAMPLES).map(move |_| question));
+        answers.map(|question| self.plain(question, 1, false).numel()).sum()
+    }
+
+    fn plain_by_question(&self) -> usize {
+        self.few().map(|question| self.plain(question, SAMPLES, false).numel()).sum()
     }
 
     fn by_question(&self) -> usize {

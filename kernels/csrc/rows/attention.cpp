@@ -8,47 +8,11 @@
 //
 // The body is compiled once for each instruction set.
 #include "attention.h"
-#include "number.h"
-
-#include <algorithm>
-#include <cmath>
 
 #define PREFAB_BODY "attention_body.h"
-
-#pragma GCC push_options
-#pragma GCC target("arch=x86-64-v4,prefer-vector-width=512")
-namespace prefab::rows::wide {
-constexpr int kLanes = 16, kTall = 6;
-#include PREFAB_BODY
-} // namespace prefab::rows::wide
-#pragma GCC pop_options
-
-#pragma GCC push_options
-#pragma GCC target("arch=x86-64-v3")
-namespace prefab::rows::middle {
-constexpr int kLanes = 8, kTall = 3;
-#include PREFAB_BODY
-} // namespace prefab::rows::middle
-#pragma GCC pop_options
-
-namespace prefab::rows::narrow {
-constexpr int kLanes = 4, kTall = 2;
-#include PREFAB_BODY
-} // namespace prefab::rows::narrow
+#include "levels.h"
 
 namespace prefab::rows {
-
-namespace {
-int level() {
-  static const int found = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                                   __builtin_cpu_supports("avx512dq") &&
-                                   __builtin_cpu_supports("avx512vl")
-                               ? 2
-                           : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? 1
-                                                                                              : 0;
-  return found;
-}
-} // namespace
 
 int64_t attention_scratch(const Attention &a, const Task &task, bool backward) {
   const auto shape = wide::measure(a, task);

@@ -1,69 +1,4 @@
-// The body of attention.cpp, for `kLanes` floats a vector and register tiles of
-// `kTall` rows by four vectors. Included inside a namespace; no include guard.
-
-typedef float vec __attribute__((vector_size(4 * kLanes), aligned(4)));
-
-/// Segments and widths are padded to this many rows or columns, whatever the vectors.
-constexpr int64_t kPad = 16;
-/// Query rows a block.
-constexpr int64_t kRows = 48;
-
-static inline int64_t padded(int64_t n) { return (n + kPad - 1) / kPad * kPad; }
-
-/// C[m, n] (+)= Σ_k A(m, k) · B[k, n] on a tile of `M` rows and `N` vectors.
-template <int M, int N>
-static inline __attribute__((always_inline)) void
-tile(int64_t depth, const float *a, int64_t a_row, int64_t a_col, const float *b, int64_t b_row,
-     float *c, int64_t c_row, bool add) {
-  vec sum[M][N];
-  for (int m = 0; m < M; ++m)
-    for (int n = 0; n < N; ++n)
-      sum[m][n] = add ? *(const vec *)(c + m * c_row + n * kLanes) : vec{};
-  for (int64_t k = 0; k < depth; ++k) {
-    vec right[N];
-    for (int n = 0; n < N; ++n)
-      right[n] = *(const vec *)(b + k * b_row + n * kLanes);
-    for (int m = 0; m < M; ++m) {
-      const float left = a[m * a_row + k * a_col];
-      for (int n = 0; n < N; ++n)
-        sum[m][n] += left * right[n];
-    }
-  }
-  for (int m = 0; m < M; ++m)
-    for (int n = 0; n < N; ++n)
-      *(vec *)(c + m * c_row + n * kLanes) = sum[m][n];
-}
-
-template <int M>
-static void strip(int64_t columns, int64_t depth, const float *a, int64_t a_row, int64_t a_col,
-                  const float *b, int64_t b_row, float *c, int64_t c_row, bool add) {
-  int64_t n = 0;
-  for (; n + 4 * kLanes <= columns; n += 4 * kLanes)
-    tile<M, 4>(depth, a, a_row, a_col, b + n, b_row, c + n, c_row, add);
-  for (; n + 2 * kLanes <= columns; n += 2 * kLanes)
-    tile<M, 2>(depth, a, a_row, a_col, b + n, b_row, c + n, c_row, add);
-  for (; n < columns; n += kLanes)
-    tile<M, 1>(depth, a, a_row, a_col, b + n, b_row, c + n, c_row, add);
-}
-
-/// C[rows, columns] (+)= A · B; `columns` is a multiple of kPad.
-static void product(int64_t rows, int64_t columns, int64_t depth, const float *a, int64_t a_row,
-                    int64_t a_col, const float *b, int64_t b_row, float *c, int64_t c_row,
-                    bool add) {
-  int64_t m = 0;
-  for (; m + kTall <= rows; m += kTall)
-    strip<kTall>(columns, depth, a + m * a_row, a_row, a_col, b, b_row, c + m * c_row, c_row, add);
-  a += m * a_row;
-  c += m * c_row;
-  switch (rows - m) {
-  case 5: return strip<5>(columns, depth, a, a_row, a_col, b, b_row, c, c_row, add);
-  case 4: return strip<4>(columns, depth, a, a_row, a_col, b, b_row, c, c_row, add);
-  case 3: return strip<3>(columns, depth, a, a_row, a_col, b, b_row, c, c_row, add);
-  case 2: return strip<2>(columns, depth, a, a_row, a_col, b, b_row, c, c_row, add);
-  case 1: return strip<1>(columns, depth, a, a_row, a_col, b, b_row, c, c_row, add);
-  default: return;
-  }
-}
+// The body of attention.cpp. Included inside a namespace; no include guard.
 
 /// Where a task's pieces lie in its scratch.
 struct Measure {
@@ -174,11 +109,12 @@ static void head_out(const Attention &a, const Task &task, const float *from, bo
   }
 }
 
-/// Keys that rows [begin, end) of a segment look at: all shared ones, own up to `own`.
+/// Keys that a block of rows looks at: all shared ones, own up to `own`.
 struct Reach {
   int64_t shared, shared_padded, own, own_padded;
 };
 
+/// Those of rows up to `end` of a segment.
 static Reach reach(const Segment &s, int64_t end) {
   const int64_t own = s.causal ? end : s.length;
   return {s.shared, padded(s.shared), own, padded(own)};
