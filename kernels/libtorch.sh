@@ -32,8 +32,10 @@ new=.libtorch.new
 rm -rf "$new"
 mkdir "$new"
 trap 'rm -rf "$new"' EXIT
+# Every manylinux tag up to torch's own: NVIDIA's packages carry several.
+platforms=$(for minor in 17 18 19 20 21 22 23 24 25 26 27 28; do echo "--platform manylinux_2_${minor}_x86_64"; done)
 pip() { python3 -m pip "$@" -q --disable-pip-version-check --only-binary=:all: --python-version 3.12 --implementation cp --abi cp312 --abi none --abi abi3 \
-    --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 --platform manylinux_2_25_x86_64 --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64; }
+    $platforms --platform manylinux2014_x86_64; }
 if [ "$kind" = cuda ]; then
     pip install --target "$new" "torch==$version"
 else
