@@ -9,17 +9,18 @@
 //! ([`super::export`]). [`Asker`] serves the validation scores during training too.
 
 use super::asking::{Asking, is_of_file};
+use super::matching::{Said, answer};
 use super::served::Served;
-use super::{Likelihood, Row, export, extract, matching, rows};
+use super::{Likelihood, Row, export, extract, rows};
 use crate::data::image::View;
-use crate::data::record::{Answer, Generated, Question};
+use crate::data::record::{self, Question};
 use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
 use crate::error::Context;
 use crate::model::features::shown;
 use crate::model::{Group, Pictures, Seen, Vlm};
 use crate::run::stage::StageContext;
-use crate::sample::{Generation, Request, generate};
+use crate::sample::{Generated, Generation, Request, generate};
 use crate::spec::candidates::Prompt;
 use crate::spec::eval::Eval;
 use crate::spec::train::Precision;
@@ -248,26 +249,14 @@ impl<'a> Asker<'a> {
             });
         }
         let generated = generate(self.model, &requests, &seen.features, &self.settings, progress)?;
-        let answer = |(item, (request, generated)): (&Item<'_>, (&Request, _))| {
-            let generated: &crate::sample::Generated = generated;
+        let row = |(item, (request, generated)): (&Item<'_>, (&Request, &Generated))| {
             let tokens = [request.prefix.as_slice(), &generated.tokens].concat();
             let text = self.tokenizer.decode(&tokens);
-            let (final_answer, verdict) = matching::verdict(item.question, item.prompt, &text);
-            Row {
-                answer: Answer {
-                    question: item.question.id.clone(),
-                    prompt: item.prompt,
-                    sample: 0,
-                    text,
-                    tokens: tokens.len(),
-                    ended: generated.ended,
-                    final_answer,
-                    verdict,
-                },
-                given_percent: item.percent,
-            }
+            let said = Said { text, tokens: tokens.len(), ended: generated.ended };
+            let answer = answer(item.question, item.prompt, 0, said);
+            Row { answer, given_percent: item.percent }
         };
-        Ok(items.iter().zip(requests.iter().zip(&generated)).map(answer).collect())
+        Ok(items.iter().zip(requests.iter().zip(&generated)).map(row).collect())
     }
 
     /// The prompt about pictures of so many tiles.
@@ -284,7 +273,7 @@ impl<'a> Asker<'a> {
     /// its final answer is introduced, as tokens.
     fn beginning(&self, question: &Question, percent: u8) -> (Vec<i64>, Vec<i64>) {
         let rationale =
-            question.generated.as_ref().map_or("", |Generated { rationale, .. }| {
+            question.generated.as_ref().map_or("", |record::Generated { rationale, .. }| {
                 extract::reasoned(rationale).map_or(rationale.as_str(), |parts| parts.rationale)
             });
         let mut tokens = self.tokenizer.encode(rationale);

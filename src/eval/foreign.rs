@@ -1,8 +1,9 @@
 //! Answers that somebody else wrote: VLMEvalKit's tables, and the JSON of InternVL's scripts.
 
-use super::{Row, matching};
+use super::Row;
+use super::matching::{Said, answer};
 use crate::data::benchmark::{Faults, Format, Pictures, Record, read};
-use crate::data::record::{Answer, Question};
+use crate::data::record::Question;
 use crate::spec::candidates::Prompt;
 use crate::{Error, Result};
 use std::collections::HashMap;
@@ -80,20 +81,7 @@ fn bare(id: &str) -> &str {
 }
 
 fn row(question: &Question, prompt: Prompt, text: String) -> Row {
-    let (final_answer, verdict) = matching::verdict(question, prompt, &text);
     // How long an answer was in tokens nobody knows: words serve.
-    let tokens = text.split_whitespace().count();
-    Row {
-        answer: Answer {
-            question: question.id.clone(),
-            prompt,
-            sample: 0,
-            text,
-            tokens,
-            ended: true,
-            final_answer,
-            verdict,
-        },
-        given_percent: 0,
-    }
+    let said = Said { tokens: text.split_whitespace().count(), text, ended: true };
+    Row { answer: answer(question, prompt, 0, said), given_percent: 0 }
 }

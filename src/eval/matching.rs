@@ -5,7 +5,7 @@
 //! mode is a variant of [`Mode`], a function, and a line in [`Mode::score`].
 
 use super::choice;
-use super::extract::{file_answer, final_answer};
+use super::extract::{file_answer, final_answer, reasoned};
 use super::metric::anls::anls;
 use super::metric::relaxed::{self, equal_but_case, within};
 use super::metric::vqa::{self, number_word};
@@ -13,7 +13,7 @@ use super::metric::yes_no::yes_or_no;
 use super::python::text::{collapse, strip};
 use super::quantity;
 use super::text::generous_number;
-use crate::data::record::{Question, Verdict};
+use crate::data::record::{Answer, Question, Verdict};
 use crate::spec::candidates::Prompt;
 use crate::tasks::Family;
 
@@ -91,7 +91,7 @@ fn is_generated(question: &Question) -> bool {
 /// right and wrong are decided, for candidates, pairs and scores alike.
 ///
 /// An open-ended question gets a verdict on its answer as a whole, which says little: callers
-/// that keep verdicts use [`verdict`].
+/// that keep verdicts use [`answer`].
 pub fn judge(question: &Question, prompt: Prompt, text: &str) -> (Option<String>, Verdict) {
     let extract = if is_generated(question) { final_answer } else { file_answer };
     let Some(prediction) = extract(prompt, text) else {
@@ -107,17 +107,36 @@ pub fn is_open(question: &Question) -> bool {
     question.answer.is_none() || (question.generated.is_some() && of_open_family())
 }
 
-/// [`judge`], with neither answer nor verdict where the question is open-ended.
-pub fn verdict(
-    question: &Question,
-    prompt: Prompt,
-    text: &str,
-) -> (Option<String>, Option<Verdict>) {
-    if is_open(question) {
-        return (None, None);
-    }
-    let (prediction, verdict) = judge(question, prompt, text);
-    (prediction, Some(verdict))
+/// What somebody wrote when asked.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// Everything that was written.
+    pub text: String,
+    /// Its number of tokens, the end token included.
+    pub tokens: usize,
+    /// Whether the end was reached before the length limit.
+    pub ended: bool,
+}
+
+/// An answer with its final answer and verdict. It has neither where the question is
+/// open-ended, or where its form asks for no final answer and none is marked all the same.
+pub fn answer(question: &Question, prompt: Prompt, sample: usize, said: Said) -> Answer {
+    let Said { text, tokens, ended } = said;
+    let form = match prompt {
+        Prompt::Background | Prompt::Visual | Prompt::Grounded => {
+            reasoned(&text).map(|_| Prompt::Cot)
+        }
+        other => other.marks_answer().then_some(other),
+    };
+    let (final_answer, verdict) = match form.filter(|_| !is_open(question)) {
+        Some(form) => {
+            let (prediction, verdict) = judge(question, form, &text);
+            (prediction, Some(verdict))
+        }
+        None => (None, None),
+    };
+    let question = question.id.clone();
+    Answer { question, prompt, sample, text, tokens, ended, final_answer, verdict }
 }
 
 /// Whether a final answer matches the known answer or an alias.

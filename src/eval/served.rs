@@ -1,10 +1,10 @@
 //! Answers of a server, in place of a model here. Its tokens are counted with the model's
 //! tokenizer; pictures are sent as they are, and cut by whoever serves the model.
 
+use super::Row;
 use super::answers::Item;
 use super::asking::is_of_file;
-use super::{Row, matching};
-use crate::data::record::Answer;
+use super::matching::{Said, answer};
 use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
 use crate::model::Config;
@@ -70,20 +70,9 @@ impl<'a> Served<'a> {
         let replies = self.client.ask_every(&chats, name, server::ANY, progress)?;
         let row = |(item, reply): (&Item<'_>, server::Reply)| {
             let said = reply.choices.into_iter().next().expect("a reply has a choice");
-            let (final_answer, verdict) = matching::verdict(item.question, item.prompt, &said.text);
-            Row {
-                answer: Answer {
-                    question: item.question.id.clone(),
-                    prompt: item.prompt,
-                    sample: 0,
-                    tokens: self.tokenizer.encode(&said.text).len() + usize::from(said.ended),
-                    text: said.text,
-                    ended: said.ended,
-                    final_answer,
-                    verdict,
-                },
-                given_percent: 0,
-            }
+            let tokens = self.tokenizer.encode(&said.text).len() + usize::from(said.ended);
+            let said = Said { text: said.text, tokens, ended: said.ended };
+            Row { answer: answer(item.question, item.prompt, 0, said), given_percent: 0 }
         };
         Ok(items.iter().zip(replies).map(row).collect())
     }

@@ -14,13 +14,12 @@ use crate::data::record::{Answer, Question, Verdict};
 use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
 use crate::error::Context;
-use crate::eval::extract::reasoned;
 use crate::model::Config;
 use crate::run::stage::StageContext;
-use crate::spec::candidates::{Candidates, Prompt};
+use crate::spec::candidates::Candidates;
 use crate::spec::eval::Split;
 use crate::{Error, Result};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Batches in a chunk: enough that the emptying batch at its end costs little, few enough
@@ -47,10 +46,7 @@ pub fn run(candidates: &Candidates, ctx: &StageContext) -> Result<()> {
     let size = (BATCHES * candidates.batch).div_ceil(candidates.per_question).max(1);
     let work = &ctx.work;
     let answers = if let Some(path) = &candidates.import {
-        let answers = import::answers(Path::new(path), &questions, &tokenizer)?;
-        let by_id: HashMap<&str, &Question> =
-            questions.iter().map(|question| (question.id.as_str(), question)).collect();
-        answers.into_iter().map(|answer| judged(by_id[answer.question.as_str()], answer)).collect()
+        import::answers(Path::new(path), &questions, &tokenizer)?
     } else if candidates.server.is_set() {
         let there = There::new(candidates, ctx, &tokenizer, dir, questions.len())?;
         chunks::each(work, "candidates", &questions, size, |first, some, before| {
@@ -64,22 +60,6 @@ pub fn run(candidates: &Candidates, ctx: &StageContext) -> Result<()> {
     };
     chunks::write(&ctx.out.join("candidates.jsonl"), &answers)?;
     write_statistics(&ctx.out.join("stats.csv"), &questions, &answers)
-}
-
-/// An answer with its verdict: the one place where this stage asks for one.
-pub(super) fn judged(question: &Question, answer: Answer) -> Answer {
-    // A form that asks for no final answer is judged where the answer marks one all the same.
-    let form = match answer.prompt {
-        Prompt::Background | Prompt::Visual | Prompt::Grounded => {
-            reasoned(&answer.text).map(|_| Prompt::Cot)
-        }
-        other => other.marks_answer().then_some(other),
-    };
-    let (final_answer, verdict) = match form {
-        Some(form) => crate::eval::matching::verdict(question, form, &answer.text),
-        None => (None, None),
-    };
-    Answer { final_answer, verdict, ..answer }
 }
 
 /// Counts of one task.

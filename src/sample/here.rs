@@ -1,6 +1,5 @@
 //! Candidates by the model here.
 
-use super::candidates::judged;
 use super::prompts::{asked, form};
 use super::{Generation, Request, Stops, Watch, generate_watched};
 use crate::Result;
@@ -8,6 +7,7 @@ use crate::data::image::View;
 use crate::data::record::{Answer, Question};
 use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
+use crate::eval::matching::{Said, answer};
 use crate::model::{Pictures, Vlm};
 use crate::run::stage::StageContext;
 use crate::spec::candidates::Candidates;
@@ -112,17 +112,9 @@ impl<'a> Here<'a> {
                 let mut text = self.tokenizer.decode(&one.tokens);
                 let stop = first_stop(&text, &self.candidates.stop);
                 text.truncate(stop.unwrap_or(text.len()));
-                let answer = Answer {
-                    question: question.id.clone(),
-                    prompt: form(self.candidates, question),
-                    sample: one.sample,
-                    text,
-                    tokens: one.tokens.len(),
-                    ended: one.ended || stop.is_some(),
-                    final_answer: None,
-                    verdict: None,
-                };
-                judged(question, answer)
+                let ended = one.ended || stop.is_some();
+                let said = Said { text, tokens: one.tokens.len(), ended };
+                answer(question, form(self.candidates, question), one.sample, said)
             })
             .collect())
     }

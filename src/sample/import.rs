@@ -9,6 +9,7 @@ use crate::data::record::{Answer, Images, Question};
 use crate::data::template::IMAGE;
 use crate::data::tokenizer::Tokenizer;
 use crate::error::Context;
+use crate::eval::matching::{Said, answer};
 use crate::eval::python::text::collapse;
 use crate::spec::candidates::Prompt;
 use crate::{Error, Result};
@@ -60,17 +61,13 @@ pub fn answers(path: &Path, questions: &[Question], tokenizer: &Tokenizer) -> Re
             match placed {
                 Ok((place, prompt, row)) => {
                     let sample = of[place].len();
-                    of[place].push(Answer {
-                        question: questions[place].id.clone(),
-                        prompt,
-                        sample,
+                    let said = Said {
                         tokens: tokenizer.encode(&row.response).len() + 1,
                         text: row.response,
                         // The record does not say; the sampler's limit is far above most answers.
                         ended: true,
-                        final_answer: None,
-                        verdict: None,
-                    });
+                    };
+                    of[place].push(answer(&questions[place], prompt, sample, said));
                 }
                 Err(reason) => {
                     count += 1;

@@ -1,12 +1,12 @@
 //! Candidates by a server. Its tokens are counted with the base's tokenizer.
 
-use super::candidates::judged;
 use super::here::first_stop;
 use super::prompts::{asked, form};
 use crate::Result;
 use crate::data::record::{Answer, Question};
 use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
+use crate::eval::matching::{Said, answer};
 use crate::model::Config;
 use crate::run::stage::StageContext;
 use crate::server::{self, Chat, Client};
@@ -83,17 +83,8 @@ impl<'a> There<'a> {
                     text.truncate(at);
                 }
                 let tokens = self.tokenizer.encode(&text).len() + usize::from(choice.ended);
-                let answer = Answer {
-                    question: question.id.clone(),
-                    prompt: form(self.candidates, question),
-                    sample,
-                    text,
-                    tokens,
-                    ended: choice.ended,
-                    final_answer: None,
-                    verdict: None,
-                };
-                answers.push(judged(question, answer));
+                let said = Said { text, tokens, ended: choice.ended };
+                answers.push(answer(question, form(self.candidates, question), sample, said));
             }
         }
         Ok(answers)

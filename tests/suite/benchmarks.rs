@@ -254,20 +254,8 @@ fn eval(benchmarks: &[&str], files: &[(&str, &str)]) -> Eval {
 }
 
 fn row(question: &Question, text: &str) -> Row {
-    let (final_answer, verdict) = matching::verdict(question, Prompt::Direct, text);
-    Row {
-        answer: prefab::data::record::Answer {
-            question: question.id.clone(),
-            prompt: Prompt::Direct,
-            sample: 0,
-            text: text.into(),
-            tokens: 4,
-            ended: true,
-            final_answer,
-            verdict,
-        },
-        given_percent: 0,
-    }
+    let said = matching::Said { text: text.into(), tokens: 4, ended: true };
+    Row { answer: matching::answer(question, Prompt::Direct, 0, said), given_percent: 0 }
 }
 
 #[track_caller]

@@ -1,6 +1,6 @@
 //! The laws that every benchmark keeps.
 
-use prefab::data::record::{Answer, Generated, Question, Verdict};
+use prefab::data::record::{Generated, Question, Verdict};
 use prefab::eval::scores::{Score, score};
 use prefab::eval::{BENCHMARKS, Likelihood, Row, matching};
 use prefab::spec::candidates::Prompt;
@@ -25,20 +25,8 @@ fn question(id: &str, task: &str, image: &str, answer: &str) -> Question {
 }
 
 fn row(question: &Question, prompt: Prompt, text: &str) -> Row {
-    let (final_answer, verdict) = matching::verdict(question, prompt, text);
-    Row {
-        answer: Answer {
-            question: question.id.clone(),
-            prompt,
-            sample: 0,
-            text: text.into(),
-            tokens: 4,
-            ended: true,
-            final_answer,
-            verdict,
-        },
-        given_percent: 0,
-    }
+    let said = matching::Said { text: text.into(), tokens: 4, ended: true };
+    Row { answer: matching::answer(question, prompt, 0, said), given_percent: 0 }
 }
 
 fn eval(benchmark: &str) -> Eval {
@@ -197,8 +185,16 @@ fn a_missing_answer_is_named() {
 #[test]
 fn open_questions_get_no_verdict() {
     let open = question("a", "describe", "1", "red circle");
-    assert_eq!(matching::verdict(&open, Prompt::Direct, "red circle"), (None, None));
+    let judged = |question, prompt, text| {
+        let answer = row(question, prompt, text).answer;
+        (answer.final_answer, answer.verdict)
+    };
+    assert_eq!(judged(&open, Prompt::Direct, "red circle"), (None, None));
     let closed = question("a", "count", "1", "2");
-    let (answer, verdict) = matching::verdict(&closed, Prompt::Direct, "3");
+    let (answer, verdict) = judged(&closed, Prompt::Direct, "3");
     assert_eq!((answer.as_deref(), verdict), (Some("3"), Some(Verdict::Wrong)));
+    // A form that asks for no final answer is judged where the answer marks one all the same.
+    assert_eq!(judged(&closed, Prompt::Visual, "Two cubes are there."), (None, None));
+    let (answer, verdict) = judged(&closed, Prompt::Visual, "Two cubes.\n\nFinal answer: 2");
+    assert_eq!((answer.as_deref(), verdict), (Some("2"), Some(Verdict::Right)));
 }

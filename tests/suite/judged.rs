@@ -69,10 +69,8 @@ fn judged_by(name: &str, server: &Server) -> Eval {
 }
 
 fn row(question: &Question, text: &str) -> Row {
-    let (final_answer, verdict) = matching::verdict(question, Prompt::Direct, text);
-    let row = serde_json::json!({ "question": question.id, "prompt": "direct", "sample": 0,
-        "text": text, "tokens": 3, "ended": true, "final": final_answer, "verdict": verdict });
-    serde_json::from_value(row).unwrap()
+    let said = matching::Said { text: text.into(), tokens: 3, ended: true };
+    Row { answer: matching::answer(question, Prompt::Direct, 0, said), given_percent: 0 }
 }
 
 #[track_caller]

@@ -113,10 +113,8 @@ fn exported_answers_are_scored_alike() {
     let asking = Asking::new(&eval, prefab::tasks::FAMILIES.iter().flat_map(of).collect()).unwrap();
     let row = |question: &prefab::data::record::Question| -> Row {
         let text = question.answer.clone().unwrap();
-        let (said, verdict) = matching::verdict(question, Prompt::Direct, &text);
-        serde_json::from_value(serde_json::json!({ "question": question.id, "prompt": "direct",
-            "sample": 0, "text": text, "tokens": 1, "ended": true, "final": said, "verdict": verdict }))
-        .unwrap()
+        let said = matching::Said { text, tokens: 1, ended: true };
+        Row { answer: matching::answer(question, Prompt::Direct, 0, said), given_percent: 0 }
     };
     let rows: Vec<Row> = asking.questions.iter().map(row).collect();
     export::write(folder.0.path(), &asking, &rows).unwrap();
