@@ -61,14 +61,20 @@ base: build
 easy-vqa:
     python3 experiments/fetch_easy_vqa.py
 
-# A folder for `prefab verify model` from a checkpoint: transformers' values of it (pip install torch transformers)
-record CHECKPOINT FOLDER="recorded":
-    python3 tests/record/record.py {{CHECKPOINT}} {{FOLDER}}
+# torch and transformers in .venv, 5 GB, for `record` and `check-export`
+peers:
+    test -e .venv/complete || { rm -rf .venv && python3 -m venv .venv; }
+    test -e .venv/complete || .venv/bin/pip install -q --no-cache-dir torch==2.11.0 transformers==5.24.0 safetensors numpy
+    touch .venv/complete
 
-# Checkpoints that were trained for a step load in transformers and give the same logits (pip install torch transformers)
-check-export: libtorch
+# A folder for `prefab verify model` from a checkpoint: transformers' values of it
+record CHECKPOINT FOLDER="recorded": peers
+    .venv/bin/python tests/record/record.py {{CHECKPOINT}} {{FOLDER}}
+
+# Checkpoints that were trained for a step load in transformers and give the same logits
+check-export: libtorch peers
     rm -rf target/export && PREFAB_EXPORT=target/export cargo test --quiet --test suite model_export:: -- --ignored
-    python3 tests/record/check_export.py target/export
+    .venv/bin/python tests/record/check_export.py target/export
 
 # A short quickstart into a folder of its own: CSV and charts exist, a second run does nothing
 smoke: build
