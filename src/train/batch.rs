@@ -1,17 +1,19 @@
-//! Preference pairs as the model takes them: token ids once up front, pictures
-//! by row of a features tensor, both answers behind one prompt.
+//! Preference pairs as the model takes them: token ids, pictures by row of a features
+//! tensor, both answers behind one prompt.
 
 use super::gradient::{Known, PairLogps};
 use super::guards;
-use crate::data::image::View;
+use crate::data::image::{Tiling, View};
+use crate::data::record::Pair;
+use crate::data::rows::{Row, Rows};
 use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
-use crate::data::{pairs, record::Pair};
 use crate::model::{Config, Group, Pictures, Vlm};
 use crate::run::stage::StageContext;
 use crate::spec::eval::Split;
 use crate::spec::train::Precision;
 use crate::{Error, Result};
+use std::collections::BTreeSet;
 use std::path::Path;
 use tch::{Device, Tensor};
 
@@ -37,47 +39,91 @@ impl PairRow {
     }
 }
 
-/// The pairs of a stage's `pairs` input, tokenised, and the pictures that they show.
-///
-/// # Errors
-///
-/// If the file cannot be read, a question does not fit its pictures, or what
-/// [`guards::rows`] refuses.
-pub fn open(
-    ctx: &StageContext,
-    config: &Config,
-    tokenizer: &Tokenizer,
-    trains_vision: bool,
-    max_tokens: usize,
-) -> Result<(Vec<PairRow>, Pictures)> {
-    let path = ctx.input("pairs").join("pairs.jsonl");
-    let records = pairs::read_pairs(&path)?;
-    let prompter = Prompter::new(tokenizer, &config.template, config.image_tokens)?;
-    let tiling = config.tiling();
-    let views =
-        |pair: &Pair| tiling.up_to(pair.max_tiles.unwrap_or(tiling.max_tiles)).views(&pair.image.0);
-    let views: Vec<Vec<View>> = records.iter().map(views).collect();
-    let wanted = views.iter().flatten();
-    let pictures = Pictures::open(ctx, config, Split::Train, trains_vision, wanted)?;
-    let tokenised = |(pair, images): (&Pair, Vec<View>)| {
-        let tiles: Vec<usize> =
-            images.iter().map(|view| pictures.tiles(view)).collect::<Result<_>>()?;
+/// The pairs of a stage's `pairs` input. They stay in their file and are tokenised when they
+/// are asked for: three million of them, at 3,328 image tokens a prompt, fit no memory.
+pub(super) struct Pairs<'a> {
+    rows: Rows,
+    prompter: Prompter<'a>,
+    /// What they show.
+    pub(super) pictures: Pictures,
+    /// Tokens of each chosen and rejected answer.
+    lengths: Vec<[u32; 2]>,
+}
+
+impl<'a> Pairs<'a> {
+    /// Looks every pair over once.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, a question does not fit its pictures, or what
+    /// [`guards::row`] refuses: the row is named.
+    pub(super) fn open(
+        ctx: &StageContext,
+        config: &Config,
+        tokenizer: &'a Tokenizer,
+        trains_vision: bool,
+        max_tokens: usize,
+    ) -> Result<Self> {
+        let rows = Rows::open(&ctx.input("pairs").join("pairs.jsonl"))?;
+        let mut wanted = BTreeSet::new();
+        for row in rows.iter() {
+            wanted.extend(views(&config.tiling(), &rows.parse(&row?)?));
+        }
+        let mut pairs = Self {
+            prompter: Prompter::new(tokenizer, &config.template, config.image_tokens)?,
+            pictures: Pictures::open(ctx, config, Split::Train, trains_vision, &wanted)?,
+            lengths: Vec::with_capacity(rows.len()),
+            rows,
+        };
+        guards::some(pairs.rows.len())?;
+        for (index, row) in pairs.rows.iter().enumerate() {
+            let pair = pairs.tokenised(index, &row?)?;
+            guards::row(index, &pair, config.language.vocabulary as i64, max_tokens)?;
+            pairs.lengths.push([pair.chosen.len() as u32, pair.rejected.len() as u32]);
+        }
+        Ok(pairs)
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Those with these numbers, from 0.
+    ///
+    /// # Errors
+    ///
+    /// If the file was changed meanwhile.
+    pub(super) fn get(&self, numbers: impl IntoIterator<Item = usize>) -> Result<Vec<PairRow>> {
+        let one = |number| self.tokenised(number, &self.rows.row(number)?);
+        numbers.into_iter().map(one).collect()
+    }
+
+    fn tokenised(&self, index: usize, row: &Row) -> Result<PairRow> {
+        let pair: Pair = self.rows.parse(row)?;
+        let images: Vec<View> = views(self.pictures.tiling(), &pair).collect();
+        let tokenised = || {
+            let tiles: Vec<usize> =
+                images.iter().map(|view| self.pictures.tiles(view)).collect::<Result<_>>()?;
+            let prompt = self.prompter.encode_prompt_with(&pair.question, &tiles)?;
+            Ok((tiles, prompt))
+        };
+        let (tiles, prompt) = tokenised().map_err(|error: Error| {
+            error.context(format!("`{}` row {}", self.rows.path().display(), index + 1))
+        })?;
         Ok(PairRow {
-            prompt: prompter.encode_prompt_with(&pair.question, &tiles)?,
-            chosen: prompter.encode_answer(&pair.chosen),
-            rejected: prompter.encode_answer(&pair.rejected),
+            prompt,
+            chosen: self.prompter.encode_answer(&pair.chosen),
+            rejected: self.prompter.encode_answer(&pair.rejected),
             images,
             tiles,
         })
-    };
-    let mut rows = Vec::with_capacity(records.len());
-    for (index, both) in records.iter().zip(views).enumerate() {
-        rows.push(tokenised(both).map_err(|error: Error| {
-            error.context(format!("`{}` row {}", path.display(), index + 1))
-        })?);
     }
-    guards::rows(&rows, config.language.vocabulary as i64, max_tokens)?;
-    Ok((rows, pictures))
+}
+
+/// A pair's pictures, each with its limit of tiles.
+fn views(tiling: &Tiling, pair: &Pair) -> impl Iterator<Item = View> {
+    tiling.up_to(pair.max_tiles.unwrap_or(tiling.max_tiles)).views(&pair.image.0).into_iter()
 }
 
 /// Log-probabilities of both answers of some pairs, each prompt computed once.
@@ -129,7 +175,12 @@ impl ReferenceTable {
     /// # Errors
     ///
     /// If the file is damaged, or its rows or token counts are not those of the pairs.
-    pub fn read(path: &Path, rows: &[PairRow]) -> Result<Self> {
+    pub(super) fn read(path: &Path, pairs: &Pairs<'_>) -> Result<Self> {
+        Self::read_for(path, &pairs.lengths)
+    }
+
+    /// [`Self::read`] for pairs of so many tokens.
+    fn read_for(path: &Path, lengths: &[[u32; 2]]) -> Result<Self> {
         let bad = |line: usize, what: &str| {
             Error::new(format!("`{}` line {line}: {what}", path.display()))
                 .hint("remove the reference artifact; the next run computes it again")
@@ -155,14 +206,13 @@ impl ReferenceTable {
             table.logps.push([float(chosen)?, float(rejected)?]);
             table.tokens.push([count(chosen_tokens)?, count(rejected_tokens)?]);
         }
-        if table.logps.len() != rows.len() {
-            let (found, wanted) = (table.logps.len(), rows.len());
+        if table.logps.len() != lengths.len() {
+            let (found, wanted) = (table.logps.len(), lengths.len());
             return Err(bad(found + 1, &format!("{found} rows for {wanted} pairs")));
         }
-        for (index, (row, tokens)) in rows.iter().zip(&table.tokens).enumerate() {
-            if *tokens != [row.chosen.len() as u32, row.rejected.len() as u32] {
-                return Err(bad(index + 2, "token counts differ from the pair's"));
-            }
+        let differs = |(length, tokens): (&[u32; 2], &[u32; 2])| length != tokens;
+        if let Some(index) = lengths.iter().zip(&table.tokens).position(differs) {
+            return Err(bad(index + 2, "token counts differ from the pair's"));
         }
         Ok(table)
     }
@@ -188,22 +238,11 @@ impl ReferenceTable {
 mod tests {
     use super::*;
 
-    fn rows() -> Vec<PairRow> {
-        let row = |chosen: usize, rejected: usize| PairRow {
-            prompt: vec![1; 5],
-            images: vec![],
-            tiles: vec![],
-            chosen: vec![2; chosen],
-            rejected: vec![2; rejected],
-        };
-        vec![row(3, 4), row(2, 2)]
-    }
-
     fn read(text: &str) -> Result<ReferenceTable> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("reference.csv");
         std::fs::write(&path, text).unwrap();
-        ReferenceTable::read(&path, &rows())
+        ReferenceTable::read_for(&path, &[[3, 4], [2, 2]])
     }
 
     #[test]

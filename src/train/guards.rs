@@ -18,7 +18,20 @@ pub fn step_zero_limit(precision: Precision) -> f64 {
     }
 }
 
-/// Refuses pairs that no loss is defined on, naming the first row.
+/// Refuses an empty set of pairs.
+///
+/// # Errors
+///
+/// If there are none.
+pub fn some(pairs: usize) -> Result<()> {
+    if pairs == 0 {
+        return Err(Error::new("there are no pairs to train on")
+            .hint("look at stats.csv of the pairs stage: too few questions have both a right and a wrong answer"));
+    }
+    Ok(())
+}
+
+/// Refuses a pair that no loss is defined on, naming its row.
 ///
 /// A rejected answer may be nothing but its end token: a sampler at temperature 1
 /// does stop at once now and then, and that is one token to learn from. A chosen
@@ -26,42 +39,32 @@ pub fn step_zero_limit(precision: Precision) -> f64 {
 ///
 /// # Errors
 ///
-/// If there are no pairs, a pair is longer than `max_tokens`, a chosen answer holds no token but its end, a rejected
-/// one no token at all, or a token is outside the model's vocabulary.
-pub fn rows(rows: &[PairRow], vocabulary: i64, max_tokens: usize) -> Result<()> {
-    if rows.is_empty() {
-        return Err(Error::new("there are no pairs to train on")
-            .hint("look at stats.csv of the pairs stage: too few questions have both a right and a wrong answer"));
-    }
-    for (index, row) in rows.iter().enumerate() {
-        for (side, answer, least) in [("chosen", &row.chosen, 2), ("rejected", &row.rejected, 1)] {
-            if answer.len() < least {
-                return Err(Error::new(format!(
-                    "pairs.jsonl row {}: the {side} answer is empty: no token would be trained",
-                    index + 1
-                ))
+/// If the pair is longer than `max_tokens`, its chosen answer holds no token but its end, its
+/// rejected one no token at all, or a token is outside the model's vocabulary.
+pub fn row(index: usize, row: &PairRow, vocabulary: i64, max_tokens: usize) -> Result<()> {
+    let refused = |what: String| Error::new(format!("pairs.jsonl row {}: {what}", index + 1));
+    for (side, answer, least) in [("chosen", &row.chosen, 2), ("rejected", &row.rejected, 1)] {
+        if answer.len() < least {
+            return Err(refused(format!("the {side} answer is empty: no token would be trained"))
                 .hint("drop the row, or give the answer some text"));
-            }
         }
-        let longest = row.prompt.len() + row.chosen.len().max(row.rejected.len());
-        if longest > max_tokens {
-            return Err(Error::new(format!(
-                "pairs.jsonl row {}: {longest} tokens, {} of them its prompt with {} tiles of \
-                 pictures, do not fit the {max_tokens} of `train.max_tokens`",
-                index + 1,
-                row.prompt.len(),
-                row.tiles.iter().sum::<usize>(),
-            ))
-            .hint("raise `train.max_tokens`, or lower `model.max_tiles`; nothing is cut off"));
-        }
-        let tokens = row.prompt.iter().chain(&row.chosen).chain(&row.rejected);
-        if let Some(token) = tokens.into_iter().find(|&&token| !(0..vocabulary).contains(&token)) {
-            return Err(Error::new(format!(
-                "pairs.jsonl row {}: token {token} is outside the model's vocabulary of {vocabulary}",
-                index + 1
-            ))
-            .hint("the tokenizer.json beside the weights must be the model's own"));
-        }
+    }
+    let longest = row.prompt.len() + row.chosen.len().max(row.rejected.len());
+    if longest > max_tokens {
+        return Err(refused(format!(
+            "{longest} tokens, {} of them its prompt with {} tiles of pictures, do not fit the \
+             {max_tokens} of `train.max_tokens`",
+            row.prompt.len(),
+            row.tiles.iter().sum::<usize>(),
+        ))
+        .hint("raise `train.max_tokens`, or lower `model.max_tiles`; nothing is cut off"));
+    }
+    let mut tokens = row.prompt.iter().chain(&row.chosen).chain(&row.rejected);
+    if let Some(token) = tokens.find(|&&token| !(0..vocabulary).contains(&token)) {
+        return Err(refused(format!(
+            "token {token} is outside the model's vocabulary of {vocabulary}"
+        ))
+        .hint("the tokenizer.json beside the weights must be the model's own"));
     }
     Ok(())
 }
@@ -187,7 +190,7 @@ mod tests {
     use super::*;
     use tch::Device;
 
-    fn row(chosen: &[i64], rejected: &[i64]) -> PairRow {
+    fn pair(chosen: &[i64], rejected: &[i64]) -> PairRow {
         PairRow {
             prompt: vec![1, 2],
             images: vec![],
@@ -199,18 +202,18 @@ mod tests {
 
     #[test]
     fn an_empty_answer_and_a_foreign_token_are_named_by_row() {
-        let good = row(&[3, 0], &[4, 0]);
-        assert!(rows(std::slice::from_ref(&good), 5, 9).is_ok());
-        assert!(rows(&[row(&[3, 0], &[0])], 5, 9).is_ok(), "the end alone may be rejected");
-        for (bad, side) in [(row(&[0], &[3, 0]), "chosen"), (row(&[3, 0], &[]), "rejected")] {
-            let error = rows(&[good.clone(), bad], 5, 9).unwrap_err().to_string();
+        assert!(row(0, &pair(&[3, 0], &[4, 0]), 5, 9).is_ok());
+        assert!(row(0, &pair(&[3, 0], &[0]), 5, 9).is_ok(), "the end alone may be rejected");
+        for (bad, side) in [(pair(&[0], &[3, 0]), "chosen"), (pair(&[3, 0], &[]), "rejected")] {
+            let error = row(1, &bad, 5, 9).unwrap_err().to_string();
             assert!(error.contains("row 2") && error.contains(side), "{error}");
         }
-        let error = rows(&[good.clone(), row(&[3, 0], &[3, 3, 0])], 5, 4).unwrap_err().to_string();
+        let error = row(1, &pair(&[3, 0], &[3, 3, 0]), 5, 4).unwrap_err().to_string();
         assert!(error.contains("row 2: 5 tokens, 2 of them its prompt with 7 tiles"), "{error}");
-        let error = rows(&[good, row(&[9, 0], &[3, 0])], 5, 9).unwrap_err().to_string();
+        let error = row(1, &pair(&[9, 0], &[3, 0]), 5, 9).unwrap_err().to_string();
         assert!(error.contains("row 2") && error.contains("token 9"), "{error}");
-        assert!(rows(&[], 5, 9).unwrap_err().hint_text().is_some());
+        assert!(some(0).unwrap_err().hint_text().is_some());
+        assert!(some(1).is_ok());
     }
 
     #[test]

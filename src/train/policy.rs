@@ -1,7 +1,7 @@
 //! The policy stage: from a starting model, pairs and their cached reference to
 //! trained weights and steps.csv.
 
-use super::batch::{self, ReferenceTable};
+use super::batch::{Pairs, ReferenceTable};
 use super::checkpoint::Checkpoints;
 use super::moving::MovingReference;
 use super::optimizer::{AdamW, Settings};
@@ -44,15 +44,14 @@ pub fn run(
     let tokenizer = Tokenizer::load(start)?;
     let policy = load(start, train, model, ctx.device)?;
     let trains_vision = model.train.contains(&Module::Vision);
-    let (rows, pictures) =
-        batch::open(ctx, &policy.config, &tokenizer, trains_vision, train.max_tokens)?;
-    let table = ReferenceTable::read(&ctx.input("reference").join("reference.csv"), &rows)?;
+    let pairs = Pairs::open(ctx, &policy.config, &tokenizer, trains_vision, train.max_tokens)?;
+    let table = ReferenceTable::read(&ctx.input("reference").join("reference.csv"), &pairs)?;
     let validation = Validation::open(eval, trains_vision, &policy, &tokenizer, ctx)?;
     step::check_keep(train, validation.is_some())?;
 
     let mix = Mix::new(loss)?;
     let starts_at_reference = starts_at_reference(ctx)?;
-    let order = Order::new("policy order", train.seed, rows.len(), train.pairs_per_step);
+    let order = Order::new("policy order", train.seed, pairs.len(), train.pairs_per_step);
     let steps = order.steps(train.epochs.get());
     let moving = match mix.sync {
         Some(_) if !starts_at_reference => {
@@ -68,15 +67,14 @@ pub fn run(
         }
         sync => sync.map(|sync| MovingReference::new(sync, start.to_owned(), &policy)),
     };
-    tracing::info!("{}: {} pairs, {steps} steps", mix.describe(), rows.len());
+    tracing::info!("{}: {} pairs, {steps} steps", mix.describe(), pairs.len());
 
     let record = Run {
         mix,
         train,
         model: &policy,
-        rows: &rows,
+        pairs: &pairs,
         table,
-        pictures,
         moving,
         order,
         steps,

@@ -2,7 +2,7 @@
 //! of every pair under the model that the policies start from, computed once a
 //! sweep.
 
-use super::batch::{self, PairRow, REFERENCE_COLUMNS};
+use super::batch::{self, PairRow, Pairs, REFERENCE_COLUMNS};
 use crate::data::tokenizer::Tokenizer;
 use crate::error::Context;
 use crate::model::{Pictures, Vlm};
@@ -37,15 +37,15 @@ pub fn run(_: &Model, train: &Train, ctx: &StageContext) -> Result<()> {
     let tokenizer = Tokenizer::load(start)?;
     let model = Vlm::load(start, ctx.device)?;
     model.set_trainable(&[]);
-    let (rows, pictures) = batch::open(ctx, &model.config, &tokenizer, false, train.max_tokens)?;
+    let pairs = Pairs::open(ctx, &model.config, &tokenizer, false, train.max_tokens)?;
 
     let mut text = format!("{REFERENCE_COLUMNS}\n");
-    for first in (0..rows.len()).step_by(CHUNK) {
-        let end = (first + CHUNK).min(rows.len());
+    for first in (0..pairs.len()).step_by(CHUNK) {
+        let end = (first + CHUNK).min(pairs.len());
         text += &ctx.part(&format!("reference-{first:08}.csv"), || {
-            chunk(&model, &rows[first..end], first, &pictures, train)
+            chunk(&model, &pairs.get(first..end)?, first, &pairs.pictures, train)
         })?;
-        ctx.progress.report(end as u64, rows.len() as u64, "pairs");
+        ctx.progress.report(end as u64, pairs.len() as u64, "pairs");
     }
     let doing = "writing the reference table";
     fs::write(ctx.out.join("reference.csv"), text).context(doing)?;

@@ -1,6 +1,6 @@
 //! The training loop of a policy.
 
-use super::batch::{PairRow, ReferenceTable, logps};
+use super::batch::{PairRow, Pairs, ReferenceTable, logps};
 use super::checkpoint::Checkpoints;
 use super::gradient::{self, Known};
 use super::guards::{self, ChosenWatch, Norms};
@@ -12,7 +12,7 @@ use super::schedule::Schedule;
 use super::validation::Validation;
 use crate::loss::{Mix, Shift, StepLogps, Terms};
 use crate::model::pass::Noise;
-use crate::model::{Pictures, Vlm};
+use crate::model::Vlm;
 use crate::run::stage::Progress;
 use crate::spec::train::{Keep, Train};
 use crate::{Error, Result};
@@ -28,9 +28,8 @@ pub(super) struct Run<'a> {
     pub mix: Mix,
     pub train: &'a Train,
     pub model: &'a Vlm,
-    pub rows: &'a [PairRow],
+    pub pairs: &'a Pairs<'a>,
     pub table: ReferenceTable,
-    pub pictures: Pictures,
     pub moving: Option<MovingReference>,
     pub order: Order,
     pub steps: usize,
@@ -96,7 +95,8 @@ impl Run<'_> {
             }
             // ---- one training step --------------------------------------------------------
             let rows = self.order.rows_of(step);
-            let batch: Vec<&PairRow> = rows.iter().map(|&row| &self.rows[row]).collect();
+            let batch = self.pairs.get(rows.iter().copied())?;
+            let batch: Vec<&PairRow> = batch.iter().collect();
             let known = self.known(&rows, &batch)?; // reference log-probs and token counts: [pairs]
             self.optimizer.zero_grad();
             let (logps, terms, delta, shift) = self.backward(step, &known, &batch, state.shift)?;
@@ -158,7 +158,7 @@ impl Run<'_> {
         let policy = |at: &[usize]| {
             let rows: Vec<&PairRow> = at.iter().map(|&at| batch[at]).collect();
             self.model.set_noise(self.noise(step, at));
-            let logps = logps(self.model, &rows, &self.pictures, self.train.precision);
+            let logps = logps(self.model, &rows, &self.pairs.pictures, self.train.precision);
             self.model.set_noise(None);
             logps
         };
@@ -185,8 +185,12 @@ impl Run<'_> {
         let device = self.model.device();
         let mut known = self.table.known(rows, device);
         if let Some(moving) = &self.moving
-            && let Some(live) =
-                moving.logps(batch, self.train.micro_batch, &self.pictures, self.train.precision)?
+            && let Some(live) = moving.logps(
+                batch,
+                self.train.micro_batch,
+                &self.pairs.pictures,
+                self.train.precision,
+            )?
         {
             known.reference = live;
         }
@@ -204,9 +208,10 @@ impl Run<'_> {
         let limit = guards::step_zero_limit(self.train.precision);
         let rows = self.order.rows_of(0);
         for rows in rows.chunks(self.train.micro_batch.max(1)) {
-            let batch: Vec<&PairRow> = rows.iter().map(|&row| &self.rows[row]).collect();
+            let batch = self.pairs.get(rows.iter().copied())?;
+            let batch: Vec<&PairRow> = batch.iter().collect();
             let known = self.table.known(rows, self.model.device());
-            let policy = logps(self.model, &batch, &self.pictures, self.train.precision)?;
+            let policy = logps(self.model, &batch, &self.pairs.pictures, self.train.precision)?;
             let reference = &known.reference;
             guards::step_zero(&policy.chosen, &reference.chosen, &known.chosen_tokens, limit)?;
             guards::step_zero(
