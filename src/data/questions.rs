@@ -121,35 +121,3 @@ pub fn read_split(corpus: &Path, split: Split) -> Result<Vec<Question>> {
 pub fn write_questions(path: &Path, questions: &[Question]) -> Result<()> {
     lines::write(path, questions)
 }
-
-/// The pictures of some questions, each once, in order of first appearance:
-/// the row order of `features.safetensors`.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Pictures {
-    paths: Vec<String>,
-    rows: BTreeMap<String, usize>,
-}
-
-impl Pictures {
-    /// Those of these questions.
-    pub fn of<'a>(questions: impl IntoIterator<Item = &'a Question>) -> Self {
-        let mut pictures = Self::default();
-        for path in questions.into_iter().flat_map(|question| &question.images) {
-            if !pictures.rows.contains_key(path) {
-                pictures.rows.insert(path.clone(), pictures.paths.len());
-                pictures.paths.push(path.clone());
-            }
-        }
-        pictures
-    }
-
-    /// Their paths, in row order.
-    pub fn paths(&self) -> &[String] {
-        &self.paths
-    }
-
-    /// The row of a path.
-    pub fn row(&self, path: &str) -> Option<usize> {
-        self.rows.get(path).copied()
-    }
-}

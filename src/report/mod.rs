@@ -73,6 +73,9 @@ pub fn run(
         let _ = fs::remove_file(results_dir.join("benchmarks.csv"));
     }
     let shared = shared_pairs::compare(store, plan)?;
+    if shared.is_empty() {
+        let _ = fs::remove_file(results_dir.join("pairs_shared.csv"));
+    }
     for (name, bytes) in pair_sets::files(store, plan, &shared)? {
         write(&mut files, results_dir.join(name), &bytes)?;
     }

@@ -208,8 +208,7 @@ impl Texts {
         if draw("base form", base.seed, position) >= base.reasoned.get() {
             return &self.direct[row];
         }
-        let share = base.multimodal.get();
-        let in_form = share > 0.0 && draw("base multimodal", base.seed, position) < share;
+        let in_form = draw("base multimodal", base.seed, position) < base.multimodal.get();
         let formed = self.formed[row].as_ref().filter(|_| in_form);
         formed.or(self.reasoned[row].as_ref()).unwrap_or(&self.direct[row])
     }

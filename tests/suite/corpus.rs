@@ -1,7 +1,8 @@
 //! The corpus stage, generated and from files.
 
 use crate::support::files::{message, write};
-use prefab::data::questions::{Pictures, read_split};
+use prefab::data::questions::read_split;
+use prefab::data::record::Question;
 use prefab::data::template::Prompter;
 use prefab::data::tokenizer::Tokenizer;
 use prefab::run::stage::{Progress, StageContext};
@@ -10,6 +11,12 @@ use prefab::spec::corpus::{Corpus, Files};
 use prefab::spec::eval::Split;
 use prefab::tasks::{FAMILIES, Family};
 use std::path::Path;
+
+/// Paths of the questions' pictures, each once.
+fn paths(questions: &[Question]) -> Vec<String> {
+    let paths = questions.iter().flat_map(|question| &question.images);
+    paths.cloned().collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+}
 
 fn context(out: &Path) -> StageContext {
     StageContext {
@@ -229,8 +236,7 @@ fn pictures_a_second() {
     let questions = read_split(out.path(), Split::Base).unwrap();
     println!("{} questions read in {:.2} s", questions.len(), start.elapsed().as_secs_f64());
     let start = std::time::Instant::now();
-    let pictures = Pictures::of(&questions);
-    let pixels = prefab::data::image::batch(out.path(), pictures.paths(), 64).unwrap();
+    let pixels = prefab::data::image::batch(out.path(), &paths(&questions), 64).unwrap();
     println!("{:?} decoded in {:.2} s", pixels.size(), start.elapsed().as_secs_f64());
 }
 
@@ -254,8 +260,8 @@ fn easy_vqa_is_read_from_disk() {
     let tokenizer = Tokenizer::of_corpus(out.path(), "plain").unwrap();
     assert!(tokenizer.vocabulary() < 100, "{}", tokenizer.vocabulary());
     let questions = read_split(out.path(), Split::Test).unwrap();
-    let pictures = Pictures::of(&questions);
-    assert_eq!(pictures.paths().len(), 1000);
-    let pixels = prefab::data::image::batch(out.path(), pictures.paths(), 64).unwrap();
+    let pictures = paths(&questions);
+    assert_eq!(pictures.len(), 1000);
+    let pixels = prefab::data::image::batch(out.path(), &pictures, 64).unwrap();
     assert_eq!(pixels.size(), [1000, 3, 64, 64]);
 }

@@ -2,7 +2,7 @@
 
 use crate::support::files::{message, write};
 use prefab::data::pairs::{DataSet, read_meta, read_pairs, write_meta, write_pairs};
-use prefab::data::questions::{Pictures, read_questions, write_questions};
+use prefab::data::questions::{read_questions, write_questions};
 use prefab::data::record::{Images, Question};
 use prefab::data::template::{Prompter, TEMPLATES};
 use prefab::data::tokenizer::Tokenizer;
@@ -91,10 +91,6 @@ fn questions_survive_writing_and_pictures_keep_their_first_order() {
     let path = dir.path().join("q.jsonl");
     write_questions(&path, &questions).unwrap();
     assert_eq!(read_questions(&path).unwrap(), questions);
-    let pictures = Pictures::of(&questions);
-    assert_eq!(pictures.paths(), ["z.png", "a.png"]);
-    assert_eq!(pictures.row("a.png"), Some(1));
-    assert_eq!(pictures.row("b.png"), None);
 }
 
 #[test]

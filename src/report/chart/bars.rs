@@ -95,7 +95,12 @@ fn content(
     if split_prompt && selection.values(runs, Column::Prompt).len() > 1 {
         labels.push(Column::Prompt);
     }
-    let group_of = |row: &Row| group.map_or_else(String::new, |column| column.of(runs, row));
+    let group_of = |row: &Row| match group {
+        // A number alone says nothing.
+        Some(column @ Column::Swept(_)) => frame::label(runs, row, &[column]),
+        Some(column) => column.of(runs, row),
+        None => String::new(),
+    };
     let mut groups: Vec<String> = Vec::new();
     for row in &selection.rows {
         let name = group_of(row);
