@@ -23,7 +23,6 @@
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <atomic>
 #include <vector>
 
 namespace prefab {
@@ -64,23 +63,19 @@ struct Layout {
   }
 };
 
-/// Every group and key-value head once, taken by whichever thread is free.
+/// Every group and key-value head once.
 template <class F>
-void each_task(const Layout &layout, int64_t kv_heads, const rows::Attention &a, bool backward,
+void each_head(const Layout &layout, int64_t kv_heads, const rows::Attention &a, bool backward,
                F &&run) {
-  const int64_t count = layout.groups.size() * kv_heads;
-  std::atomic<int64_t> next{0};
-  at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t begin, int64_t end) {
-    std::vector<float> scratch;
-    for (int64_t i; (i = next.fetch_add(1)) < count;) {
-      auto task = layout.groups[i / kv_heads];
-      task.kv = i % kv_heads;
-      const auto floats = rows::attention_scratch(a, task, backward);
-      if (static_cast<int64_t>(scratch.size()) < floats)
-        scratch.resize(floats);
-      run(a, task, scratch.data());
-    }
-  });
+  const auto task = [&](int64_t i) {
+    auto task = layout.groups[i / kv_heads];
+    task.kv = i % kv_heads;
+    return task;
+  };
+  each_task(
+      layout.groups.size() * kv_heads,
+      [&](int64_t i) { return rows::attention_scratch(a, task(i), backward); },
+      [&](int64_t i, float *scratch) { run(a, task(i), scratch); });
 }
 
 const float *floats(const at::Tensor &t) { return t.defined() ? t.const_data_ptr<float>() : nullptr; }
@@ -115,7 +110,7 @@ struct AttentionFn : torch::autograd::Function<AttentionFn> {
                             normalizer.mutable_data_ptr<float>(),
                             nullptr,
                             nullptr};
-    each_task(layout, kv_heads, a, false, rows::attention_forward);
+    each_head(layout, kv_heads, a, false, rows::attention_forward);
     ctx->save_for_backward({qkv, out, normalizer, c, s});
     ctx->saved_data["kv_heads"] = kv_heads;
     ctx->saved_data["scale"] = scale;
@@ -142,7 +137,7 @@ struct AttentionFn : torch::autograd::Function<AttentionFn> {
                             const_cast<float *>(normalizer.const_data_ptr<float>()),
                             dout.const_data_ptr(),
                             dqkv.mutable_data_ptr()};
-    each_task(layout, kv_heads, a, true, rows::attention_backward);
+    each_head(layout, kv_heads, a, true, rows::attention_backward);
     return {dqkv, {}, {}, {}, {}, {}};
   }
 };

@@ -13,14 +13,11 @@
 
 #include <ATen/ops/empty.h>
 
-#include <atomic>
-#include <vector>
-
 namespace prefab {
 namespace {
 
-/// Layout as the Rust side gives it: the seven numbers of `rows::Columns`, then prompt,
-/// length, first row and rows of each share.
+/// `table`: the seven numbers of `rows::Columns`, then prompt, length, first row and rows of
+/// each share.
 at::Tensor decode(const at::Tensor &qkv, const at::Tensor &cosine, const at::Tensor &sine,
                   const at::Tensor *const *caches, int64_t written, double scale,
                   const int64_t *table, int64_t shares) {
@@ -67,18 +64,13 @@ at::Tensor decode(const at::Tensor &qkv, const at::Tensor &cosine, const at::Ten
                        room,
                        written,
                        out.mutable_data_ptr()};
-  std::atomic<int64_t> next{0};
-  at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t, int64_t) {
-    std::vector<float> scratch;
-    for (int64_t i; (i = next.fetch_add(1)) < shares * kv_heads;) {
-      const int64_t *at = share + i / kv_heads * 4;
-      const rows::Share task{at[0], at[1], at[2], at[3], i % kv_heads};
-      const auto floats = rows::decode_scratch(a, task);
-      if (static_cast<int64_t>(scratch.size()) < floats)
-        scratch.resize(floats);
-      rows::decode(a, task, scratch.data());
-    }
-  });
+  const auto task = [&](int64_t i) {
+    const int64_t *at = share + i / kv_heads * 4;
+    return rows::Share{at[0], at[1], at[2], at[3], i % kv_heads};
+  };
+  each_task(
+      shares * kv_heads, [&](int64_t i) { return rows::decode_scratch(a, task(i)); },
+      [&](int64_t i, float *scratch) { rows::decode(a, task(i), scratch); });
   return out;
 }
 

@@ -6,9 +6,11 @@
 #include <ATen/core/Tensor.h>
 #include <c10/util/BFloat16.h>
 
+#include <atomic>
 #include <cstdint>
 #include <exception>
 #include <string>
+#include <vector>
 
 #define PREFAB_API extern "C" __attribute__((visibility("default")))
 
@@ -46,6 +48,21 @@ template <class F> void for_blocks(int64_t rows, F &&body) {
   at::parallel_for(0, blocks(rows), 1, [&](int64_t first, int64_t last) {
     for (int64_t b = first; b < last; ++b) {
       body(b, b * kBlock, std::min(rows, (b + 1) * kBlock));
+    }
+  });
+}
+
+/// `run(i, scratch)` for each of `count` tasks, taken by whichever thread is free; `floats(i)`
+/// says how much scratch a task needs.
+template <class Floats, class Run> void each_task(int64_t count, Floats &&floats, Run &&run) {
+  std::atomic<int64_t> next{0};
+  at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t, int64_t) {
+    std::vector<float> scratch;
+    for (int64_t i; (i = next.fetch_add(1)) < count;) {
+      const int64_t wanted = floats(i);
+      if (static_cast<int64_t>(scratch.size()) < wanted)
+        scratch.resize(wanted);
+      run(i, scratch.data());
     }
   });
 }

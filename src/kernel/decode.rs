@@ -122,11 +122,6 @@ impl Sharing {
         Self { prompts, columns: columns as i64, rectangle, padding: OnceCell::new(), device }
     }
 
-    /// Rows of all prompts.
-    pub fn rows(&self) -> usize {
-        self.prompts.iter().map(|prompt| prompt.rows).sum()
-    }
-
     fn padding(&self, seq: i64) -> &Tensor {
         self.padding.get_or_init(|| {
             let lengths = self.prompts.iter().map(|prompt| prompt.length as i64);
@@ -268,8 +263,9 @@ mod tests {
         let longest = prompts.iter().map(|prompt| prompt.length).max().expect("a prompt");
         let seq = longest as i64 + (-(longest as i64)).rem_euclid(STRIDE);
         let (count, keys) = (prompts.len() as i64, heads.keys as i64);
+        let rows = prompts.iter().map(|prompt| prompt.rows as i64).sum::<i64>();
         let sharing = Sharing::new(prompts, Device::Cpu);
-        let (rows, room) = (sharing.rows() as i64, 32);
+        let room = 32;
         let given = |shape: &[i64], seed: u64| random(shape, seed).to_kind(kind);
         let cache = |kind: Kind| Cache {
             prompt: [

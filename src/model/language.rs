@@ -123,24 +123,18 @@ impl Decoder {
     ) -> Tensor {
         let (positions, lengths) = packing.positions();
         let angles = self.angles(&positions, &lengths, embedded.device());
-        let mut x = embedded;
-        let mut normed = ops::norm(&x, self.gain(0), pass.kind);
-        for (index, layer) in self.layers.iter().enumerate() {
-            let qkv = layer.project(&normed, pass);
-            let mut attended = packing.attend(&qkv, layer.heads, Some(&angles));
+        self.through(embedded, pass, &mut |index, x, qkv| {
+            let attended = packing.attend(qkv, self.layers[index].heads, Some(&angles));
             if let Some(keep) = &mut keep {
-                let (_, k, v) = layer.heads.split(&qkv);
+                let (_, k, v) = self.layers[index].heads.split(qkv);
                 keep(&x, angles.turn(&k), v);
             }
-            if index + 1 == self.layers.len() {
+            match index + 1 == self.layers.len() {
                 // Nothing looks at the last layer's other rows.
-                (x, attended) = (packing.predicting(&x), packing.predicting(&attended));
+                true => (packing.predicting(&x), packing.predicting(&attended)),
+                false => (x, attended),
             }
-            let (sum, inner) = layer.attended(&x, &attended, pass);
-            let added = layer.mlp(&inner, pass);
-            (x, normed) = self.gain(index + 1).add_forward(&sum, &added, None, pass.kind);
-        }
-        normed
+        })
     }
 
     /// One token a row, against caches that `attend` keeps: hidden states after the final
@@ -157,14 +151,25 @@ impl Decoder {
         kind: Kind,
         attend: &mut dyn FnMut(usize, &Tensor) -> Tensor,
     ) -> Tensor {
-        let pass = Pass::plain(kind);
-        let mut x = Tensor::embedding(&self.embedding, ids, -1, false, false);
-        let mut normed = ops::norm(&x, self.gain(0), kind);
+        let x = Tensor::embedding(&self.embedding, ids, -1, false, false);
+        self.through(x, Pass::plain(kind), &mut |index, x, qkv| (x, attend(index, qkv)))
+    }
+
+    /// All layers and the final norm. `attend` is given a layer's index, its input and its
+    /// fused projection, and gives the rows that go on: of the input, and what they attended to.
+    fn through(
+        &self,
+        mut x: Tensor,
+        pass: Pass,
+        attend: &mut dyn FnMut(usize, Tensor, &Tensor) -> (Tensor, Tensor),
+    ) -> Tensor {
+        let mut normed = ops::norm(&x, self.gain(0), pass.kind);
         for (index, layer) in self.layers.iter().enumerate() {
-            let attended = attend(index, &layer.project(&normed, pass));
-            let (sum, inner) = layer.attended(&x, &attended, pass);
+            let qkv = layer.project(&normed, pass);
+            let (rows, attended) = attend(index, x, &qkv);
+            let (sum, inner) = layer.attended(&rows, &attended, pass);
             let added = layer.mlp(&inner, pass);
-            (x, normed) = self.gain(index + 1).add_forward(&sum, &added, None, kind);
+            (x, normed) = self.gain(index + 1).add_forward(&sum, &added, None, pass.kind);
         }
         normed
     }

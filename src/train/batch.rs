@@ -47,7 +47,7 @@ pub(super) struct Pairs<'a> {
     /// What they show.
     pub(super) pictures: Pictures,
     /// Tokens of each chosen and rejected answer.
-    lengths: Vec<[u32; 2]>,
+    pub(super) lengths: Vec<[u32; 2]>,
 }
 
 impl<'a> Pairs<'a> {
@@ -170,17 +170,12 @@ pub struct ReferenceTable {
 pub const REFERENCE_COLUMNS: &str = "pair,chosen_logp,rejected_logp,chosen_tokens,rejected_tokens";
 
 impl ReferenceTable {
-    /// Reads reference.csv and checks it against the pairs it belongs to.
+    /// Reads reference.csv and checks it against the pairs it belongs to, of so many tokens.
     ///
     /// # Errors
     ///
     /// If the file is damaged, or its rows or token counts are not those of the pairs.
-    pub(super) fn read(path: &Path, pairs: &Pairs<'_>) -> Result<Self> {
-        Self::read_for(path, &pairs.lengths)
-    }
-
-    /// [`Self::read`] for pairs of so many tokens.
-    fn read_for(path: &Path, lengths: &[[u32; 2]]) -> Result<Self> {
+    pub fn read(path: &Path, lengths: &[[u32; 2]]) -> Result<Self> {
         let bad = |line: usize, what: &str| {
             Error::new(format!("`{}` line {line}: {what}", path.display()))
                 .hint("remove the reference artifact; the next run computes it again")
@@ -242,7 +237,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("reference.csv");
         std::fs::write(&path, text).unwrap();
-        ReferenceTable::read_for(&path, &[[3, 4], [2, 2]])
+        ReferenceTable::read(&path, &[[3, 4], [2, 2]])
     }
 
     #[test]

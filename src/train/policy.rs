@@ -45,7 +45,8 @@ pub fn run(
     let policy = load(start, train, model, ctx.device)?;
     let trains_vision = model.train.contains(&Module::Vision);
     let pairs = Pairs::open(ctx, &policy.config, &tokenizer, trains_vision, train.max_tokens)?;
-    let table = ReferenceTable::read(&ctx.input("reference").join("reference.csv"), &pairs)?;
+    let table =
+        ReferenceTable::read(&ctx.input("reference").join("reference.csv"), &pairs.lengths)?;
     let validation = Validation::open(eval, trains_vision, &policy, &tokenizer, ctx)?;
     step::check_keep(train, validation.is_some())?;
 
