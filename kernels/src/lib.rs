@@ -49,6 +49,7 @@ unsafe extern "C" {
         table: *const i64,
         length: i64,
     ) -> c_int;
+    pub fn prefab_packed(y: Out, x: In, panels: In, bias: In, out: i64) -> c_int;
     /// `caches` and `table` are described in `csrc/decode.cpp`.
     pub fn prefab_decode(
         out: Out,

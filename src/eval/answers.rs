@@ -31,7 +31,7 @@ use std::collections::{HashMap, HashSet};
 
 /// Batches in a chunk: enough that the last rows of a batch seldom idle, few enough that
 /// little is lost when the stage is killed.
-const BATCHES: usize = 4;
+const BATCHES: usize = 16;
 
 /// The answers stage.
 ///

@@ -20,6 +20,7 @@
 //! | [`adamw`] | AdamW over all parameters, with state that can be saved |
 //! | [`clip`] | the norm of all gradients |
 //! | [`linear_logp`] | head → log-probability of a target, without all logits |
+//! | [`packed`] | rows times a matrix that was packed for it once |
 //! | [`norm`] | RMS norm and layer norm, alone or behind a residual sum |
 //! | [`swiglu`] | silu(gate) · up |
 //! | [`gelu`] | GELU with the error function |
@@ -37,6 +38,7 @@ pub mod decode;
 pub mod gelu;
 pub mod linear_logp;
 pub mod norm;
+pub mod packed;
 pub mod recompute;
 pub mod rope;
 pub mod swiglu;

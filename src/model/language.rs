@@ -8,6 +8,7 @@ use super::projection::{Projection, Weights};
 use super::rope::Angles;
 use crate::kernel::attention::Heads;
 use crate::kernel::norm::Norm;
+use crate::kernel::packed::Packed;
 use crate::kernel::recompute::recompute;
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
@@ -26,6 +27,8 @@ pub struct Decoder {
     norm: Tensor,
     /// The head, `[vocabulary, width]`; the embedding itself in a tied model.
     pub head: Tensor,
+    /// The same, where that is faster, in one that is [`Self::prepared`].
+    packed_head: Option<Packed>,
 }
 
 /// Weights of one layer.
@@ -61,6 +64,7 @@ impl Decoder {
             layers: layers.map(|index| shared(Layer::new(config, index, weights))).collect(),
             norm: weights.get("language_model.model.norm.weight"),
             head,
+            packed_head: None,
         }
     }
 
@@ -79,12 +83,14 @@ impl Decoder {
                 ..**layer
             })
         };
+        let head = self.head.detach().to_kind(kind);
         Self {
             config: self.config.clone(),
             embedding: self.embedding.detach(),
             layers: self.layers.iter().map(layer).collect(),
             norm: self.norm.detach(),
-            head: self.head.detach().to_kind(kind),
+            packed_head: Packed::new(&head, None),
+            head,
         }
     }
 
@@ -153,6 +159,18 @@ impl Decoder {
     ) -> Tensor {
         let x = Tensor::embedding(&self.embedding, ids, -1, false, false);
         self.through(x, Pass::plain(kind), &mut |index, x, qkv| (x, attend(index, qkv)))
+    }
+
+    /// Of each token to come next, in f32.
+    ///
+    /// # Shapes
+    ///
+    /// hidden `[rows, width]` of `kind` → `[rows, vocabulary]`.
+    pub fn logits(&self, hidden: &Tensor, kind: Kind) -> Tensor {
+        match &self.packed_head {
+            Some(packed) => packed.forward(hidden),
+            None => ops::linear(hidden, &self.head, None, kind).to_kind(Kind::Float),
+        }
     }
 
     /// All layers and the final norm. `attend` is given a layer's index, its input and its

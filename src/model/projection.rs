@@ -4,6 +4,7 @@
 use super::lora::Adapter;
 use super::ops;
 use super::pass::Pass;
+use crate::kernel::packed::Packed;
 use std::collections::HashMap;
 use tch::{Kind, Tensor};
 
@@ -38,7 +39,7 @@ impl<'a> Weights<'a> {
                 Some(Adapter::new(name, a?.shallow_clone(), b?.shallow_clone(), scale, dropout))
             }),
         };
-        Projection { parts: names.iter().map(part).collect() }
+        Projection { parts: names.iter().map(part).collect(), packed: None }
     }
 }
 
@@ -46,6 +47,8 @@ impl<'a> Weights<'a> {
 #[derive(Debug)]
 pub struct Projection {
     parts: Vec<Part>,
+    /// Of one that is [`Self::prepared`], where that is faster.
+    packed: Option<Packed>,
 }
 
 #[derive(Debug)]
@@ -62,6 +65,9 @@ impl Projection {
     ///
     /// `[rows, in]` → `[rows, out]` of the pass's kind.
     pub fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
+        if let Some(packed) = &self.packed {
+            return packed.forward(x);
+        }
         let y = ops::linear(x, &self.weight(), self.bias().as_ref(), pass.kind);
         if self.parts.iter().all(|part| part.adapter.is_none()) {
             return y;
@@ -89,7 +95,12 @@ impl Projection {
             .collect();
         let weight = fused(&weights, 0).detach().to_kind(kind);
         let bias = self.bias().map(|bias| bias.detach().to_kind(kind));
-        Self { parts: vec![Part { weight, bias, adapter: None }] }
+        let packed = Packed::new(&weight, bias.as_ref());
+        let parts = match packed {
+            Some(_) => vec![],
+            None => vec![Part { weight, bias, adapter: None }],
+        };
+        Self { parts, packed }
     }
 
     fn weight(&self) -> Tensor {

@@ -41,12 +41,12 @@ impl Stage {
             Self::Corpus => ("corpus", 2, 1),
             Self::Base => ("base", 1, 2),
             Self::Features => ("features", 1, 1),
-            Self::Candidates => ("candidates", 2, 1),
-            Self::Pairs => ("pairs", 1, 1),
+            Self::Candidates => ("candidates", 3, 1),
+            Self::Pairs => ("pairs", 2, 1),
             Self::Reference => ("reference", 1, 1),
             Self::Policy => ("policy", 1, 1),
             Self::Benchmarks => ("benchmarks", 1, 1),
-            Self::Answers => ("answers", 2, 1),
+            Self::Answers => ("answers", 3, 1),
             Self::Scores => ("scores", 1, 1),
         }
     }

@@ -24,7 +24,7 @@ use std::path::Path;
 
 /// Batches in a chunk: enough that the emptying batch at its end costs little, few enough
 /// that a killed stage loses seconds.
-const BATCHES: usize = 8;
+const BATCHES: usize = 64;
 
 /// The candidates stage.
 ///

@@ -29,9 +29,9 @@ pub mod prompts;
 mod there;
 
 use crate::model::Vlm;
+use crate::model::kind_of;
 use crate::model::language::Decoder;
 use crate::model::packing::{Lengths, Packing};
-use crate::model::{kind_of, ops};
 use crate::spec::train::Precision;
 use crate::{Error, Result};
 use cohort::{Cohort, Row};
@@ -292,13 +292,9 @@ impl Run<'_> {
             Cohort::new(rows, lengths, caches, self.decoder.config().attention_heads());
         let slots: Vec<i64> = cohort.all().iter().map(|row| row.slot as i64).collect();
         let slots = Tensor::from_slice(&slots).to_device(self.model.device());
-        let logits = self.logits(&hidden).index_select(0, &slots);
+        let logits = self.decoder.logits(&hidden, self.kind).index_select(0, &slots);
         self.choose(&logits, std::slice::from_mut(&mut cohort));
         Ok(cohort)
-    }
-
-    fn logits(&self, hidden: &Tensor) -> Tensor {
-        ops::linear(hidden, &self.decoder.head, None, self.kind).to_kind(Kind::Float)
     }
 
     /// One token for every row of every cohort.
@@ -329,7 +325,7 @@ impl Run<'_> {
         for cohort in &mut self.cohorts {
             cohort.advance();
         }
-        let logits = self.logits(&hidden);
+        let logits = self.decoder.logits(&hidden, self.kind);
         let mut cohorts = std::mem::take(&mut self.cohorts);
         self.choose(&logits, &mut cohorts);
         self.cohorts = cohorts;

@@ -1,7 +1,7 @@
 //! Each kernel beside the plain tch code it equals, forward and backward, at the
 //! shapes of W1, bf16 and f32, allocator tuned for both.
 
-use prefab::kernel::{attention, decode, gelu, linear_logp, norm::Norm, rope, swiglu};
+use prefab::kernel::{attention, decode, gelu, linear_logp, norm::Norm, packed, rope, swiglu};
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 
@@ -55,6 +55,7 @@ pub fn run() {
         attentions(kind);
         decoding(kind);
     }
+    products();
 }
 
 /// Ragged attention beside sdpa over the same groups: padded, with a mask.
@@ -114,6 +115,25 @@ fn decoding(kind: Kind) {
         times.fold(f64::INFINITY, f64::min)
     };
     report("decoding, shared prompts", best(decode::plain), best(decode::decode));
+}
+
+/// One product of a decoding step, of 64 rows, without a gradient.
+fn products() {
+    let (x, weight) = (random(&[64, 128]), random(&[384, 128]));
+    let packed = packed::Packed::new(&weight, None).expect("it fits");
+    // As many as take milliseconds.
+    let best = |product: &dyn Fn() -> Tensor| {
+        let times = (0..20).map(|_| {
+            let start = Instant::now();
+            for _ in 0..100 {
+                let _ = product();
+            }
+            start.elapsed().as_secs_f64()
+        });
+        times.fold(f64::INFINITY, f64::min)
+    };
+    let plain = || x.linear(&weight, None::<&Tensor>);
+    report("a hundred products, packed", best(&plain), best(&|| packed.forward(&x)));
 }
 
 type Way = fn(

@@ -23,7 +23,7 @@ use tch::{Device, Kind, Tensor};
 const SAMPLES: usize = 8;
 const TOKENS: usize = 32;
 /// Rows decoded together by Prefab: the default of `[candidates]`.
-const BATCH: usize = 512;
+const BATCH: usize = 64;
 /// Text tokens of a prompt, as a generated question with its instruction has them.
 const TEXT: usize = 24;
 /// The image token of [`tiny::untrained`].
