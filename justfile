@@ -42,7 +42,7 @@ test: libtorch
 
 # Kills, faults and whole pipelines: minutes
 test-slow: libtorch
-    OMP_NUM_THREADS=1 cargo {{runner}} {{ if runner == "test" { "-- --ignored" } else { "--run-ignored only" } }}
+    OMP_NUM_THREADS=1 cargo {{runner}} {{ if runner == "test" { "-- --ignored short_ slow_" } else { "--run-ignored only short_ slow_" } }}
 
 # The part of it that continuous integration runs: kills, faults and whole pipelines, two minutes
 test-slow-short: libtorch

@@ -76,11 +76,17 @@ fn keys_below(folder: &Path) -> Result<BTreeSet<String>> {
                 keys.extend(keys_below(&path)?);
                 continue;
             }
-            Some("toml") => {
-                let experiment = spec::load(&path, &[])?;
-                let devices = [Devices::cpu(), Devices::resolve(None)?];
-                devices.map(|on| plan::plan(&experiment, &on.machine(), None)).into()
-            }
+            Some("toml") => match spec::load(&path, &[]) {
+                Ok(experiment) => {
+                    let devices = [Devices::cpu(), Devices::resolve(None)?];
+                    devices.map(|on| plan::plan(&experiment, &on.machine(), None)).into()
+                }
+                // Its data may be gone, or not fetched yet; what it ran with was written down.
+                Err(error) => match frozen(&path) {
+                    Some(plan) => vec![worker::read_plan(&plan)?],
+                    None => return Err(error),
+                },
+            },
             _ if path.file_name().is_some_and(|name| name == "plan.json") => {
                 vec![worker::read_plan(&path)?]
             }
@@ -89,4 +95,10 @@ fn keys_below(folder: &Path) -> Result<BTreeSet<String>> {
         keys.extend(plans.into_iter().flat_map(|plan| plan.tasks).map(|task| task.key));
     }
     Ok(keys)
+}
+
+/// The plan that a spec's last run froze.
+fn frozen(spec: &Path) -> Option<PathBuf> {
+    let plan = Path::new("results").join(spec.file_stem()?).join("plan.json");
+    plan.is_file().then_some(plan)
 }

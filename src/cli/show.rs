@@ -16,6 +16,7 @@ use crate::spec::chart::Chart;
 use crate::spec::model::{Dims, Lora, Model, Module};
 use crate::spec::train::{Precision, Train};
 use crate::spec::{defaults, layer, lists, schema, show};
+use crate::tasks::{FAMILIES, Family};
 use crate::tasks::sources::{DATA_SETS, form};
 use crate::{Error, Result};
 use clap::ValueEnum;
@@ -104,7 +105,7 @@ pub fn run(args: &Args) -> Result<()> {
         }
         (What::Schema, _) => schema::text(),
         (What::Losses, _) => losses(),
-        (What::Tasks, _) => lines(lists::TASKS),
+        (What::Tasks, _) => tasks(),
         (What::Benchmarks, _) => benchmarks(),
         (What::Sizes, _) => sizes()?,
         (What::Sources, _) => sources(),
@@ -114,8 +115,11 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn lines(names: &[&str]) -> String {
-    names.iter().map(|name| format!("{name}\n")).collect()
+fn tasks() -> String {
+    let line = |family: &Family| {
+        format!("{:10}{:13}{}\n", family.name, family.domain.name(), family.about)
+    };
+    FAMILIES.iter().map(line).collect()
 }
 
 /// What each asks where it has a file and where it has none, and how much of that is measured.

@@ -1,13 +1,10 @@
 //! Combinations that cannot be run, or in which one setting hides another:
-//! variants, rounds and sweeps against each other, and charts against all.
+//! variants, rounds and sweeps against each other.
 
-use super::chart::{Chart, Differences};
 use super::draft::Draft;
 use super::layer::{lookup, segments};
-use super::lists::{COLUMNS, DATA_STAGES, nearest, suggest};
-use super::mistake::{Mistake, Mistakes};
-use super::root::{self, ReferenceOf};
-use super::schema;
+use super::mistake::Mistake;
+use super::root::ReferenceOf;
 use super::source::Place;
 use super::sweep::Setting;
 
@@ -95,75 +92,5 @@ impl Draft {
             });
         }
         found.into_iter().for_each(|mistake| self.mistakes.push(mistake));
-    }
-
-    /// Axes must be columns, and what is measured must be measured.
-    pub(super) fn check_charts(&self, charts: &[(String, Chart)], mistakes: &mut Mistakes) {
-        let swept = self.swept_keys();
-        let columns: Vec<&str> =
-            COLUMNS.iter().copied().chain(swept.iter().map(String::as_str)).collect();
-        let benchmarks: Option<Vec<String>> = self
-            .base
-            .iter()
-            .rev()
-            .find_map(|layer| lookup(&layer.table, &segments("eval.benchmarks")).cloned())
-            .and_then(|list| list.try_into().ok());
-        for (name, chart) in charts {
-            let mut wrong = |key: &[&str], message: String, hint: String, place| {
-                let path: Vec<&str> =
-                    ["chart", name, chart.kind()].into_iter().chain(key.iter().copied()).collect();
-                let (source, span) = root::at(&self.sources, &path, place);
-                mistakes.push(Mistake { message, hint, source, span });
-            };
-            for (key, column) in chart.columns() {
-                // Questions are no rows of runs.csv, but every score has its interval over them.
-                let over_questions = key == "band" && column == "question";
-                if !over_questions && !columns.contains(&column) {
-                    let hint = if schema::keys().iter().any(|known| known == column) {
-                        format!("`{column}` is not swept here: sweep it, or choose another column")
-                    } else {
-                        suggest(column, "columns", &columns)
-                    };
-                    wrong(&[key], format!("runs.csv has no column `{column}`"), hint, Place::Value);
-                }
-            }
-            for column in chart.rows().keys() {
-                if !columns.contains(&column.as_str()) {
-                    let message = format!("runs.csv has no column `{column}`");
-                    wrong(
-                        &["where", column],
-                        message,
-                        suggest(column, "columns", &columns),
-                        Place::Key,
-                    );
-                }
-            }
-            let (key, measured) = chart.measured();
-            if let (Some((benchmark, _)), Some(benchmarks)) =
-                (measured.split_once('.'), &benchmarks)
-                && !benchmarks.iter().any(|known| known == benchmark)
-                && !DATA_STAGES.contains(&benchmark)
-            {
-                let names: Vec<&str> = benchmarks.iter().map(String::as_str).collect();
-                let hint = match nearest(benchmark, names.iter().copied()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("`eval.benchmarks` has {}", names.join(", ")),
-                };
-                let message = format!("`{measured}` is not measured: no benchmark `{benchmark}`");
-                wrong(&[key], message, hint, Place::Value);
-            }
-            if let Chart::Differences(Differences { against, .. }) = chart {
-                // A label may go on with swept values: `MPO, beta 0.1`.
-                let variant = against.split(", ").next().unwrap_or_default();
-                let mut names: Vec<&str> =
-                    self.variants.iter().map(|variant| variant.name.as_str()).collect();
-                if !names.is_empty() && variant != "base" && !names.contains(&variant) {
-                    names.push("base");
-                    let hint = suggest(variant, "variants", &names);
-                    let message = format!("no variant is called `{variant}`");
-                    wrong(&["against"], message, hint, Place::Value);
-                }
-            }
-        }
     }
 }

@@ -81,8 +81,8 @@ pub fn check(settings: &Settings, find: &mut Finder) {
             find.wrong(
                 &key,
                 format!("`{key}`: there is no {what} `{path}`"),
-                "paths are relative to the folder that prefab is started in; fetch the data or \
-                 mend the path",
+                "paths are relative to the folder that prefab is started in; mend the \
+                 path, or fetch the data: `./just --list` has recipes for some",
             );
         }
     }

@@ -149,6 +149,77 @@ pub const ROOT: &[&str] = &[
 /// Stages whose own statistics a chart can draw, as it draws a benchmark's: `candidates.any_right`.
 pub const DATA_STAGES: &[&str] = &["candidates", "pairs"];
 
+/// What benchmarks measure, in their own order: the second half of a chart's `reasoning.accuracy`.
+pub const METRICS: &[(&[&str], &[&str])] = &[
+    (
+        &[
+            "reasoning",
+            "m3cot",
+            "m3cot_internvl",
+            "mathvista",
+            "mathvista_internvl",
+            "mathvista_vlmevalkit",
+            "mathvision",
+            "mathvision_vlmevalkit",
+            "scienceqa",
+            "ai2d",
+            "chartqa",
+            "chartqa_internvl",
+            "docvqa",
+            "docvqa_peers",
+            "infovqa",
+            "textvqa",
+            "textvqa_vlmevalkit",
+            "ocrbench",
+        ],
+        &["accuracy", "unparsable", "tokens"],
+    ),
+    (
+        &["pope", "pope_internvl", "pope_vlmevalkit"],
+        &["accuracy", "precision", "recall", "f1", "yes_ratio", "unparsable", "mean_f1"],
+    ),
+    (
+        &["describe"],
+        &["faithful", "response_rate", "mention_rate", "coverage", "objects", "unparsable"],
+    ),
+    (&["shift"], &["accuracy", "accuracy_own", "accuracy_gap", "logp", "logp_own", "logp_gap"]),
+    (&["mm_vet"], &["grade", "failed", "tokens"]),
+    (&["llava_bench"], &["relative", "score", "reference", "failed", "tokens"]),
+    (&["crpe", "crpe_vlmevalkit", "crpe_rows"], &["accuracy", "unparsable"]),
+    (&["mmhal"], &["rating", "hallucination_rate", "failed", "tokens"]),
+    (&["object_halbench"], &["response_rate", "mention_rate", "coverage", "failed", "tokens"]),
+];
+
+/// What is measured step by step: of a policy (`src/train/record.rs`) and of a base
+/// (`src/train/lesson.rs`).
+pub const STEP_METRICS: &[&str] = &[
+    "epoch",
+    "loss",
+    "loss/preference",
+    "loss/quality",
+    "loss/generation",
+    "delta",
+    "rewards/chosen",
+    "rewards/rejected",
+    "rewards/margins",
+    "rewards/accuracies",
+    "logps/chosen",
+    "logps/rejected",
+    "nll_loss",
+    "grad_norm",
+    "learning_rate",
+    "num_tokens",
+    "pairs",
+    "reference/synced",
+    "validation/direct",
+    "validation/cot",
+    "validation/unparsable",
+    "validation/n",
+    "accuracy/object",
+    "accuracy/bar",
+    "accuracy/digit",
+];
+
 /// Columns of runs.csv that a chart can use for an axis, a group or a band.
 pub const COLUMNS: &[&str] =
     &["job", "variant", "seed", "stage", "split", "step", "benchmark", "task", "prompt", "metric"];

@@ -18,6 +18,7 @@ pub mod base;
 pub mod candidates;
 pub mod chart;
 pub mod check;
+mod check_charts;
 mod check_files;
 mod check_pairs;
 mod combination;

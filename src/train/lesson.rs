@@ -123,3 +123,14 @@ pub(super) fn write(path: &Path, rows: &str) -> Result<()> {
     std::fs::write(path, format!("{COLUMNS}\n{rows}"))
         .with_context(|| format!("writing `{}`", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn charts_know_the_columns() {
+        let columns = super::COLUMNS.split(',').skip(2);
+        let unknown: Vec<&str> =
+            columns.filter(|column| !crate::spec::lists::STEP_METRICS.contains(column)).collect();
+        assert_eq!(unknown, [""; 0]);
+    }
+}

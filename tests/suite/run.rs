@@ -178,6 +178,23 @@ fn clean_says_what_would_go_and_removes_it_only_when_told() {
 }
 
 #[test]
+fn clean_keeps_what_a_spec_ran_with_whose_data_are_gone() {
+    let project = Project::new();
+    let plan = project.freeze(|_, _| None);
+    assert_code(&project.run(&["-j2"]), 0);
+    fs::create_dir(project.path("specs")).unwrap();
+    let spec = "schema = 1\n[corpus.files]\nroot = \"gone\"\n";
+    fs::write(project.path("specs/sweep.toml"), spec).unwrap();
+    let clean = || project.command(&["clean", "--yes", "--keep", "specs"]).output().unwrap();
+    assert_code(&clean(), 0);
+    for task in &plan.tasks {
+        assert!(project.path(&format!(".prefab/store/{}", task.key)).exists());
+    }
+    fs::remove_file(project.path("results/sweep/plan.json")).unwrap();
+    assert_code(&clean(), 2);
+}
+
+#[test]
 fn a_plan_for_another_device_is_not_worked_off_on_this_one() {
     let project = Project::new();
     let plan = project.freeze(|_, _| None);

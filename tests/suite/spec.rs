@@ -261,6 +261,15 @@ fn lists_are_those_of_their_rooms() {
             "{name}"
         );
     }
+    for benchmark in prefab::eval::BENCHMARKS {
+        let metrics: Vec<&str> = benchmark.metrics().iter().map(|metric| metric.name).collect();
+        let of_it = lists::METRICS.iter().find(|(names, _)| names.contains(&benchmark.name()));
+        assert_eq!(of_it.map(|(_, metrics)| *metrics), Some(&metrics[..]), "{}", benchmark.name());
+    }
+    let [step, policy @ ..] = prefab::train::record::COLUMNS;
+    let (known, of_bases) = lists::STEP_METRICS.split_at(policy.len());
+    assert_eq!((step, known), ("step", &policy[..]));
+    assert!(of_bases.iter().all(|column| column.starts_with("accuracy/")));
     for (benchmark, needed) in lists::NEEDED_TASKS {
         let benchmark = prefab::eval::benchmark(benchmark).unwrap();
         for family in prefab::tasks::FAMILIES {

@@ -251,6 +251,36 @@ pub const CASES: &[Case] = &[
         "",
     ),
     case(
+        "[chart.a]\nbars = { x = \"variant\", y = «\"reasoning.acuracy\"» }\n",
+        "`reasoning` measures no `acuracy`",
+        "did you mean `accuracy`?",
+        "",
+    ),
+    case(
+        "[chart.a]\nbars = { x = \"variant\", y = «\"reasoning.count.precision\"» }\n",
+        "`reasoning` measures no `precision`",
+        "it has: accuracy, unparsable, tokens",
+        "",
+    ),
+    case(
+        "[chart.a]\nlines = { x = \"step\", y = «\"rewards/chosn\"» }\n",
+        "training measures no `rewards/chosn`",
+        "did you mean `rewards/chosen`?",
+        "",
+    ),
+    case(
+        "[chart.a]\nlines = { x = \"step\", y = «\"validation/cot\"» }\n",
+        "`validation/cot` is not measured",
+        "add `[eval] every",
+        "",
+    ),
+    case(
+        "[chart.a]\ndifferences = { y = \"reasoning.accuracy\", against = «\"SFFT\"» }\n",
+        "no variant is called `SFFT`",
+        "variants: base",
+        "",
+    ),
+    case(
         "[chart.a]\nbars = { x = \"variant\", y = «\"reasonin.accuracy\"» }\n",
         "no benchmark `reasonin`",
         "did you mean `reasoning`?",

@@ -1,0 +1,122 @@
+//! Charts against what a run of the spec will measure, so that a slip in a name costs no run.
+
+use super::chart::{Chart, Differences};
+use super::draft::Draft;
+use super::layer::{Layer, lookup, segments};
+use super::lists::{COLUMNS, DATA_STAGES, METRICS, STEP_METRICS, suggest};
+use super::mistake::{Mistake, Mistakes};
+use super::root;
+use super::schema;
+use super::source::Place;
+
+impl Draft {
+    /// Axes must be columns, and what is measured must be measured.
+    pub(super) fn check_charts(&self, charts: &[(String, Chart)], mistakes: &mut Mistakes) {
+        let swept = self.swept_keys();
+        let columns: Vec<&str> =
+            COLUMNS.iter().copied().chain(swept.iter().map(String::as_str)).collect();
+        let benchmarks: Option<Vec<String>> = self
+            .base
+            .iter()
+            .rev()
+            .find_map(|layer| lookup(&layer.table, &segments("eval.benchmarks")).cloned())
+            .and_then(|list| list.try_into().ok());
+        for (name, chart) in charts {
+            let mut wrong = |key: &[&str], message: String, hint: String, place| {
+                let path: Vec<&str> =
+                    ["chart", name, chart.kind()].into_iter().chain(key.iter().copied()).collect();
+                let (source, span) = root::at(&self.sources, &path, place);
+                mistakes.push(Mistake { message, hint, source, span });
+            };
+            for (key, column) in chart.columns() {
+                // Questions are no rows of runs.csv, but every score has its interval over them.
+                let over_questions = key == "band" && column == "question";
+                if !over_questions && !columns.contains(&column) {
+                    let hint = if schema::keys().iter().any(|known| known == column) {
+                        format!("`{column}` is not swept here: sweep it, or choose another column")
+                    } else {
+                        suggest(column, "columns", &columns)
+                    };
+                    wrong(&[key], format!("runs.csv has no column `{column}`"), hint, Place::Value);
+                }
+            }
+            for column in chart.rows().keys() {
+                if !columns.contains(&column.as_str()) {
+                    let message = format!("runs.csv has no column `{column}`");
+                    wrong(
+                        &["where", column],
+                        message,
+                        suggest(column, "columns", &columns),
+                        Place::Key,
+                    );
+                }
+            }
+            let (key, measured) = chart.measured();
+            if let Err((message, hint)) = self.check_measured(measured, benchmarks.as_deref()) {
+                wrong(&[key], message, hint, Place::Value);
+            }
+            if let Chart::Differences(Differences { against, .. }) = chart
+                && let Err((message, hint)) = self.check_against(against)
+            {
+                wrong(&["against"], message, hint, Place::Value);
+            }
+        }
+    }
+
+    /// Whether a run will measure it; else what is wrong, and the way out.
+    fn check_measured(
+        &self,
+        measured: &str,
+        benchmarks: Option<&[String]>,
+    ) -> Result<(), (String, String)> {
+        let Some((benchmark, metric)) = measured.split_once('.') else {
+            if !STEP_METRICS.contains(&measured) {
+                let message = format!("training measures no `{measured}`");
+                return Err((message, suggest(measured, "steps.csv has", STEP_METRICS)));
+            }
+            let looks = |layer: &Layer| {
+                let every = lookup(&layer.table, &segments("eval.every"));
+                every.is_some_and(|every| every.as_integer() != Some(0))
+            };
+            let is_swept = self.swept_keys().iter().any(|key| key == "eval.every");
+            if measured.starts_with("validation/") && !is_swept && !self.base.iter().any(looks) {
+                let message = format!("`{measured}` is not measured: training does not look");
+                return Err((message, "add `[eval] every = 50`: steps between looks".to_owned()));
+            }
+            return Ok(());
+        };
+        let Some(benchmarks) = benchmarks.filter(|_| !DATA_STAGES.contains(&benchmark)) else {
+            return Ok(());
+        };
+        if !benchmarks.iter().any(|known| known == benchmark) {
+            let names: Vec<&str> = benchmarks.iter().map(String::as_str).collect();
+            let message = format!("`{measured}` is not measured: no benchmark `{benchmark}`");
+            return Err((message, suggest(benchmark, "`eval.benchmarks` has", &names)));
+        }
+        // Between the two there may be a task's name.
+        let metric = metric.rsplit('.').next().unwrap_or(metric);
+        let known = METRICS.iter().find(|(names, _)| names.contains(&benchmark));
+        match known {
+            Some((_, metrics)) if !metrics.contains(&metric) => {
+                let message = format!("`{benchmark}` measures no `{metric}`");
+                Err((message, suggest(metric, "it has", metrics)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether there is a variant of this name to hold others against.
+    fn check_against(&self, against: &str) -> Result<(), (String, String)> {
+        // A label may go on with swept values: `MPO, beta 0.1`; without variants it is only those.
+        let variant = against.split(", ").next().unwrap_or_default();
+        let mut names: Vec<&str> =
+            self.variants.iter().map(|variant| variant.name.as_str()).collect();
+        let unknown = names.is_empty() && !self.swept_keys().is_empty();
+        if unknown || variant == "base" || names.contains(&variant) {
+            return Ok(());
+        }
+        names.push("base");
+        let message = format!("no variant is called `{variant}`");
+        Err((message, suggest(variant, "variants", &names)))
+    }
+}
