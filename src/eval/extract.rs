@@ -5,7 +5,7 @@
 //! breaks one has no answer, and is a *format negative* (as a candidate) or
 //! *unparsable* (as a benchmark answer).
 
-use super::python::text::{is_space, strip, strip_prefix_ignoring_case};
+use super::python::text::{is_space, len, strip, strip_prefix_ignoring_case};
 use crate::spec::candidates::Prompt;
 
 /// What introduces a final answer, in the order in which they are looked for.
@@ -44,60 +44,89 @@ pub struct Reasoned<'a> {
 ///
 /// Wang et al. 2024, arXiv:2411.10442, section 3; the rules as InternVL's data pipeline applies them.
 pub fn reasoned(response: &str) -> Option<Reasoned<'_>> {
-    parted(response, MARKERS.into_iter().find(|marker| response.contains(marker))?)
+    let marker = MARKERS.into_iter().find(|marker| response.contains(marker))?;
+    one_line(parted(response, marker)?)
 }
 
-/// [`reasoned`] by one marker.
+/// [`reasoned`] by one marker, the answer of any length.
 fn parted<'a>(response: &'a str, marker: &str) -> Option<Reasoned<'a>> {
     if response.matches(marker).count() > 2 || response.matches('\n').count() < 2 {
         return None;
     }
     let (rationale, answer) = response.rsplit_once(marker)?;
-    let (rationale, answer) = (strip(rationale), strip(answer));
-    (!rationale.is_empty() && !answer.contains('\n')).then_some(Reasoned { rationale, answer })
+    Some(Reasoned { rationale: strip(rationale), answer: strip(answer) })
 }
 
-/// The final answer of a response; none where it has none that can be read.
+/// A response of a rationale and one line behind it.
+fn one_line(parts: Reasoned<'_>) -> Option<Reasoned<'_>> {
+    (!parts.rationale.is_empty() && !parts.answer.contains('\n')).then_some(parts)
+}
+
+/// The rationale and the final answer of a response; none where it has none that can be read.
 ///
 /// Asked directly, the whole response is the answer, if it is one line. An
 /// empty answer is none: MMPR's labeller lets it pass, and then compares it.
-pub fn final_answer(prompt: Prompt, response: &str) -> Option<&str> {
-    let answer = match prompt {
-        Prompt::Cot => reasoned(response)?.answer,
-        Prompt::Direct => strip(response),
-        Prompt::Boxed => strip(boxed(response)?),
+pub fn parts(prompt: Prompt, response: &str) -> Option<Reasoned<'_>> {
+    let parts = match prompt {
+        Prompt::Cot => reasoned(response)?,
+        Prompt::Direct => direct(response),
+        // As the published rule has it; a box alone is no reasoned answer.
+        Prompt::Boxed if len(response) > SHORT => in_box(response)?,
         // No final answer is asked for.
-        Prompt::Open | Prompt::Background | Prompt::Visual | Prompt::Grounded => return None,
+        Prompt::Boxed | Prompt::Open | Prompt::Background | Prompt::Visual | Prompt::Grounded => {
+            return None;
+        }
     };
-    (!answer.is_empty() && !answer.contains('\n')).then_some(answer)
+    let answers = !parts.answer.is_empty() && !parts.answer.contains('\n');
+    answers.then_some(parts)
 }
 
-/// The final answer of a response to a question from a file.
+/// The length that a boxed response must exceed, in characters (InternVL's data pipeline).
+const SHORT: usize = 20;
+
+fn direct(response: &str) -> Reasoned<'_> {
+    Reasoned { rationale: "", answer: strip(response) }
+}
+
+/// [`parts`] of a response to a question from a file.
 ///
-/// As [`final_answer`], with [`FILE_MARKERS`] and, where no marker occurs, a `\boxed{…}` behind
-/// a rationale. Emphasis around the answer goes.
-pub fn file_answer(prompt: Prompt, response: &str) -> Option<&str> {
-    let answer = match prompt {
-        Prompt::Direct => strip(response),
+/// With [`FILE_MARKERS`] beside [`MARKERS`] and, where no marker occurs, a `\boxed{…}` behind
+/// a rationale. Emphasis around the answer and its marker goes.
+pub fn file_parts(prompt: Prompt, response: &str) -> Option<Reasoned<'_>> {
+    let found = match prompt {
+        Prompt::Direct => direct(response),
         Prompt::Cot => {
             let markers = MARKERS.iter().chain(&FILE_MARKERS);
             match markers.copied().find(|marker| response.contains(marker)) {
-                Some(marker) => parted(response, marker)?.answer,
-                None => {
-                    let answer = boxed(response)?;
-                    let before = response.rfind(BOX).map_or("", |place| &response[..place]);
-                    let rationale =
-                        before.trim_matches(|c: char| is_space(c) || "$*\\[(".contains(c));
-                    if rationale.is_empty() { "" } else { answer }
+                Some(marker) => {
+                    let found = parted(response, marker)?;
+                    one_line(Reasoned {
+                        rationale: without_emphasis(found.rationale),
+                        answer: without_emphasis(found.answer),
+                    })?
                 }
+                None => in_box(response)?,
             }
         }
         Prompt::Boxed | Prompt::Open | Prompt::Background | Prompt::Visual | Prompt::Grounded => {
-            return final_answer(prompt, response);
+            return parts(prompt, response);
         }
     };
-    let answer = strip(answer.trim_matches(|c| c == '*' || is_space(c)));
-    (!answer.is_empty() && !answer.contains('\n')).then_some(answer)
+    let answer = without_emphasis(found.answer);
+    (!answer.is_empty() && !answer.contains('\n')).then_some(Reasoned { answer, ..found })
+}
+
+fn without_emphasis(text: &str) -> &str {
+    text.trim_matches(|c| c == '*' || is_space(c))
+}
+
+/// What the last box holds, behind what is said before it; none where nothing is.
+fn in_box(response: &str) -> Option<Reasoned<'_>> {
+    let answer = strip(boxed(response)?);
+    let before = &response[..response.rfind(BOX)?];
+    let rationale = before.trim_matches(|c: char| is_space(c) || "$*\\[(".contains(c));
+    let says = rationale.chars().any(char::is_alphanumeric);
+    says.then_some(Reasoned { rationale, answer })
 }
 
 /// What opens a box.
@@ -121,7 +150,7 @@ pub fn boxed(text: &str) -> Option<&str> {
 }
 
 /// Where a benchmark's answer stands in a response: behind the last marker, else in the last
-/// box, else everywhere. Unlike [`final_answer`] it breaks no format rule to leave them out.
+/// box, else everywhere. Unlike [`parts`] it breaks no format rule to leave them out.
 pub fn lenient(response: &str) -> &str {
     let behind = |place: usize| {
         let rest = &response[place..];
@@ -147,6 +176,14 @@ pub fn lenient(response: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn final_answer(prompt: Prompt, response: &str) -> Option<&str> {
+        parts(prompt, response).map(|parts| parts.answer)
+    }
+
+    fn file_answer(prompt: Prompt, response: &str) -> Option<&str> {
+        file_parts(prompt, response).map(|parts| parts.answer)
+    }
 
     #[track_caller]
     fn cot(response: &str, answer: Option<&str>) {
@@ -186,7 +223,16 @@ mod tests {
         let boxed = |response| final_answer(Prompt::Boxed, response);
         assert_eq!(boxed("So\nAnswer: \\boxed{\\frac{1}{2}}."), Some("\\frac{1}{2}"));
         assert_eq!(boxed("\\boxed{3}, no: \\boxed{ 4 }"), Some("4"));
-        for none in ["4", "\\boxed{4", "\\boxed{}", "\\boxed 4"] {
+        for none in [
+            "It is four, as I see it.",
+            "So it must be \\boxed{4",
+            "So it must be \\boxed{}",
+            "So it must be \\boxed 4",
+            // Too short for a rationale, and none at all.
+            "\\boxed{5}",
+            "So \\boxed{5}",
+            "\\boxed{a long answer without a rationale}",
+        ] {
             assert_eq!(boxed(none), None, "{none}");
         }
     }
@@ -205,6 +251,9 @@ mod tests {
             ("하나\n둘\n정답: 3", Some("3")),
             ("하나\n둘\n최종 답: **3**", Some("3")),
             ("a\nb\n**Final answer:** 5", Some("5")),
+            ("a\nb\n**Final answer:**\n5", Some("5")),
+            ("a\nb\n**Final answer:**\n\n**5**\n", Some("5")),
+            ("**Final answer:** 5\n\n", None),
             ("It is half.\n\\boxed{\\frac{1}{2}}", Some("\\frac{1}{2}")),
             ("$\\boxed{5}$", None),
             ("a\nb\nFinal answer: 5\nor 6", None),

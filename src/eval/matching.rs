@@ -5,13 +5,14 @@
 //! mode is a variant of [`Mode`], a function, and a line in [`Mode::score`].
 
 use super::choice;
-use super::extract::{file_answer, final_answer, reasoned};
+use super::extract::{Reasoned, file_parts, parts};
 use super::metric::anls::anls;
 use super::metric::relaxed::{self, equal_but_case, within};
 use super::metric::vqa::{self, number_word};
-use super::metric::yes_no::yes_or_no;
+use super::metric::yes_no::{said, yes_or_no};
 use super::python::text::{collapse, strip};
 use super::quantity;
+use super::signs::signs;
 use super::text::generous_number;
 use crate::data::record::{Answer, Question, Verdict};
 use crate::spec::candidates::Prompt;
@@ -35,7 +36,7 @@ pub enum Mode {
     Math,
     /// Average normalized Levenshtein similarity: scanned documents.
     Anls,
-    /// Yes against no, however it is said.
+    /// Yes against no, however it is said, where the known answer is one of them and nothing else.
     YesNo,
 }
 
@@ -50,8 +51,9 @@ impl Mode {
             Self::Letter => choice::same_letter(gold, prediction),
             Self::Math => math_equal(gold, prediction),
             Self::YesNo => {
-                let said = yes_or_no(prediction);
-                said.is_some() && said == yes_or_no(gold)
+                let known = gold.to_lowercase();
+                let known = said(known.trim_matches(|c: char| !c.is_alphanumeric()));
+                known.is_some() && known == yes_or_no(prediction)
             }
         };
         f64::from(u8::from(matches))
@@ -93,12 +95,28 @@ fn is_generated(question: &Question) -> bool {
 /// An open-ended question gets a verdict on its answer as a whole, which says little: callers
 /// that keep verdicts use [`answer`].
 pub fn judge(question: &Question, prompt: Prompt, text: &str) -> (Option<String>, Verdict) {
-    let extract = if is_generated(question) { final_answer } else { file_answer };
-    let Some(prediction) = extract(prompt, text) else {
+    let Some(prediction) = taken_apart(question, prompt, text).map(|parts| parts.answer) else {
         return (None, Verdict::Unparsable);
     };
     let verdict = if is_right(question, prediction) { Verdict::Right } else { Verdict::Wrong };
     (Some(prediction.to_owned()), verdict)
+}
+
+/// A response's rationale and final answer, by the rules for generated questions or for those of files.
+pub fn taken_apart<'a>(question: &Question, prompt: Prompt, text: &'a str) -> Option<Reasoned<'a>> {
+    let extract = if is_generated(question) { parts } else { file_parts };
+    extract(prompt, text)
+}
+
+/// The form by whose rules an answer is read: its own, and for one of the multimodal forms that of
+/// reasoned answers, where one is marked all the same. None where there is no final answer to read.
+pub fn form(question: &Question, prompt: Prompt, text: &str) -> Option<Prompt> {
+    match prompt {
+        Prompt::Background | Prompt::Visual | Prompt::Grounded => {
+            taken_apart(question, Prompt::Cot, text).map(|_| Prompt::Cot)
+        }
+        other => other.marks_answer().then_some(other),
+    }
 }
 
 /// Whether a question is open-ended: no answer is known, or it is one of many good ones.
@@ -122,13 +140,8 @@ pub struct Said {
 /// open-ended, or where its form asks for no final answer and none is marked all the same.
 pub fn answer(question: &Question, prompt: Prompt, sample: usize, said: Said) -> Answer {
     let Said { text, tokens, ended } = said;
-    let form = match prompt {
-        Prompt::Background | Prompt::Visual | Prompt::Grounded => {
-            reasoned(&text).map(|_| Prompt::Cot)
-        }
-        other => other.marks_answer().then_some(other),
-    };
-    let (final_answer, verdict) = match form.filter(|_| !is_open(question)) {
+    let form = form(question, prompt, &text).filter(|_| !is_open(question));
+    let (final_answer, verdict) = match form {
         Some(form) => {
             let (prediction, verdict) = judge(question, form, &text);
             (prediction, Some(verdict))
@@ -145,15 +158,17 @@ pub fn is_right(question: &Question, prediction: &str) -> bool {
     if golds().any(|gold| strip(gold).to_lowercase() == strip(prediction).to_lowercase()) {
         return true;
     }
+    // Options come from files; generated questions name theirs as words, which compare as words.
+    let choices: &[String] = if question.generated.is_none() { &question.choices } else { &[] };
+    if choice::contradicts_itself(choices, prediction) {
+        return false;
+    }
     let modes = modes(question);
     if golds().any(|gold| modes.iter().any(|mode| mode.score(gold, prediction) > THRESHOLD)) {
         return true;
     }
-    // Options come from files; generated questions name theirs as words, which compare as words.
-    question.generated.is_none()
-        && choice::infer(&question.choices, prediction).is_some_and(|picked| {
-            golds().any(|gold| choice::index(&question.choices, gold) == Some(picked))
-        })
+    choice::infer(choices, prediction)
+        .is_some_and(|picked| golds().any(|gold| choice::index(choices, gold) == Some(picked)))
 }
 
 /// Equal but for case, spacing, wrapping marks and a final period; number words
@@ -171,29 +186,44 @@ pub fn exact(gold: &str, prediction: &str) -> bool {
     gold == prediction || as_numbers().unwrap_or(false)
 }
 
-/// [`vqa::equal`], where that normalizer does not lose what was said: it drops minus signs, every
-/// comma, and A as an article. Numbers must have one value, and a letter is an option.
+/// [`vqa::equal`], where that normalizer does not lose what was said: it drops signs ([`signs`]),
+/// and A as an article. Numbers must have one value, and a letter is an option.
 pub fn vqa_equal(gold: &str, prediction: &str) -> bool {
     let is_letter = strip(gold).len() == 1 && strip(gold).chars().all(char::is_alphabetic);
-    let is_numeral = |c: char| c.is_ascii_digit() || ",.+-".contains(c);
-    let misplaced = || {
-        let text = strip(prediction).trim_matches(',');
-        text.contains(',') && text.chars().all(is_numeral) && generous_number(text).is_none()
-    };
     let differ = || {
         let (gold, prediction) = (quantity::read(gold), quantity::read(prediction));
         gold.zip(prediction).is_some_and(|(gold, prediction)| gold.value != prediction.value)
     };
-    !is_letter && vqa::equal(gold, prediction) && !misplaced() && !differ()
+    let same_signs = || signs(gold) == signs(prediction);
+    !is_letter && vqa::equal(gold, prediction) && same_signs() && !differ()
 }
 
-/// [`relaxed::relaxed`], with years compared exactly: 5 % of 2015 is a century.
+/// [`relaxed::relaxed`], with years compared exactly: 5 % of 2015 is a century. A number may be
+/// written in any form that [`quantity`] reads, and marks around a text say nothing.
 pub fn chart_equal(gold: &str, prediction: &str) -> bool {
     let year = |text: &str| relaxed::number(text).filter(|value| is_year(text, *value));
-    match (year(gold), relaxed::number(prediction)) {
-        (Some(gold), Some(prediction)) => gold == prediction,
-        _ => relaxed::relaxed(gold, prediction),
+    if let (Some(gold), Some(prediction)) = (year(gold), relaxed::number(prediction)) {
+        return gold == prediction;
     }
+    if let Some(near) = within(relaxed::SHARE, relaxed::number(gold), relaxed::number(prediction)) {
+        return near;
+    }
+    exact(gold, prediction) || near_in_any_form(gold, prediction)
+}
+
+/// Whether both are numbers in any form, percentages as shares, within 5 % and of one unit.
+fn near_in_any_form(gold: &str, prediction: &str) -> bool {
+    let share = |text: &str| {
+        let read = quantity::read(text).filter(|_| !quantity::is_range_or_date(text))?;
+        let times = if read.percent { 0.01 } else { 1.0 };
+        Some(quantity::Quantity { value: read.value * times, percent: false, ..read })
+    };
+    let near =
+        |gold, prediction| within(relaxed::SHARE, Some(gold), Some(prediction)) == Some(true);
+    let year = relaxed::number(gold).is_some_and(|value| is_year(gold, value));
+    let (Some(gold), Some(prediction)) = (share(gold), share(prediction)) else { return false };
+    let same = |a: f64, b: f64| if year { a == b } else { near(a, b) };
+    quantity::same_quantity(gold, prediction, same)
 }
 
 /// Whether a text is a year: four digits from 1900 to 2099.
@@ -231,12 +261,40 @@ mod tests {
     fn what_the_vqa_normalizer_loses_still_counts() {
         assert!(vqa_equal("5", "five") && vqa_equal("a dog", "The dog."));
         assert!(!vqa_equal("5", "-5") && !vqa_equal("1250", "12,50") && !vqa_equal("b", "A, B"));
+        assert!(!vqa_equal("a-b", "a+b") && !vqa_equal("12", "(1,2)") && !vqa_equal("1,2", "12"));
+    }
+
+    #[test]
+    fn only_yes_and_no_are_yes_and_no() {
+        let matches = |gold: &str, prediction: &str| Mode::YesNo.score(gold, prediction) == 1.0;
+        assert!(matches("Yes.", "yes, there is") && matches("no", "There is no dog"));
+        assert!(!matches("no smoking", "no entry") && !matches("yes please", "yes"));
+        assert!(!matches("No. 5", "no"));
     }
 
     #[test]
     fn years_of_a_chart_are_exact() {
         assert!(chart_equal("2015", "2015.0") && chart_equal("100", "104"));
         assert!(!chart_equal("2015", "2016") && chart_equal("2015.5", "2016"));
+        assert!(!chart_equal("2015", "2016 units"));
+    }
+
+    #[test]
+    fn numbers_of_a_chart_are_read_in_any_dress() {
+        for (gold, prediction) in [
+            ("$50", "50"),
+            ("Yes", "yes."),
+            ("50%", "50 percent"),
+            ("1,200", "1.2k"),
+            ("12", "12 km"),
+        ] {
+            assert!(chart_equal(gold, prediction), "{gold} {prediction}");
+        }
+        for (gold, prediction) in
+            [("$50", "€50"), ("50%", "50"), ("2010-2015", "2011-2016"), ("5 cm", "5 m"), ("A", "B")]
+        {
+            assert!(!chart_equal(gold, prediction), "{gold} {prediction}");
+        }
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub mod rows;
 pub mod scores;
 mod served;
 mod shift;
+pub mod signs;
 pub mod statistics;
 pub mod text;
 

@@ -107,7 +107,11 @@ fn responses_get_the_verdict_that_a_person_gives() {
             choices: choices.map(|choice| choice.as_str().expect("text").to_owned()).collect(),
             ..Question::default()
         };
-        let prompt = if text("prompt") == "cot" { Prompt::Cot } else { Prompt::Direct };
+        let prompt = match text("prompt").as_str() {
+            "cot" => Prompt::Cot,
+            "boxed" => Prompt::Boxed,
+            _ => Prompt::Direct,
+        };
         for case in group["cases"].as_array().expect("cases") {
             let (response, expected) =
                 (case[0].as_str().expect("text"), case[1].as_str().expect("text"));

@@ -1,7 +1,8 @@
 //! Option letters in every style that models write: `B`, `(b)`, `**B.** cow`, `Option B`,
 //! `\boxed{\text{B}}`, `Ｂ`, `②`, `答案是B`, `정답은 B`.
 
-use super::{MOST, negated};
+use super::MOST;
+use super::denial::{follows, negated};
 use crate::eval::metric::option::tokens;
 use crate::eval::python::text::{is_space, strip};
 
@@ -150,6 +151,7 @@ fn is_cjk(c: char) -> bool {
 pub fn pick(text: &str, count: usize) -> Pick {
     match lead(text, count).or_else(|| by_phrase(text, count)) {
         Some(found) if goes_on(found.rest, count) => Pick::Several,
+        Some(found) if follows(found.rest) => Pick::None,
         Some(found) => Pick::One(found.index),
         None => near_the_end(text, count),
     }
@@ -228,7 +230,8 @@ fn near_the_end(text: &str, count: usize) -> Pick {
     let Some(place) = (0..tokens.len()).find(|&place| letter_at(place) == Some(index)) else {
         return Pick::None;
     };
-    let denied = negated(&tokens[..place].join(" ").to_lowercase());
+    let denied = negated(&tokens[..place].join(" ").to_lowercase())
+        || follows(&tokens[place + 1..].join(" "));
     if place + 5 > tokens.len() && !denied { Pick::One(index) } else { Pick::None }
 }
 

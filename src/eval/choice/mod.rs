@@ -1,14 +1,18 @@
 //! Multiple choice: which option a prediction picks.
 //!
 //! [`letter`] reads letters in every style that models write; [`infer`] adds the options'
-//! texts. Both prefer to pick nothing over guessing: two letters, a negation, an empty option or a
+//! texts and values, [`denial`] hears what is ruled out. Both prefer to pick nothing over guessing: two letters, a negation, an empty option or a
 //! part of a longer word pick nothing.
 
+pub mod denial;
 pub mod letter;
 
+use super::matching::vqa_equal;
 use super::metric::option::REFUSALS;
 use super::python::text::{collapse, len, strip};
-use letter::{Lead, goes_on, lead, pick};
+use super::quantity;
+use denial::negated;
+use letter::{Lead, by_phrase, goes_on, lead, pick};
 
 /// Most options that letters can name.
 pub const MOST: usize = 26;
@@ -28,16 +32,21 @@ pub fn index(choices: &[String], answer: &str) -> Option<usize> {
 
 /// Which option a prediction picks; none where it picks none, or more than one.
 ///
-/// In this order: a letter alone; the whole text of one option; a letter in front; "the answer is X"
-/// in several languages; exactly one letter among the last four words; exactly one option's
-/// text within a prediction that is at most twice as long as all options.
+/// In this order: a letter alone; the whole text of one option, or its value; a letter in front;
+/// "the answer is X" in several languages; exactly one letter among the last four words; exactly
+/// one option's text within a prediction that is at most twice as long as all options. A letter
+/// with the text of another option picks nothing.
 ///
 /// # Source
 ///
 /// The order is that of VLMEvalKit's `can_infer`. Departures are rules of `prefab verify metrics`.
 pub fn infer(choices: &[String], prediction: &str) -> Option<usize> {
     let refuses = REFUSALS.iter().any(|refusal| prediction.contains(refusal));
-    if choices.is_empty() || choices.len() > MOST || refuses {
+    if choices.is_empty()
+        || choices.len() > MOST
+        || refuses
+        || contradicts_itself(choices, prediction)
+    {
         return None;
     }
     let alone = lead(prediction, choices.len()).filter(|lead| lead.rest.is_empty());
@@ -45,6 +54,7 @@ pub fn infer(choices: &[String], prediction: &str) -> Option<usize> {
         .map(|lead| lead.index)
         .or_else(|| only(whole_text(choices, prediction)))
         .or_else(|| front_text(choices, prediction))
+        .or_else(|| by_value(choices, prediction))
         .or_else(|| match pick(prediction, choices.len()) {
             letter::Pick::One(index) => Some(index),
             letter::Pick::Several => None,
@@ -57,6 +67,35 @@ fn front_text(choices: &[String], prediction: &str) -> Option<usize> {
     let (first, rest) = strip(prediction).split_once(' ')?;
     let Lead { index, rest: "" } = lead(first, choices.len())? else { return None };
     same_text(&choices[index], rest).then_some(index)
+}
+
+/// Whether a prediction names one option by its letter and another by its text: `B. root`.
+pub fn contradicts_itself(choices: &[String], prediction: &str) -> bool {
+    let count = choices.len().min(MOST);
+    let Some(Lead { index, rest }) =
+        lead(prediction, count).or_else(|| by_phrase(prediction, count))
+    else {
+        return false;
+    };
+    let mut said = rest;
+    while let Some((word, behind)) = said.split_once(' ')
+        && ["", "is", "it", "it's", "=", "the", "a", "an"].contains(&word.to_lowercase().as_str())
+    {
+        said = behind;
+    }
+    let is = |choice: &String| same_text(choice, said) || vqa_equal(choice, said);
+    !is(&choices[index]) && choices.iter().any(is)
+}
+
+/// The only option whose number, or list of numbers, the whole of a prediction is: `12` of `12 cm`,
+/// `three` of `3`. A sum among the options is no number here, since its value is not what it says.
+pub fn by_value(choices: &[String], prediction: &str) -> Option<usize> {
+    let same = |a: f64, b: f64| (a - b).abs() <= 1e-9 * a.abs();
+    let is = |choice: &str| {
+        !choice.contains(['+', '*', '×', '÷', '='])
+            && quantity::equal(choice, prediction, same) == Some(true)
+    };
+    only((0..choices.len()).filter(|&index| is(&choices[index])))
 }
 
 /// An option's text as it is compared.
@@ -101,7 +140,8 @@ pub fn by_text(choices: &[String], prediction: &str) -> Option<usize> {
     };
     let picked = only(found.iter().copied().filter(|index| !covered(index)))?;
     let place = occurrence(&text, &texts[picked])?;
-    (!negated(&text[..place])).then_some(picked)
+    let after = &text[place + texts[picked].len()..];
+    (!negated(&text[..place]) && !denial::follows(after)).then_some(picked)
 }
 
 /// Where a text occurs as words of its own; an empty one occurs nowhere.
@@ -119,6 +159,7 @@ pub fn occurrence(text: &str, wanted: &str) -> Option<usize> {
         cuts(before, wanted.chars().next())
             && cuts(after, wanted.chars().next_back())
             && !is_part_of_number(text, place, wanted)
+            && !is_part_of_formula(text, place, wanted)
     })
 }
 
@@ -139,20 +180,19 @@ pub fn is_part_of_number(text: &str, place: usize, wanted: &str) -> bool {
     begins || ends
 }
 
+/// Whether a formula goes on beyond its part: "a+b" in "a+b+c", "2" in "1/2". Words have no operators.
+fn is_part_of_formula(text: &str, place: usize, wanted: &str) -> bool {
+    let is_word = |part: &str| part.chars().filter(|c| c.is_alphabetic()).count() > 1;
+    let is_formula = !wanted.split(|c: char| !c.is_alphabetic()).any(is_word);
+    let joins = |c: char| "+*/^<>×÷√".contains(c);
+    let (before, after) = (&text[..place], &text[place + wanted.len()..]);
+    is_formula && (before.trim_end().ends_with(joins) || after.trim_start().starts_with(joins))
+}
+
 /// Whether a character is of a script that writes words without spaces between: Chinese,
 /// Japanese, and Korean, whose particles follow a noun directly.
 fn is_unspaced(c: char) -> bool {
     matches!(u32::from(c), 0x3040..=0x30ff | 0x3400..=0x9fff | 0xac00..=0xd7af)
-}
-
-/// Whether one of the last three words before something denies it.
-pub fn negated(before: &str) -> bool {
-    let words = before.split_whitespace().rev().take(3);
-    words.map(|word| word.trim_matches(|c: char| !c.is_alphanumeric())).any(|word| {
-        matches!(word, "not" | "no" | "never" | "neither" | "nor" | "without" | "除了")
-            || word.ends_with("n't")
-            || word.ends_with("不是")
-    })
 }
 
 /// The only one of some; none where there are more.
@@ -164,9 +204,12 @@ fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
 /// Whether both are the same option letter, or the same text: `(B) cow` is `B`.
 pub fn same_letter(gold: &str, prediction: &str) -> bool {
     match (lead(gold, MOST), lead(prediction, MOST)) {
-        // "B. cow" against "B. cat": both name B. "B, C" names none.
+        // "B. cow" against "B. cat" may be either. "B, C" names none.
         (Some(gold), Some(prediction)) => {
-            gold.index == prediction.index && !goes_on(prediction.rest, MOST)
+            let texts_fit = gold.rest.is_empty()
+                || prediction.rest.is_empty()
+                || vqa_equal(gold.rest, prediction.rest);
+            gold.index == prediction.index && texts_fit && !goes_on(prediction.rest, MOST)
         }
         _ => bare(gold) == bare(prediction),
     }
@@ -199,6 +242,22 @@ mod tests {
             ("A nucleus", Some(0)),
             ("答案是C", Some(2)),
             ("Cannot determine the answer. B", None),
+            ("B. root", None),
+            ("B: it is the root", None),
+            ("The answer is B, the root", None),
+            ("B. the cell wall", Some(1)),
+            ("The answer is B because plants have a root", Some(1)),
+            ("all but B", None),
+            ("Everything except B", None),
+            ("anything other than option B", None),
+            ("all of them except for the root", None),
+            ("everything but the root", None),
+            ("Option B is wrong", None),
+            ("B is not right", None),
+            ("the root is incorrect", None),
+            ("nothing but B", Some(1)),
+            ("It is B, not C", None),
+            ("除B以外都对", None),
             ("", None),
         ] {
             assert_eq!(infer(&plant, prediction), picked, "{prediction:?}");
@@ -216,6 +275,25 @@ mod tests {
         assert_eq!(infer(&numbers, "3, I think"), Some(0));
         assert_eq!(infer(&numbers, "between 2-3"), Some(0));
         assert_eq!(infer(&choices(&["-3", "3"]), "is \u{2212}3"), Some(0));
+        for (prediction, picked) in
+            [("3.0", Some(0)), ("three", Some(0)), ("13 cm", Some(1)), ("1/3", None)]
+        {
+            assert_eq!(infer(&numbers, prediction), picked, "{prediction}");
+        }
+        let lengths = choices(&["12 m", "12 cm", "13 cm"]);
+        for (prediction, picked) in [
+            ("12", None),
+            ("12cm", Some(1)),
+            ("0.12 m", Some(1)),
+            ("13", Some(2)),
+            ("13 cm²", None),
+        ] {
+            assert_eq!(infer(&lengths, prediction), picked, "{prediction}");
+        }
+        let sums = choices(&["a+b", "a-b", "2+3", "6"]);
+        for (prediction, picked) in [("a+b", Some(0)), ("a+b+c", None), ("5", None)] {
+            assert_eq!(infer(&sums, prediction), picked, "{prediction}");
+        }
         let cities = choices(&["New York", "York", "Paris"]);
         assert_eq!(infer(&cities, "It is New York"), Some(0));
         assert_eq!(infer(&cities, "It is York"), Some(1));

@@ -131,8 +131,8 @@ impl Lexer<'_> {
         self.place += 1;
         let token = match c {
             c if is_space(c) || c == '~' => Token::Space,
-            // A dollar wraps LaTeX or stands before a price; neither changes a number.
-            '$' | '€' | '£' | '¥' | '₩' => return Some(()),
+            // What stands before a price, `parse` reads; neither it nor an angle's name changes a number.
+            '$' | '€' | '£' | '¥' | '₩' | '∠' => return Some(()),
             '+' | '-' | '*' | '/' | '^' | '!' | '=' | '|' => Token::Sign(c),
             '≈' | '≃' | '∼' => Token::Sign('='),
             '(' | '[' | '{' => Token::Open(c),
@@ -215,7 +215,10 @@ impl Lexer<'_> {
             self.place += 1;
         }
         let word: String = self.characters[from..self.place].iter().collect();
-        Token::Word(word.to_lowercase())
+        match word.to_lowercase() {
+            root if matches!(root.as_str(), "sqrt" | "cbrt") => Token::Command(root),
+            word => Token::Word(word),
+        }
     }
 
     fn superscript(&mut self, first: char) -> Option<()> {

@@ -33,6 +33,8 @@ pub fn quantity(tokens: &[Token]) -> Option<Quantity> {
     {
         tokens = rest;
     }
+    let negated = negative(tokens);
+    let tokens = negated.as_deref().unwrap_or(tokens);
     if let [Token::Word(word)] = tokens
         && let Some(part) = words::percent(word)
     {
@@ -49,6 +51,18 @@ pub fn quantity(tokens: &[Token]) -> Option<Quantity> {
     value *= unit::magnitude(&mut parser.rest);
     let (percent, unit) = unit::suffix(parser.rest)?;
     (value.is_finite()).then_some(Quantity { value, percent, unit, integer })
+}
+
+/// With a sign in the place of a word for it: "minus 3", "negative seven", 负三. None where none is.
+fn negative(tokens: &[Token]) -> Option<Vec<Token>> {
+    let [Token::Word(word), rest @ ..] = tokens else { return None };
+    let behind = ["minus", "negative", "负", "負", "마이너스"].into_iter().find_map(|sign| {
+        word.strip_prefix(sign).filter(|rest| rest.is_empty() || !sign.is_ascii())
+    })?;
+    let word = (!behind.is_empty()).then(|| Token::Word(behind.to_owned()));
+    let has_value = word.is_some() || rest.iter().any(|token| *token != Token::Space);
+    has_value
+        .then(|| [Token::Sign('-')].into_iter().chain(word).chain(rest.iter().cloned()).collect())
 }
 
 /// What follows the last `=`, where what precedes it names something.

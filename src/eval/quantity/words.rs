@@ -1,7 +1,7 @@
 //! Number words: English to the billions, Chinese and Korean to the hundred millions.
 
 use super::lex::Token;
-use super::unit::named;
+use super::unit::is_unit;
 
 const SMALL: [&str; 20] = [
     "zero",
@@ -136,7 +136,7 @@ fn sentence(words: &[&str]) -> Option<f64> {
 /// A word without the counter or unit behind it, so that what is left is a numeral.
 fn counted(word: &str) -> impl Iterator<Item = &str> {
     let cuts = word.char_indices().skip(1).map(|(place, _)| place);
-    let without = cuts.filter(|&place| named(&word[place..]).is_some()).map(|place| &word[..place]);
+    let without = cuts.filter(|&place| is_unit(&word[place..])).map(|place| &word[..place]);
     std::iter::once(word).chain(without)
 }
 

@@ -6,14 +6,16 @@ use super::case::{Case, raised, score};
 use super::{Group, Ours, Rule, whole};
 use crate::data::record::Question;
 use crate::eval::choice;
-use crate::eval::extract::{boxed, reasoned};
+use crate::eval::extract::{boxed, parts, reasoned};
 use crate::eval::matching::{self, math_equal, modes};
 use crate::eval::metric::labeller::{self, Mode};
 use crate::eval::metric::relaxed;
+use crate::spec::candidates::Prompt;
 use crate::{Error, Result};
 use rules::{
-    ANY_CASE, ANY_CHARACTER, DECIMAL, DRESS, INFOVQA, INTEGERS, LETTER_STYLE, LETTER_TEXT, NO_BOX,
-    NOT_FINITE, NOTHING, PERCENT, SEPARATORS, SIMILARITY, SPACE, WORD, YEARS, ZERO,
+    ANY_CASE, ANY_CHARACTER, BARE_BOX, BOX_SPACE, CHART_DRESS, DECIMAL, DRESS, FORMULA, INFOVQA,
+    INTEGERS, LETTER_STYLE, LETTER_TEXT, NO_BOX, NO_THOUGHTS, NOT_FINITE, NOTHING, PERCENT,
+    SEPARATORS, SIMILARITY, SPACE, WORD, YEARS, ZERO,
 };
 use serde_json::{Value, json};
 
@@ -62,7 +64,7 @@ pub const GROUPS: &[Group] = &[
                 Ok(matching::chart_equal(case.text("gold")?, case.text("prediction")?).into())
             },
             part: whole,
-            rules: &[YEARS, PERCENT, ZERO, NOT_FINITE, SEPARATORS, SPACE],
+            rules: &[YEARS, PERCENT, ZERO, NOT_FINITE, SEPARATORS, CHART_DRESS, SPACE],
         }),
     },
     Group {
@@ -86,16 +88,16 @@ pub const GROUPS: &[Group] = &[
         peer: parse,
         ours: Some(Ours {
             value: |case| {
-                let parsed =
-                    labeller::parse(case.text("response")?, case.text("prompt_version")?).ok();
-                let answer = parsed.and_then(|_| boxed(case.fields["response"].as_str()?));
-                Ok(answer.map_or_else(
+                // There is no form of thoughts here, so that nothing is read from one.
+                let is_known = is_boxed_form(case)?;
+                let found = parts(Prompt::Boxed, case.text("response")?).filter(|_| is_known);
+                Ok(found.map_or_else(
                     || json!({ "error": "no box" }),
-                    |answer| json!({ "rationale": null, "answer": answer }),
+                    |found| json!({ "rationale": null, "answer": found.answer }),
                 ))
             },
             part: whole,
-            rules: &[NO_BOX],
+            rules: &[NO_THOUGHTS, NO_BOX, BARE_BOX, BOX_SPACE],
         }),
     },
     Group {
@@ -162,6 +164,11 @@ pub fn reads(variant: &str) -> bool {
     variant.split('+').all(|name| Mode::named(name).is_some())
 }
 
+/// Whether a response was asked for in a box without a thought before.
+fn is_boxed_form(case: &Case<'_>) -> Result<bool> {
+    Ok(matches!(case.text("prompt_version")?, "en_v2" | "zh_v2"))
+}
+
 fn named(case: &Case<'_>) -> Result<Vec<Mode>> {
     let modes = case.variant.split('+').map(Mode::named).collect::<Option<_>>();
     modes.ok_or_else(|| {
@@ -226,6 +233,8 @@ const CHECK: &[Rule] = &[
     NOT_FINITE,
     DRESS,
     SEPARATORS,
+    FORMULA,
+    CHART_DRESS,
     NOTHING,
     LETTER_STYLE,
     SPACE,

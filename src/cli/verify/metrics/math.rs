@@ -186,6 +186,7 @@ const POST: &[Rule] = &[
     option::PARTS,
     option::COVERED,
     option::DENIED_TEXT,
+    option::VALUE,
     option::WRAPPED,
 ];
 

@@ -114,6 +114,7 @@ const BOTH: &[Rule] = &[
     PARTS,
     COVERED,
     DENIED_TEXT,
+    VALUE,
     WRAPPED,
 ];
 const VERBOSE: &[Rule] = &[
@@ -130,6 +131,7 @@ const VERBOSE: &[Rule] = &[
     PARTS,
     COVERED,
     DENIED_TEXT,
+    VALUE,
     WRAPPED,
 ];
 const POST: &[Rule] = &[
@@ -149,6 +151,7 @@ const POST: &[Rule] = &[
     BARE_LETTER,
     DENIED,
     DENIED_TEXT,
+    VALUE,
 ];
 
 pub const REFUSAL: Rule = Rule {
@@ -187,7 +190,8 @@ pub const DENIED: Rule = Rule {
         let is_letter =
             |token: &String| token.len() == 1 && token.chars().all(|c| c.is_ascii_uppercase());
         Ok((0..tokens.len()).any(|place| {
-            is_letter(&tokens[place]) && choice::negated(&tokens[..place].join(" ").to_lowercase())
+            is_letter(&tokens[place])
+                && choice::denial::negated(&tokens[..place].join(" ").to_lowercase())
         }))
     },
 };
@@ -290,14 +294,22 @@ pub const COVERED: Rule = Rule {
 };
 pub const DENIED_TEXT: Rule = Rule {
     name: "option_denied_text_is_no_pick",
-    about: "\"not the dog\" picks nothing",
+    about: "\"not the dog\" and \"the dog is not\" pick nothing",
     holds: |case| {
         let answer = case.answer()?.to_lowercase();
         Ok(case.choices()?.iter().any(|choice| {
-            let place = choice::occurrence(&answer, &choice.to_lowercase());
-            place.is_some_and(|place| choice::negated(&answer[..place]))
+            let choice = choice.to_lowercase();
+            choice::occurrence(&answer, &choice).is_some_and(|place| {
+                let (before, after) = (&answer[..place], &answer[place + choice.len()..]);
+                choice::denial::negated(before) || choice::denial::follows(after)
+            })
         }))
     },
+};
+pub const VALUE: Rule = Rule {
+    name: "option_number_by_value",
+    about: "a number is the one option of that value, however either is written: 0.6 is 3/5",
+    holds: |case| Ok(choice::by_value(&case.choices()?, &case.answer()?).is_some()),
 };
 pub const WRAPPED: Rule = Rule {
     name: "option_marks_do_not_count",

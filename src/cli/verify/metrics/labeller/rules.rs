@@ -2,13 +2,15 @@
 
 use super::super::Rule;
 use super::super::case::Case;
-use super::{LETTERS, named};
+use super::{LETTERS, is_boxed_form, named};
 use crate::Result;
-use crate::eval::matching::is_year;
+use crate::eval::extract::boxed;
+use crate::eval::matching::{exact, is_year};
 use crate::eval::metric::labeller::{self, Mode};
 use crate::eval::metric::{anls, relaxed, vqa};
 use crate::eval::python::number::float;
 use crate::eval::python::text::{collapse, len, strip};
+use crate::eval::signs::signs;
 use crate::eval::{choice, quantity};
 
 fn has_mode(case: &Case<'_>, mode: Mode) -> Result<bool> {
@@ -123,6 +125,31 @@ pub(super) const SEPARATORS: Rule = Rule {
     },
 };
 
+pub(super) const FORMULA: Rule = Rule {
+    name: "label_signs_of_a_formula_count",
+    about: "operators, brackets and commas that the VQA normalizer drops say something: a-b is not a+b",
+    holds: |case| {
+        let (gold, prediction) = pair(case)?;
+        Ok(has_mode(case, Mode::Vqa)?
+            && vqa::equal(gold, prediction)
+            && signs(gold) != signs(prediction))
+    },
+};
+
+pub(super) const CHART_DRESS: Rule = Rule {
+    name: "label_chart_answers_in_any_form",
+    about: "a chart's number is read with currency, unit or words, and marks around an answer are none",
+    holds: |case| {
+        let (gold, prediction) = pair(case)?;
+        let dressed =
+            |text: &str| relaxed::number(text).is_none() && quantity::read(text).is_some();
+        let read = quantity::read(gold).zip(quantity::read(prediction)).is_some();
+        let marked = relaxed::number(gold).is_none() || relaxed::number(prediction).is_none();
+        Ok(has_mode(case, Mode::Relaxed)?
+            && ((read && either(case, dressed)?) || (marked && exact(gold, prediction))))
+    },
+};
+
 pub(super) const NOTHING: Rule = Rule {
     name: "label_nothing_equals_nothing_by_mode_only",
     about: "answers that normalize to nothing do not reset what other modes say",
@@ -162,6 +189,32 @@ pub(super) const NO_BOX: Rule = Rule {
         };
         let open = text.rfind("\\boxed{").map(|place| &text[place..]);
         Ok(open.is_none_or(|inner| inner.matches('{').count() > inner.matches('}').count()))
+    },
+};
+
+pub(super) const NO_THOUGHTS: Rule = Rule {
+    name: "label_no_form_of_thoughts",
+    about: "the forms en_r1 and zh_r1 are refused at import, and nothing is read from them",
+    holds: |case| Ok(!is_boxed_form(case)?),
+};
+
+pub(super) const BARE_BOX: Rule = Rule {
+    name: "label_box_needs_a_rationale",
+    about: "a box behind nothing is no reasoned answer, however long, and an empty one no answer",
+    holds: |case| {
+        let response = case.text("response")?;
+        let before = response.rfind("\\boxed{").map_or("", |place| &response[..place]);
+        let is_empty = boxed(response).is_some_and(|answer| strip(answer).is_empty());
+        Ok(is_empty || !before.chars().any(char::is_alphanumeric))
+    },
+};
+
+pub(super) const BOX_SPACE: Rule = Rule {
+    name: "label_answer_of_one_line",
+    about: "white space around what a box holds says nothing, and an answer is one line",
+    holds: |case| {
+        Ok(boxed(case.text("response")?)
+            .is_some_and(|answer| strip(answer) != answer || answer.contains('\n')))
     },
 };
 
