@@ -57,7 +57,8 @@ impl Sampled {
             of[question].push(index);
             question_of.push(question);
         }
-        let is_degenerate = answers.iter().map(|answer| is_degenerate(&answer.text)).collect();
+        let is_degenerate =
+            answers.iter().map(|answer| is_degenerate(&answer.text, answer.ended)).collect();
         Ok(Self { questions, answers, of, question_of, is_degenerate })
     }
 
