@@ -17,6 +17,7 @@
 mod arithmetic;
 pub mod claims;
 pub mod consistency;
+mod contradiction;
 pub mod correctness;
 pub mod degenerate;
 pub mod divide_and_conquer;
