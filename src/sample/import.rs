@@ -119,6 +119,10 @@ fn form(row: &Row) -> Result<Prompt, String> {
     match row.prompt_version.as_deref().unwrap_or("en") {
         "en" | "zh" => Ok(Prompt::Cot),
         "en_v2" | "zh_v2" => Ok(Prompt::Boxed),
+        thought @ ("en_r1" | "zh_r1") => Err(format!(
+            "`prompt_version` is `{thought}`, whose answers think between tags, a form that Prefab has no \
+             prompt for; en, zh, en_v2 and zh_v2 can be read"
+        )),
         other => Err(format!("`prompt_version` is `{other}`; en, zh, en_v2 and zh_v2 can be read")),
     }
 }

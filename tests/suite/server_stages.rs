@@ -264,7 +264,7 @@ fn answers_of_internvls_own_sampler_are_read() {
         &[
             row(1, &format!("one\ntwo\nFinal answer: {known}"), "en"),
             row(0, "no answer", "en"),
-            row(1, &format!("So\nAnswer: \\boxed{{{known}}}"), "en_v2"),
+            row(1, &format!("So it is.\nAnswer: \\boxed{{{known}}}"), "en_v2"),
         ],
     );
     write("b.jsonl", &[row(1, "a\nb\nFinal answer: 77", "en")]);
@@ -292,7 +292,7 @@ fn answers_of_internvls_own_sampler_are_read() {
     let error = small.sample(&settings).unwrap_err().to_string();
     for told in [
         "3 bad rows",
-        "c.jsonl:1: `prompt_version` is `en_r1`",
+        "c.jsonl:1: `prompt_version` is `en_r1`, whose answers think between tags",
         "c.jsonl:2: no question of the corpus has the text \"Who is this?\"",
         "c.jsonl:3: missing field `response`",
     ] {
