@@ -55,6 +55,7 @@ pub fn infer(choices: &[String], prediction: &str) -> Option<usize> {
         .or_else(|| only(whole_text(choices, prediction)))
         .or_else(|| front_text(choices, prediction))
         .or_else(|| by_value(choices, prediction))
+        .or_else(|| only((0..choices.len()).filter(|&at| vqa_equal(&choices[at], prediction))))
         .or_else(|| match pick(prediction, choices.len()) {
             letter::Pick::One(index) => Some(index),
             letter::Pick::Several => None,
@@ -72,9 +73,14 @@ fn front_text(choices: &[String], prediction: &str) -> Option<usize> {
 /// Whether a prediction names one option by its letter and another by its text: `B. root`.
 pub fn contradicts_itself(choices: &[String], prediction: &str) -> bool {
     let count = choices.len().min(MOST);
-    let Some(Lead { index, rest }) =
-        lead(prediction, count).or_else(|| by_phrase(prediction, count))
-    else {
+    // "B is the root": a letter that a sentence begins with.
+    let subject = || {
+        let (first, rest) = strip(prediction).split_once(' ')?;
+        let found = lead(first, count).filter(|found| found.rest.is_empty())?;
+        rest.starts_with("is ").then_some(Lead { rest, ..found })
+    };
+    let named = lead(prediction, count).or_else(|| by_phrase(prediction, count)).or_else(subject);
+    let Some(Lead { index, rest }) = named else {
         return false;
     };
     let mut said = rest;
@@ -244,6 +250,7 @@ mod tests {
             ("Cannot determine the answer. B", None),
             ("B. root", None),
             ("B: it is the root", None),
+            ("B is the root", None),
             ("The answer is B, the root", None),
             ("B. the cell wall", Some(1)),
             ("The answer is B because plants have a root", Some(1)),
@@ -291,7 +298,9 @@ mod tests {
             assert_eq!(infer(&lengths, prediction), picked, "{prediction}");
         }
         let sums = choices(&["a+b", "a-b", "2+3", "6"]);
-        for (prediction, picked) in [("a+b", Some(0)), ("a+b+c", None), ("5", None)] {
+        for (prediction, picked) in
+            [("a+b", Some(0)), ("a + b", Some(0)), ("a+b+c", None), ("5", None)]
+        {
             assert_eq!(infer(&sums, prediction), picked, "{prediction}");
         }
         let cities = choices(&["New York", "York", "Paris"]);

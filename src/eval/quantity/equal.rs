@@ -6,9 +6,14 @@ use crate::eval::python::text::{len, strip};
 /// Whether two texts are equal numbers, or lists of equal numbers; none where one is neither, or a
 /// range or a date.
 ///
+/// Two that name what they are the value of must name the same.
 /// Units that both have must measure the same; one that only one has is ignored. A percent sign
 /// that only one has may mean the number before it or its hundredth part.
 pub fn equal(gold: &str, prediction: &str, same: impl Fn(f64, f64) -> bool + Copy) -> Option<bool> {
+    let named = name(gold).zip(name(prediction));
+    if named.is_some_and(|(gold, prediction)| gold != prediction) {
+        return Some(false);
+    }
     let number = |text| read(text).filter(|_| !is_range_or_date(text));
     match (number(gold), number(prediction)) {
         (Some(gold), Some(prediction)) => Some(same_quantity(gold, prediction, same)),
@@ -23,6 +28,13 @@ pub fn equal(gold: &str, prediction: &str, same: impl Fn(f64, f64) -> bool + Cop
         }
         _ => None,
     }
+}
+
+/// What a text says the value of: `x` of `x = 3`.
+fn name(text: &str) -> Option<String> {
+    let (name, _) = text.split_once('=')?;
+    let name: String = name.chars().filter(|c| c.is_alphanumeric()).collect();
+    (!name.is_empty()).then_some(name)
 }
 
 /// Whether a text is two bare numbers with a hyphen between, or three with slashes or hyphens, a
@@ -161,6 +173,9 @@ mod tests {
             ("$5$", "€5", Some(true)),
             ("50%", "50 cm", Some(false)),
             ("10-20", "20-30", None),
+            ("x = 3", "y = 3", Some(false)),
+            ("x = 3", "$x=3$", Some(true)),
+            ("x = 3", "3", Some(true)),
             ("5-10 cm", "10-15 cm", None),
             ("$5-$10", "$10-$15", None),
             ("12/03/98", "24/06/98", None),
