@@ -38,8 +38,8 @@ impl Stage {
     /// the same settings and inputs would give other bytes, or bytes that mean something else.
     const fn row(self) -> (&'static str, u32, usize) {
         match self {
-            Self::Corpus => ("corpus", 2, 1),
-            Self::Base => ("base", 1, 2),
+            Self::Corpus => ("corpus", 3, 1),
+            Self::Base => ("base", 2, 2),
             Self::Features => ("features", 1, 1),
             Self::Candidates => ("candidates", 3, 1),
             Self::Pairs => ("pairs", 2, 1),

@@ -4,18 +4,20 @@
 
 use super::glyph::{DIGITS, LETTERS};
 use super::item::{Cells, Item, reasoned};
-use super::raster::{CELL, Colour, INK, Raster, corner};
+use super::raster::{CELL, Colour, GRID, INK, Raster, corner};
 use super::rng::Rng;
 use super::slip::Teacher;
 
 /// Names of the fields.
 const NAMES: [&str; 6] = ["A", "B", "C", "D", "E", "F"];
+/// Ink of the letters.
+const NAME: Colour = [60, 60, 190];
 /// Frames of the boxes.
 const FRAME: Colour = [150, 160, 185];
 /// Paper of the boxes.
 const PAPER: Colour = [255, 255, 255];
 
-/// A field of the form: its letter's cell, and the digit in the box to the right.
+/// A field of the form: a box that shows its letter and, to the right of it, its digit.
 #[derive(Clone, Copy, Debug)]
 struct Field {
     cell: usize,
@@ -33,14 +35,14 @@ impl Field {
 pub fn make(rng: &mut Rng) -> Item {
     let kind = rng.pick(&[0, 0, 0, 1, 2]);
     let count = rng.between(4, NAMES.len());
-    // Two fields fit a row.
-    let mut places = rng.pick_some(&[0, 1, 2, 3, 4, 5, 6, 7], count);
+    let all: [usize; GRID * GRID] = std::array::from_fn(|cell| cell);
+    let mut places = rng.pick_some(&all, count);
     places.sort_unstable();
     let letters = rng.pick_some(&[0, 1, 2, 3, 4, 5], count);
     // Each digit once, so that one field is the largest.
     let digits = rng.pick_some(&[1, 2, 3, 4, 5, 6, 7, 8, 9], count);
     let fields: Vec<Field> = (places.into_iter().zip(letters).zip(digits))
-        .map(|((place, letter), digit)| Field { cell: 2 * place, letter, digit })
+        .map(|((cell, letter), digit)| Field { cell, letter, digit })
         .collect();
     let (picture, cells) = paint(rng, &fields);
     let asked = rng.pick(&fields);
@@ -80,20 +82,20 @@ pub fn make(rng: &mut Rng) -> Item {
     Item::new(picture, cells, question, answer(Teacher::Careful), tell)
 }
 
-/// The picture and its labels: the field's letter, then a box with its digit.
+/// The picture and its labels: letter and digit share a cell, as name and height of a bar do,
+/// so that whoever finds the field has its number.
 fn paint(rng: &mut Rng, fields: &[Field]) -> (Raster, Cells) {
     let mut raster = Raster::new(rng);
     let mut cells = Cells::default();
     for field in fields {
-        let (x, y) = corner(field.cell + 1);
+        let (x, y) = corner(field.cell);
         raster.fill(x, y, CELL as i32, CELL as i32, FRAME);
         raster.fill(x + 1, y + 1, CELL as i32 - 2, CELL as i32 - 2, PAPER);
-        raster.stamp(rng, field.cell, 2, &LETTERS[field.letter], INK);
-        // A field's name stands for what it holds: the tower learns to join the two.
+        let (letter, digit) = (y + rng.between(2, 4) as i32, y + rng.between(2, 4) as i32);
+        raster.bitmap(x + 1, letter, 2, &LETTERS[field.letter], NAME);
+        raster.bitmap(x + 9, digit, 2, &DIGITS[field.digit], INK);
         cells.letter(field.cell, field.letter);
         cells.digit(field.cell, field.digit);
-        raster.stamp(rng, field.cell + 1, 2, &DIGITS[field.digit], INK);
-        cells.digit(field.cell + 1, field.digit);
     }
     (raster, cells)
 }

@@ -300,64 +300,10 @@ pub const GOODS: [Icon; 6] = [
     },
 ];
 
-/// Arrows that point right, down, left and up.
-pub const ARROWS: [[&str; 12]; 4] = [
-    [
-        "............",
-        "......#.....",
-        "......##....",
-        "......###...",
-        "##########..",
-        "###########.",
-        "###########.",
-        "##########..",
-        "......###...",
-        "......##....",
-        "......#.....",
-        "............",
-    ],
-    [
-        "....####....",
-        "....####....",
-        "....####....",
-        "....####....",
-        "....####....",
-        "....####....",
-        ".##########.",
-        "..########..",
-        "...######...",
-        "....####....",
-        ".....##.....",
-        "............",
-    ],
-    [
-        "............",
-        ".....#......",
-        "....##......",
-        "...###......",
-        "..##########",
-        ".###########",
-        ".###########",
-        "..##########",
-        "...###......",
-        "....##......",
-        ".....#......",
-        "............",
-    ],
-    [
-        "............",
-        ".....##.....",
-        "....####....",
-        "...######...",
-        "..########..",
-        ".##########.",
-        "....####....",
-        "....####....",
-        "....####....",
-        "....####....",
-        "....####....",
-        "....####....",
-    ],
+/// Heads of arrows that point left and right, 4×7: as wide as the gap between two icons.
+pub const ARROWS: [[&str; 7]; 2] = [
+    ["...#", "..##", ".###", "####", ".###", "..##", "...#"],
+    ["#...", "##..", "###.", "####", "###.", "##..", "#..."],
 ];
 
 #[cfg(test)]
@@ -367,10 +313,11 @@ mod tests {
     #[test]
     fn every_bitmap_is_a_rectangle_and_no_two_are_alike() {
         let icons = CREATURES.iter().chain(&GOODS).map(|icon| icon.bitmap);
-        let large: Vec<_> = icons.chain(ARROWS).collect();
+        let large: Vec<_> = icons.collect();
         assert!(large.iter().flatten().all(|row| row.len() == 12));
         let small: Vec<_> = DIGITS.into_iter().chain(LETTERS).collect();
         assert!(small.iter().flatten().all(|row| row.len() == 3));
+        assert!(ARROWS.iter().flatten().all(|row| row.len() == 4) && ARROWS[0] != ARROWS[1]);
         for (index, one) in large.iter().enumerate() {
             assert!(!large[..index].contains(one));
         }

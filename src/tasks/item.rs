@@ -89,14 +89,17 @@ const OBJECTS: usize = COLOURS.len() * SHAPES.len();
 const BARS: usize = 1 + OBJECTS;
 const CREATURES: usize = BARS + COLOURS.len();
 const GOODS: usize = CREATURES + super::glyph::CREATURES.len();
-const ARROWS: usize = GOODS + super::glyph::GOODS.len();
-const LETTERS: usize = ARROWS + super::glyph::ARROWS.len();
+const LETTERS: usize = GOODS + super::glyph::GOODS.len();
+/// What eats the last creature of a chain, and what the first one eats.
+const NOBODY: usize = 1 + super::glyph::CREATURES.len();
 
 /// The layers of every generated picture, in the order of `Generated::cells`.
-pub const LAYERS: [Layer; 3] = [
+pub const LAYERS: [Layer; 5] = [
     Layer { name: "object", classes: LETTERS + super::glyph::LETTERS.len() },
     Layer { name: "bar", classes: 9 },
     Layer { name: "digit", classes: 11 },
+    Layer { name: "eater", classes: NOBODY + 1 },
+    Layer { name: "food", classes: NOBODY + 1 },
 ];
 
 /// Dense labels of a picture: `[layer][cell]`, cells row-major.
@@ -115,19 +118,23 @@ impl Cells {
         self.0[1][cell] = height as u16;
     }
 
-    /// A creature.
-    pub fn creature(&mut self, cell: usize, creature: usize) {
+    /// A creature, what eats it and what it eats, if anything does: the tower follows the arrows.
+    pub fn creature(
+        &mut self,
+        cell: usize,
+        creature: usize,
+        eater: Option<usize>,
+        food: Option<usize>,
+    ) {
+        let class = |other: Option<usize>| other.map_or(NOBODY, |other| 1 + other) as u16;
         self.0[0][cell] = (CREATURES + creature) as u16;
+        self.0[3][cell] = class(eater);
+        self.0[4][cell] = class(food);
     }
 
     /// A thing on a receipt.
     pub fn good(&mut self, cell: usize, good: usize) {
         self.0[0][cell] = (GOODS + good) as u16;
-    }
-
-    /// An arrow: right, down, left, up.
-    pub fn arrow(&mut self, cell: usize, direction: usize) {
-        self.0[0][cell] = (ARROWS + direction) as u16;
     }
 
     /// A letter, A first.

@@ -8,6 +8,7 @@ use super::schedule::Schedule;
 use crate::Result;
 use crate::run::stage::StageContext;
 use crate::spec::train::Schedule as Shape;
+use crate::tasks::LAYERS;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Instant;
@@ -45,8 +46,8 @@ struct State {
 
 /// The header of base_steps.csv: cell accuracies are those of occupied cells, a
 /// layer each, and empty in the language lesson.
-const COLUMNS: &str =
-    "lesson,step,loss,grad_norm,learning_rate,accuracy/object,accuracy/bar,accuracy/digit";
+const COLUMNS: &str = "lesson,step,loss,grad_norm,learning_rate,accuracy/object,accuracy/bar,\
+                       accuracy/digit,accuracy/eater,accuracy/food";
 
 impl Lesson<'_> {
     /// Teaches to the last step; returns the rows of base_steps.csv.
@@ -76,8 +77,10 @@ impl Lesson<'_> {
 
             let (loss, grad_norm) = (loss as f32, grad_norm as f32);
             let mut cells = taught.accuracy.iter().map(|share| (*share as f32).to_string());
-            let [a, b, c] = std::array::from_fn(|_| cells.next().unwrap_or_default());
-            state.rows += &format!("{},{step},{loss},{grad_norm},{rate},{a},{b},{c}\n", self.name);
+            let shares: [String; LAYERS.len()] =
+                std::array::from_fn(|_| cells.next().unwrap_or_default());
+            let shares = shares.join(",");
+            state.rows += &format!("{},{step},{loss},{grad_norm},{rate},{shares}\n", self.name);
             state.step = step + 1;
             let speed = (state.step - first) as f64 / clock.elapsed().as_secs_f64().max(1e-9);
             let note = format!("{}: loss {loss:.3}  {speed:.1} steps/s", self.name);

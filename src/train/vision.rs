@@ -15,7 +15,8 @@ use crate::spec::model::Module;
 use crate::{Error, Result};
 use tch::{Kind, Tensor};
 
-/// Weight of an empty cell beside an occupied one: most cells are empty.
+/// Weight of a layer's empty cells, all together, beside the occupied ones: most cells are empty,
+/// in the layers of few families nearly all.
 const EMPTY_WEIGHT: f64 = 0.25;
 
 /// Dense labels of some pictures.
@@ -131,10 +132,12 @@ fn loss(features: &Tensor, classes: &Tensor, heads: &[Tensor]) -> Taught {
             let occupied = is_occupied.sum(Kind::Float).clamp_min(1.0);
             let share = (right * &is_occupied).sum(Kind::Float) / occupied;
             accuracy.push(share.double_value(&[]));
-            let weights = &is_occupied * (1.0 - EMPTY_WEIGHT) + EMPTY_WEIGHT;
             let each = logits.log_softmax(-1, Kind::Float);
-            let each = each.gather(-1, &classes.unsqueeze(-1), false).squeeze_dim(-1);
-            -(each * &weights).sum(Kind::Float) / weights.sum(Kind::Float)
+            let each = -each.gather(-1, &classes.unsqueeze(-1), false).squeeze_dim(-1);
+            let is_empty = 1.0 - &is_occupied;
+            let mean =
+                |of: &Tensor| (&each * of).sum(Kind::Float) / of.sum(Kind::Float).clamp_min(1.0);
+            (mean(&is_occupied) + EMPTY_WEIGHT * mean(&is_empty)) / (1.0 + EMPTY_WEIGHT)
         })
         .collect();
     Taught { loss: Tensor::stack(&losses, 0).sum(Kind::Float), accuracy }
