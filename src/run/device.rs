@@ -113,16 +113,30 @@ impl Devices {
 ///
 /// # Errors
 ///
-/// If libtorch's CUDA half is wanted and not there.
+/// If libtorch's CUDA half is wanted and not there, or the card is not.
 pub fn open(choice: Choice) -> Result<tch::Device> {
     match choice {
         Choice::Cpu => Ok(tch::Device::Cpu),
         Choice::Cuda(number) => {
             // Before anything asks libtorch about CUDA.
             open_cuda()?;
-            Ok(tch::Device::Cuda(number.unwrap_or(0)))
+            card(number.unwrap_or(0), &cards()).map(tch::Device::Cuda)
         }
     }
+}
+
+/// The number of a card that is there: libtorch itself would end the process.
+fn card(number: usize, cards: &[Card]) -> Result<usize> {
+    if cards.iter().any(|card| card.index == number) {
+        return Ok(number);
+    }
+    let there = match cards.len() {
+        0 => "the driver finds none".to_owned(),
+        1 => "the only one is cuda:0".to_owned(),
+        count => format!("there are cuda:0 to cuda:{}", count - 1),
+    };
+    Err(Error::spec(format!("there is no CUDA card {number}: {there}"))
+        .hint("`prefab doctor` lists the devices; `--device cpu` needs none"))
 }
 
 /// A device as `--device` writes it.
@@ -254,4 +268,18 @@ unsafe fn symbol<F>(library: Handle, name: &CStr) -> Option<F> {
     let address = unsafe { libc::dlsym(library, name.as_ptr()) };
     // SAFETY: by this function's own contract; a function pointer is as wide as a data pointer.
     (!address.is_null()).then(|| unsafe { std::mem::transmute_copy(&address) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_that_is_not_there_is_refused_by_its_number() {
+        let one = Card { index: 0, name: "a card".into(), capability: "9.0".into() };
+        assert_eq!(card(0, std::slice::from_ref(&one)).unwrap(), 0);
+        let said = |number, cards: &[Card]| card(number, cards).unwrap_err().to_string();
+        assert_eq!(said(0, &[]), "there is no CUDA card 0: the driver finds none");
+        assert_eq!(said(3, &[one]), "there is no CUDA card 3: the only one is cuda:0");
+    }
 }

@@ -36,6 +36,7 @@ mod plan;
 mod plan_keys;
 mod plan_memory;
 mod prompts;
+mod record_damage;
 mod report;
 mod run;
 mod sample;

@@ -12,7 +12,7 @@ mod tiles;
 
 pub use ledger::{Ledger, Tolerance};
 
-use crate::Result;
+use crate::error::{Error, Kind, Result};
 use crate::run::device::Choice;
 use clap::Subcommand;
 use std::path::PathBuf;
@@ -50,8 +50,31 @@ pub enum Verify {
     },
 }
 
-/// Recomputes and compares; an error ends in exit code 1.
+/// Recomputes and compares. A number that differs ends in exit code 1, a record that cannot be
+/// read in 2.
+///
+/// # Errors
+///
+/// Both.
 pub fn run(what: &Verify) -> Result<()> {
+    let (name, path) = match what {
+        Verify::Losses { file } => ("losses", file),
+        Verify::Tiles { dir } => ("tiles", dir),
+        Verify::Metrics { file } => ("metrics", file),
+        Verify::Model { dir, .. } => ("model", dir),
+        Verify::Prompts { dir } => ("prompts", dir),
+    };
+    if !path.exists() {
+        return Err(Error::spec(format!("there is no `{}`", path.display()))
+            .hint(format!("`prefab verify {name} --help` says what belongs there")));
+    }
+    recompute(what).map_err(|error| match error.exit_code() {
+        1 => error,
+        _ => error.kind(Kind::Spec),
+    })
+}
+
+fn recompute(what: &Verify) -> Result<()> {
     match what {
         Verify::Losses { file } => losses::run(file),
         Verify::Tiles { dir } => tiles::run(dir),

@@ -15,6 +15,7 @@
 //! | `files` | tensor names and shapes, special tokens |
 
 mod files;
+mod forms;
 mod generation;
 mod gradients;
 mod language;
@@ -50,18 +51,14 @@ const LOSS: Tolerance = within(5e-6);
 ///
 /// If a file is missing or damaged, or if [`Ledger::close`] says so.
 pub fn run(dir: &Path, device: Choice) -> Result<()> {
-    let device = match device {
-        Choice::Cpu => Device::Cpu,
-        Choice::Cuda(number) => {
-            // Before anything asks libtorch about CUDA. The products of cuDNN are TF32 by
-            // default, which these tolerances do not allow.
-            device::open_cuda()?;
-            tch::Cuda::set_user_enabled_cudnn(false);
-            Device::Cuda(number.unwrap_or(0))
-        }
-    };
+    let device = device::open(device)?;
+    if device != Device::Cpu {
+        // The products of cuDNN are TF32 by default, which these tolerances do not allow.
+        tch::Cuda::set_user_enabled_cudnn(false);
+    }
     let record = Record::open(dir, device)?;
     let model = Vlm::load(&dir.join("model"), device)?;
+    record.check(&model.config)?;
     let mut check = Check { record: &record, model: &model, ledger: Ledger::default() };
     check.everything()?;
     check.ledger.close(&dir.display().to_string())

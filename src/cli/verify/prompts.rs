@@ -193,6 +193,9 @@ impl Prompts<'_> {
                 Error::new(format!("`{ids}` needs the {form} form of the tokenizer `{name}`"))
             })?;
             let recorded: Vec<i64> = required(row, ids)?;
+            if let Some(id) = recorded.iter().find(|id| u32::try_from(**id).is_err()) {
+                return Err(Error::new(format!("`{ids}` holds {id}, which is no token's id")));
+            }
             let ours = tokenizer.encode_framed(plain);
             ledger.same(&format!("plain ids, {form}"), &at, &ours, &recorded);
             if row.get(decoded).is_some() {

@@ -42,6 +42,19 @@ pub fn whole(value: &Value, name: &str) -> Result<usize> {
     number.ok_or_else(|| Error::new(format!("`{name}` is not a whole number")))
 }
 
+/// The number of that name, a side in pixels.
+pub fn side(value: &Value, name: &str) -> Result<usize> {
+    match whole(value, name)? {
+        side @ 1..=MOST_PIXELS => Ok(side),
+        side => {
+            Err(Error::new(format!("`{name}` is {side}, not a side of 1 to {MOST_PIXELS} pixels")))
+        }
+    }
+}
+
+/// Of a tile, whatever the model.
+const MOST_PIXELS: usize = 4096;
+
 /// A list of numbers.
 pub fn floats(value: &Value) -> Result<Vec<f64>> {
     serde_json::from_value(value.clone())

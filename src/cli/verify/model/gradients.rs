@@ -98,6 +98,11 @@ impl Check<'_> {
             sums.push(logps.sum(Kind::Float));
             count += sample.supervised().count();
         }
+        if sums.is_empty() {
+            return Err(self
+                .record
+                .wrong("labels", "supervise nothing, and gradients are recorded"));
+        }
         Ok(-Tensor::stack(&sums, 0).sum(Kind::Float) / count as f64)
     }
 

@@ -20,7 +20,7 @@ pub(super) struct Stretched {
 impl Stretched {
     /// The trained length in a key of expected.json.
     pub(super) fn of_key(key: &str) -> Option<usize> {
-        key.strip_prefix("ntk")?.parse().ok()
+        key.strip_prefix("ntk")?.parse().ok().filter(|trained| *trained > 0)
     }
 
     /// What a name of expected.safetensors says.
@@ -28,7 +28,8 @@ impl Stretched {
         let (key, rest) = name.split_once(".logits_sample")?;
         Self::of_key(key)?;
         let (sample, last) = rest.split_once("_last")?;
-        Some(Self { key: key.to_owned(), sample: sample.parse().ok()?, last: last.parse().ok()? })
+        let last = last.parse::<u32>().ok()?.into();
+        Some(Self { key: key.to_owned(), sample: sample.parse().ok()?, last })
     }
 }
 
@@ -86,6 +87,7 @@ impl Check<'_> {
     /// Log-probabilities of the labels, their sums and the loss.
     fn labels(&mut self, prefix: &str, samples: &[Sample], traces: &[Trace]) -> Result<()> {
         let named = |name: &str| format!("{prefix}{name}");
+        self.record.input(&named("labels"))?;
         let what = if prefix.is_empty() { "" } else { ", dummy tile" };
         let mut sums = Vec::new();
         let mut counts = Vec::new();

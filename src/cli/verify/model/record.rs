@@ -13,8 +13,8 @@ pub(super) struct Record {
     pub(super) dir: PathBuf,
     /// expected.json.
     pub(super) json: Map<String, Value>,
-    inputs: BTreeMap<String, Tensor>,
-    expected: BTreeMap<String, Tensor>,
+    pub(super) inputs: BTreeMap<String, Tensor>,
+    pub(super) expected: BTreeMap<String, Tensor>,
 }
 
 /// One row of a batch, its padding left out.
@@ -140,7 +140,7 @@ impl Record {
         Ok(samples)
     }
 
-    fn wrong(&self, name: &str, what: &str) -> Error {
+    pub(super) fn wrong(&self, name: &str, what: &str) -> Error {
         Error::new(format!(
             "`{name}` of `{}`: {what}",
             self.dir.join("inputs.safetensors").display()

@@ -13,7 +13,7 @@ mod picture;
 
 use super::exact::EXACT;
 use super::ledger::{Ledger, Tolerance};
-use super::record::{Tensors, array, json, object, whole};
+use super::record::{Tensors, array, json, object, side};
 use crate::data::image::{Tiling, bicubic};
 use crate::error::Context;
 use crate::{Error, Result};
@@ -76,7 +76,7 @@ fn verify_grids(table: &Value, ledger: &mut Ledger) -> Result<()> {
     if table.get("columns").is_some_and(|names| *names != Value::from(&columns[..])) {
         ledger.unknown(format!("{}: columns {}", FILES[0], table["columns"]));
     }
-    let side = whole(table, "image_size")?;
+    let side = side(table, "image_size")?;
     for row in array(table, "rows")? {
         let values: Vec<usize> =
             serde_json::from_value(row.clone()).with_context(|| format!("row {row}"))?;

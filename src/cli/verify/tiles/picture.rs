@@ -2,7 +2,7 @@
 
 use super::super::exact::EXACT;
 use super::super::ledger::{Ledger, Tolerance};
-use super::super::record::{Tensors, array, floats, object, text, whole};
+use super::super::record::{Tensors, array, floats, object, side, text, whole};
 use super::{FILES, compare_bytes};
 use crate::data::image::pixels::fill;
 use crate::data::image::tiling::padded_to_square;
@@ -49,7 +49,7 @@ impl<'a> Pictures<'a> {
             return Err(Error::new(format!("`{name}` is not a normalisation"))
                 .hint("`normalize` is imagenet, clip or siglip"));
         };
-        let side = whole(expected, "image_size")?;
+        let side = side(expected, "image_size")?;
         let (dir, used) = (dir.to_owned(), BTreeSet::new());
         Ok(Self { dir, side, normalization: *normalization, tensors, used, ledger })
     }
