@@ -2,7 +2,6 @@
 
 use super::{checkpoint, say};
 use crate::data::image;
-use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
 use crate::error::{Kind, Result};
 use crate::model::Vlm;
@@ -23,6 +22,9 @@ pub struct Args {
     /// Ask for the answer alone (direct) or for reasoning first (cot)
     #[arg(short, long, default_value = "cot", value_parser = prompt)]
     prompt: Prompt,
+    /// Chat template [default: config.json's]
+    #[arg(long, value_name = "NAME")]
+    template: Option<String>,
     /// Longest answer, in tokens
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
     max_tokens: u32,
@@ -60,8 +62,11 @@ fn answer(args: &Args) -> Result<(String, bool)> {
     let folder = checkpoint::folder(&args.checkpoint, &args.store)?;
     let device = device::open(args.device)?;
     let tokenizer = Tokenizer::load(&folder)?;
-    let model = Vlm::load(&folder, device)?;
-    let prompter = Prompter::new(&tokenizer, &model.config.template, model.config.image_tokens)?;
+    let mut model = Vlm::load_to_answer(&folder, device)?;
+    if let Some(template) = &args.template {
+        model.config = model.config.clone().with_template(template);
+    }
+    let prompter = model.config.prompter(&tokenizer)?;
     let pixels = image::pixels_of(&args.image, &model.config.tiling())?; // [tiles, 3, side, side]
     let tiles = pixels.size()[0] as usize;
     let features = tch::no_grad(|| model.image_features(&pixels.to_device(device)));
@@ -72,7 +77,10 @@ fn answer(args: &Args) -> Result<(String, bool)> {
         samples: 1,
         ..Request::default()
     };
-    let settings = Generation::greedy(args.max_tokens as usize, 1, tokenizer.eos());
+    let settings = Generation {
+        precision: model.config.precision,
+        ..Generation::greedy(args.max_tokens as usize, 1, tokenizer.eos())
+    };
     let generated = generate(&model, &[request], &features, &settings, &|_, _| ())?;
     let answer = generated.first().expect("one request gets one answer");
     Ok((tokenizer.decode(&answer.tokens), answer.ended))

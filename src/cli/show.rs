@@ -206,6 +206,9 @@ fn sizes() -> Result<String> {
             train: all,
             lora: None,
             max_tiles: None,
+            template: None,
+            // As released; the embedded sizes answer in fp32.
+            precision: (!row.size.is_embedded()).then_some(Precision::Bf16),
         };
         // The embedded tokenizer has a few hundred words; the corpus says how many.
         let config = Config::of(&model, 400, 0)?;
@@ -220,7 +223,7 @@ fn sizes() -> Result<String> {
             millions(counts.projector),
             millions(counts.language),
             millions(counts.total()),
-            gib(memory::inference(&config)),
+            gib(memory::frozen(&config)),
             gib(lora),
             gib(full),
             row.note.to_owned(),
@@ -232,7 +235,7 @@ fn sizes() -> Result<String> {
         row.push((*note).to_owned());
         rows.push(row);
     }
-    let note = "\nanswers: bf16 weights. LoRA: rank 16 beside every projection, the projector in \
+    let note = "\nanswers: bf16 weights (tiny, small: fp32). LoRA: rank 16 beside every projection, the projector in \
                 full, bf16 base.\nfull: everything trains, fp32 masters, gradients and moments. \
                 Activations come on top.\n";
     Ok(aligned(&rows) + note)

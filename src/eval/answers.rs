@@ -23,15 +23,10 @@ use crate::run::stage::StageContext;
 use crate::sample::{Generated, Generation, Request, generate};
 use crate::spec::candidates::Prompt;
 use crate::spec::eval::Eval;
-use crate::spec::train::Precision;
 use crate::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::{HashMap, HashSet};
-
-/// Batches in a chunk: enough that the last rows of a batch seldom idle, few enough that
-/// little is lost when the stage is killed.
-const BATCHES: usize = 16;
 
 /// The answers stage.
 ///
@@ -47,14 +42,14 @@ pub fn run(eval: &Eval, ctx: &StageContext) -> Result<()> {
     }
     let (of_files, items): (Vec<Item<'_>>, Vec<_>) =
         items.into_iter().partition(|item| is_of_file(item.question));
-    let model = Vlm::load(ctx.input("model"), ctx.device)?;
+    let model = Vlm::load_to_answer(ctx.input("model"), ctx.device)?;
     let asker = Asker::new(&model, &tokenizer, eval)?;
     let views = |items: &[Item<'_>]| -> Vec<View> {
         items.iter().flat_map(|item| shown(item.question, &model.config.tiling())).collect()
     };
     let pictures = Pictures::open(ctx, &model.config, eval.split, false, &views(&items))?;
     let total = items.len() + of_files.len() + likely.len();
-    let mut chunks = Chunks { ctx, done: 0, total, size: BATCHES * eval.batch.max(1) };
+    let mut chunks = Chunks { ctx, done: 0, total, size: eval.chunk() };
     let see = |pictures: &Pictures, items: &[Item<'_>]| {
         let views = items.iter().map(|item| shown(item.question, pictures.tiling()));
         pictures.see_as(&model, views)
@@ -97,8 +92,7 @@ fn serve(
     ctx: &StageContext,
 ) -> Result<()> {
     let served = Served::new(eval, ctx, tokenizer)?;
-    let size = BATCHES * eval.batch.max(1);
-    let mut chunks = Chunks { ctx, done: 0, total: items.len(), size };
+    let mut chunks = Chunks { ctx, done: 0, total: items.len(), size: eval.chunk() };
     let answered = chunks.work("answers", items, |items, progress| served.ask(items, progress))?;
     rows::write(&ctx.out.join("answers.jsonl"), &answered)?;
     export::write(&ctx.out.join("tsv"), asking, &answered)
@@ -219,8 +213,11 @@ impl<'a> Asker<'a> {
         Ok(Self {
             model,
             tokenizer,
-            prompter: Prompter::new(tokenizer, &config.template, config.image_tokens)?,
-            settings: Generation::greedy(eval.max_tokens, eval.batch, tokenizer.eos()),
+            prompter: config.prompter(tokenizer)?,
+            settings: Generation {
+                precision: config.precision,
+                ..Generation::greedy(eval.max_tokens, eval.batch, tokenizer.eos())
+            },
         })
     }
 
@@ -313,7 +310,8 @@ impl<'a> Asker<'a> {
                     answers: vec![rests[index / 2].as_slice()],
                 })
                 .collect();
-            let logps = self.model.answer_logps(&groups, &seen.features, Precision::Fp32)?;
+            let logps =
+                self.model.answer_logps(&groups, &seen.features, self.settings.precision)?;
             let sums = Vec::<f32>::try_from(&logps.sums).context("reading log-probabilities")?;
             for ((item, rest), sums) in items.iter().zip(&rests).zip(sums.chunks(2)) {
                 measured.push(Likelihood {

@@ -7,7 +7,6 @@
 use super::benchmark::answer_of;
 use super::benchmark::judged::{Grade, Graded, by_rule};
 use super::{Asked, Benchmark};
-use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
 use crate::model::Vlm;
 use crate::run::stage::StageContext;
@@ -150,7 +149,7 @@ impl<'a> Judge<'a> {
             _ if table.server.is_set() => Who::Server(Client::new(&table.server, replies)?),
             Some(dir) => {
                 let dir = Path::new(dir);
-                let (tokenizer, model) = (Tokenizer::load(dir)?, Vlm::load(dir, device)?);
+                let (tokenizer, model) = (Tokenizer::load(dir)?, Vlm::load_to_answer(dir, device)?);
                 Who::Here(Box::new(Here { tokenizer, model }))
             }
             None => Who::Nobody,
@@ -292,7 +291,7 @@ impl Here {
     /// What the checkpoint writes, greedily and without a picture.
     fn write(&self, texts: &[&str], table: &Table) -> Result<Vec<Result<String, String>>> {
         let config = &self.model.config;
-        let prompter = Prompter::new(&self.tokenizer, &config.template, config.image_tokens)?;
+        let prompter = config.prompter(&self.tokenizer)?;
         let requests: Vec<Request> = texts
             .iter()
             .map(|text| {
@@ -305,7 +304,10 @@ impl Here {
                 Ok(Request { prompt, samples: 1, ..Request::default() })
             })
             .collect::<Result<_>>()?;
-        let settings = Generation::greedy(table.max_tokens, table.batch, self.tokenizer.eos());
+        let settings = Generation {
+            precision: config.precision,
+            ..Generation::greedy(table.max_tokens, table.batch, self.tokenizer.eos())
+        };
         let size = [0, config.image_tokens as i64, config.feature_width() as i64];
         let none = tch::Tensor::zeros(size, (tch::Kind::Float, self.model.device()));
         let written = generate(&self.model, &requests, &none, &settings, &|_, _| ())?;

@@ -29,7 +29,7 @@ impl<'a> Served<'a> {
         ctx: &'a StageContext,
         tokenizer: &'a Tokenizer,
     ) -> Result<Self> {
-        let template = Config::load(ctx.input("model"))?.template;
+        let template = Config::load(ctx.input("model"))?.template_with(tokenizer)?.to_owned();
         let client = Client::new(&eval.server, &server::replies(ctx))?;
         Ok(Self { eval, ctx, tokenizer, template, client })
     }

@@ -11,14 +11,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
-/// What matrices are in memory. Norms, biases, embeddings and the patch convolution, which
-/// are not matrix products, are f32 always.
+/// What matrices are in memory, the embedding among them. Norms, biases, the projector and the
+/// patch convolution are f32 always.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Storage {
     /// f32: masters of a training in full.
     Widened,
     /// As in the file: no bit is lost, and bf16 takes half of the memory.
     AsStored,
+    /// bf16: of a model that answers in it.
+    Narrow,
 }
 
 /// The tensors of a model by their names in the original layout, in the order of
@@ -27,6 +29,9 @@ pub(super) struct Loaded {
     pub(super) tensors: Vec<(String, Tensor)>,
     pub(super) stored: Vec<Kind>,
 }
+
+/// The file and name of each part of each tensor, by its name in the original layout.
+type Places = BTreeMap<String, BTreeMap<usize, (usize, String)>>;
 
 /// Reads a checkpoint directory; also says whether the head is tied.
 ///
@@ -43,19 +48,29 @@ pub(super) fn load(
     let _no_grad = tch::no_grad_guard();
     let shards = Shards::open(dir)?;
     // Where each part of each tensor lies: transformers' layout has some in thirds.
-    let mut places: BTreeMap<String, BTreeMap<usize, (usize, String)>> = BTreeMap::new();
+    let mut places: Places = BTreeMap::new();
     for (file, name) in shards.names() {
         let (original, part) = match config.layout {
             Layout::Original => (name.clone(), 0),
             Layout::Native => native::original(&name),
         };
         // A buffer that old files hold beside the weights.
-        if !original.ends_with("rotary_emb.inv_freq") {
-            places.entry(original).or_default().insert(part, (file, name));
+        if original.ends_with("rotary_emb.inv_freq") {
+            continue;
         }
+        let parts = places.entry(original).or_default();
+        if let Some((other, twin)) = parts.get(&part) {
+            return Err(Error::new(format!(
+                "`{}` holds `{name}`, and `{}` `{twin}`: two names of one tensor",
+                shards.files[file].path.display(),
+                shards.files[*other].path.display(),
+            )));
+        }
+        parts.insert(part, (file, name));
     }
-    // The file decides: released configs contradict themselves.
-    config.language.tied = !places.contains_key(parameters::head_name(&config.language));
+    // A head in the file is the head, whatever config.json says: released ones contradict
+    // themselves. Without one, config.json must say that the embedding serves for it.
+    config.language.tied &= !places.contains_key(parameters::head_name(&config.language));
     let list = parameters::list(config);
     let known: BTreeSet<&str> = list.iter().map(|parameter| parameter.name.as_str()).collect();
     if let Some((name, parts)) = places.iter().find(|(name, _)| !known.contains(name.as_str())) {
@@ -81,7 +96,8 @@ pub(super) fn load(
         let sources = sources?;
         let stored = sources[0].kind;
         let kind = match storage {
-            Storage::AsStored if parameters::is_product(name) => stored,
+            Storage::AsStored if parameters::is_matrix(name) => stored,
+            Storage::Narrow if parameters::is_matrix(name) => Kind::BFloat16,
             _ => Kind::Float,
         };
         let tensor = Tensor::empty(&parameter.shape, (kind, device));
@@ -93,6 +109,15 @@ pub(super) fn load(
         loaded.stored.push(stored);
     }
     Ok(loaded)
+}
+
+/// Whether the weights of a directory are in 16 bits; false where there are none to be read.
+pub(super) fn is_narrow(dir: &Path) -> bool {
+    let Ok(shards) = Shards::open(dir) else { return false };
+    let bytes = |file: &Mapped| file.bytes_by_width();
+    let [narrow, wide] =
+        shards.files.iter().map(bytes).fold([0, 0], |[a, b], [c, d]| [a + c, b + d]);
+    narrow > wide
 }
 
 /// Names of all tensors in the files of a directory.

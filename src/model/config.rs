@@ -13,7 +13,10 @@ pub use vision::VisionConfig;
 
 use super::json::{LARGEST, Table};
 use crate::data::image::Tiling;
+use crate::data::template::{Prompter, Template};
+use crate::data::tokenizer::Tokenizer;
 use crate::error::Context;
+use crate::spec::train::Precision;
 use crate::{Error, Result};
 use serde_json::Value;
 use std::path::Path;
@@ -43,8 +46,11 @@ pub struct Config {
     pub select_layer: i64,
     /// Id of `<IMG_CONTEXT>`, whose embeddings give way to image features.
     pub image_token: i64,
-    /// Name of the chat template.
-    pub template: String,
+    /// Name of the chat template; transformers' own layout has no key for it.
+    pub template: Option<String>,
+    /// Of weights and matrix products where the model answers and does not train, as
+    /// transformers takes its type: from `torch_dtype`, or from the file where no key says it.
+    pub precision: Precision,
     /// Names of the checkpoint's tensors.
     pub layout: Layout,
     /// The whole file, as read.
@@ -74,6 +80,46 @@ fn known_class(json: &Value) -> Result<()> {
     }
 }
 
+/// Where config.json names the weights' type: older files have the first.
+const TYPE_KEYS: [&str; 2] = ["torch_dtype", "dtype"];
+
+/// A precision as config.json names it.
+pub(super) fn type_name(precision: Precision) -> &'static str {
+    match precision {
+        Precision::Fp32 => "float32",
+        Precision::Bf16 => "bfloat16",
+    }
+}
+
+/// What config.json says of the type; none where it says nothing. fp16 answers in bf16: as many
+/// bits, and no overflow.
+fn precision(root: &Table) -> Result<Option<Precision>> {
+    for key in TYPE_KEYS {
+        return Ok(Some(match root.word(key)? {
+            None => continue,
+            Some("float32") => Precision::Fp32,
+            Some("bfloat16" | "float16") => Precision::Bf16,
+            Some(_) => return Err(root.error(key, "`float32`, `bfloat16` or `float16`")),
+        }));
+    }
+    Ok(None)
+}
+
+/// Refuses what other values of keys that are not read would make of the model.
+fn check_unread(root: &Table, layout: Layout) -> Result<()> {
+    match layout {
+        Layout::Native => {
+            root.only("projector_hidden_act", "gelu")?;
+            // "full" would keep the class token.
+            root.only("vision_feature_select_strategy", "default")
+        }
+        Layout::Original if root.bool("pad2square", false)? => {
+            Err(root.error("pad2square", "`false`"))
+        }
+        Layout::Original => Ok(()),
+    }
+}
+
 impl Config {
     /// Reads `config.json` of a Hub-style directory. Where it does not name the image
     /// token's id (the original layout does not), the tokenizer's files are asked.
@@ -92,7 +138,13 @@ impl Config {
         {
             json["image_token_id"] = id.into();
         }
-        Self::parse(json).map_err(|error| error.context(format!("`{}`", path.display())))
+        let named = |error: Error| error.context(format!("`{}`", path.display()));
+        let says_type = precision(&Table::root(&json)).map_err(named)?.is_some();
+        let mut config = Self::parse(json).map_err(named)?;
+        if !says_type && super::checkpoint::is_narrow(dir) {
+            config.precision = Precision::Bf16;
+        }
+        Ok(config)
     }
 
     /// Reads a parsed `config.json`.
@@ -112,31 +164,34 @@ impl Config {
                 "`downsample_ratio` is {downsample}, not a share of an edge"
             )));
         }
+        check_unread(&root, layout)?;
         let config = Self {
             vision: VisionConfig::parse(&root.table(vision)?, layout)?,
             language: LanguageConfig::parse(&root.table(language)?, &root, layout)?,
             image_side: root.usize("force_image_size", Some(vision_side))?,
             image_tokens: 0,
             shuffle: (1.0 / downsample).round() as usize,
-            shuffle_swaps_back: match json.get("ps_version").and_then(Value::as_str) {
-                Some("v1") => false,
-                Some("v2") => true,
+            shuffle_swaps_back: match root.str("ps_version", "")? {
+                "v1" => false,
+                "v2" => true,
                 // transformers' class always swaps back; the original's default is v1.
-                _ => layout == Layout::Native,
+                "" => layout == Layout::Native,
+                _ => return Err(root.error("ps_version", "`v1` or `v2`")),
             },
             min_tiles: root.usize("min_dynamic_patch", Some(1))?,
-            max_tiles: match json.get("dynamic_image_size").and_then(Value::as_bool) {
-                Some(false) => 1,
+            max_tiles: match root.bool("dynamic_image_size", true)? {
+                false => 1,
                 // transformers' layout leaves tiles to its image processor.
-                _ => root.usize("max_dynamic_patch", Some(12))?,
+                true => root.usize("max_dynamic_patch", Some(12))?,
             },
-            has_thumbnail: json.get("use_thumbnail").and_then(Value::as_bool).unwrap_or(true),
+            has_thumbnail: root.bool("use_thumbnail", true)?,
             select_layer: root.i64(
                 if layout == Layout::Native { "vision_feature_layer" } else { "select_layer" },
                 Some(-1),
             )?,
             image_token: root.i64("image_token_id", Some(-1))?,
-            template: json.get("template").and_then(Value::as_str).unwrap_or("plain").to_owned(),
+            template: root.word("template")?.map(str::to_owned),
+            precision: precision(&root)?.unwrap_or(Precision::Fp32),
             layout,
             json: Value::Null,
         };
@@ -150,6 +205,42 @@ impl Config {
             has_thumbnail: self.has_thumbnail,
             ..Tiling::new(self.image_side, self.max_tiles)
         }
+    }
+
+    /// Turns questions into tokens for this model.
+    ///
+    /// # Errors
+    ///
+    /// A template that does not fit the tokenizer; none, where the tokenizer does not tell which.
+    pub fn prompter<'a>(&self, tokenizer: &'a Tokenizer) -> Result<Prompter<'a>> {
+        Prompter::new(tokenizer, self.template_with(tokenizer)?, self.image_tokens)
+    }
+
+    /// The name of its template: config.json's, else the only one that fits the tokenizer.
+    ///
+    /// # Errors
+    ///
+    /// If the tokenizer does not tell.
+    pub fn template_with(&self, tokenizer: &Tokenizer) -> Result<&str> {
+        match &self.template {
+            Some(name) => Ok(name),
+            None => Ok(Template::fitting(tokenizer)?.name),
+        }
+    }
+
+    /// The same model asked by a template.
+    pub fn with_template(mut self, name: &str) -> Self {
+        self.template = Some(name.to_owned());
+        self.json["template"] = name.into();
+        self
+    }
+
+    /// The same model answering in a precision.
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        let key = TYPE_KEYS.into_iter().find(|key| self.json.get(key).is_some());
+        self.json[key.unwrap_or(TYPE_KEYS[0])] = type_name(precision).into();
+        self
     }
 
     /// The same model with at most so many tiles a picture.
@@ -233,7 +324,7 @@ impl Config {
             true => self.json.clone(),
             false => self.in_other_layout()?,
         };
-        let named = ["torch_dtype", "dtype"].into_iter().filter(|key| json.get(key).is_some());
+        let named = TYPE_KEYS.into_iter().filter(|key| json.get(key).is_some());
         for key in named.collect::<Vec<_>>() {
             json[key] = weights.into();
         }

@@ -34,7 +34,7 @@ impl Vlm {
             }
         }
         let text = Tensor::from_slice(&text).to_device(self.device);
-        let text = Tensor::embedding(&self.decoder().embedding, &text, -1, false, false);
+        let text = self.decoder().embed(&text);
         if tiles.is_empty() {
             return Ok(text);
         }

@@ -2,7 +2,7 @@
 
 use super::config::Layout;
 use super::native;
-use super::vlm::Vlm;
+use super::vlm::{Vlm, kind_of};
 use crate::error::Context;
 use crate::{Error, Result};
 use serde_json::json;
@@ -28,16 +28,17 @@ impl Export {
 }
 
 impl Vlm {
-    /// Writes `config.json` and `model.safetensors` (f32), in the layout it was read from.
-    /// Adapters are added to their matrices.
+    /// Writes `config.json` and `model.safetensors`, in the layout it was read from and the
+    /// type that it answers in: what is measured is what was saved. Adapters are added to their
+    /// matrices.
     ///
     /// # Errors
     ///
     /// A folder that cannot be written to.
     pub fn save(&self, dir: &Path) -> Result<()> {
         let shard_bytes = u64::MAX;
-        let layout = self.config.layout;
-        self.export(dir, Export { layout, kind: Some(Kind::Float), shard_bytes })
+        let kind = Some(kind_of(self.config.precision));
+        self.export(dir, Export { layout: self.config.layout, kind, shard_bytes })
     }
 
     /// Writes `config.json` and the weights.

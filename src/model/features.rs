@@ -9,7 +9,7 @@
 
 use super::export;
 use super::mapped::Mapped;
-use super::{Config, Vlm};
+use super::{Config, Storage, Vlm};
 use crate::data::image::{Tiling, View, count_of, tiles_of};
 use crate::data::questions::read_split;
 use crate::data::record::Question;
@@ -57,7 +57,7 @@ enum Indexed {
 pub fn run(_model: &Model, ctx: &StageContext) -> Result<()> {
     let _no_grad = tch::no_grad_guard();
     let corpus = ctx.input("corpus");
-    let vlm = Vlm::load(ctx.input("base"), ctx.device)?;
+    let vlm = Vlm::load_as(ctx.input("base"), ctx.device, Storage::AsStored)?;
     let tiling = vlm.config.tiling();
     let mut splits = Vec::new();
     for split in SPLITS {

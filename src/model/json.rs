@@ -33,7 +33,24 @@ impl<'a> Table<'a> {
         }
     }
 
-    fn error(&self, key: &str, wanted: &str) -> Error {
+    /// A table that need not be there.
+    pub(crate) fn optional(&self, key: &'a str) -> Result<Option<Table<'a>>> {
+        match self.json.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(_) => self.table(key).map(Some),
+        }
+    }
+
+    /// Refuses any key beside these.
+    pub(crate) fn only_keys(&self, known: &[&str]) -> Result<()> {
+        let mut keys = self.json.as_object().into_iter().flat_map(|table| table.keys());
+        match keys.find(|key| !known.contains(&key.as_str())) {
+            Some(key) => Err(self.error(key, "nothing, or a `rope_type` beside it,")),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn error(&self, key: &str, wanted: &str) -> Error {
         let dot = if self.path.is_empty() { "" } else { "." };
         let got = self.json.get(key).map_or("nothing".to_owned(), |value| format!("`{value}`"));
         Error::new(format!("`{}{dot}{key}` is {got} where {wanted} belongs", self.path))
@@ -93,6 +110,14 @@ impl<'a> Table<'a> {
         match self.json.get(key) {
             None | Some(Value::Null) => Ok(default),
             Some(value) => value.as_str().ok_or_else(|| self.error(key, "a word")),
+        }
+    }
+
+    /// A word that need not be there.
+    pub(crate) fn word(&self, key: &str) -> Result<Option<&'a str>> {
+        match self.json.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => value.as_str().map(Some).ok_or_else(|| self.error(key, "a word")),
         }
     }
 

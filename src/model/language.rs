@@ -143,6 +143,15 @@ impl Decoder {
         })
     }
 
+    /// Embeddings of tokens, in f32 whatever they are stored in.
+    ///
+    /// # Shapes
+    ///
+    /// ids `[tokens]` → `[tokens, width]` f32.
+    pub(crate) fn embed(&self, ids: &Tensor) -> Tensor {
+        Tensor::embedding(&self.embedding, ids, -1, false, false).to_kind(Kind::Float)
+    }
+
     /// One token a row, against caches that `attend` keeps: hidden states after the final
     /// norm. It is given the index of a layer and its fused projection,
     /// `[rows, heads + 2·kv_heads, head]`, and gives what each row attended to,
@@ -157,7 +166,7 @@ impl Decoder {
         kind: Kind,
         attend: &mut dyn FnMut(usize, &Tensor) -> Tensor,
     ) -> Tensor {
-        let x = Tensor::embedding(&self.embedding, ids, -1, false, false);
+        let x = self.embed(ids);
         self.through(x, Pass::plain(kind), &mut |index, x, qkv| (x, attend(index, qkv)))
     }
 

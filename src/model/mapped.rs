@@ -54,6 +54,16 @@ impl Mapped {
         self.metadata.tensors().into_keys().collect()
     }
 
+    /// Bytes of 16-bit numbers, and of all others.
+    pub(super) fn bytes_by_width(&self) -> [usize; 2] {
+        let mut bytes = [0, 0];
+        for info in self.metadata.tensors().values() {
+            let is_narrow = matches!(info.dtype, Dtype::BF16 | Dtype::F16);
+            bytes[usize::from(!is_narrow)] += info.data_offsets.1 - info.data_offsets.0;
+        }
+        bytes
+    }
+
     /// Type, shape and bytes of a tensor.
     pub(crate) fn tensor(&self, name: &str) -> Result<(Dtype, Vec<i64>, &[u8])> {
         let info = self.metadata.info(name).ok_or_else(|| {

@@ -90,19 +90,56 @@ pub struct Batch {
     pub tiles: u64,
 }
 
-/// Weights in bf16 and nothing else: what answers need, beside their keys and values.
-pub fn inference(config: &Config) -> u64 {
-    2 * Counts::of(config).total()
+/// Bytes of a number in matrix products.
+fn width(precision: Precision) -> u64 {
+    match precision {
+        Precision::Fp32 => 4,
+        Precision::Bf16 => 2,
+    }
+}
+
+/// Weights of a model that does not train: matrices in its own precision, all else in f32.
+pub fn frozen(config: &Config) -> u64 {
+    let matrices = Counts::where_true(config, parameters::is_matrix).total();
+    width(config.precision) * matrices + 4 * (Counts::of(config).total() - matrices)
+}
+
+/// Answers that are written together.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Writing {
+    /// Prompts that begin together.
+    pub prompts: u64,
+    /// Answers to all of them.
+    pub rows: u64,
+    /// Tokens of a prompt, and of an answer.
+    pub tokens: (u64, u64),
+    /// Tiles whose features are at hand.
+    pub tiles: u64,
+}
+
+/// What writing answers adds to the weights: keys and values, one layer of the pass over the
+/// prompts, logits, and image features.
+pub fn writing(config: &Config, of: Writing) -> u64 {
+    let (language, number) = (&config.language, width(config.precision));
+    let read = of.prompts * of.tokens.0;
+    let a_position = 2 * number * (language.layers * language.kv_heads * language.head) as u64;
+    let caches = a_position * (read + of.rows * of.tokens.1);
+    let features = 4 * of.tiles * (config.image_tokens * config.feature_width()) as u64;
+    let logits = (4 + number) * of.rows * language.vocabulary as u64;
+    caches + reading(config, config.precision, read) + logits + features
+}
+
+/// What a pass without gradients over so many tokens needs at its widest place.
+pub fn reading(config: &Config, precision: Precision, tokens: u64) -> u64 {
+    tokens * decoder_layer(&config.language, width(precision))
 }
 
 /// Weights and optimizer states of a training, without activations.
 ///
-/// A frozen matrix beside an adapter takes as much as in its file, which is assumed to
-/// have the precision's type; everything else in memory is f32.
+/// A frozen matrix beside an adapter takes as much as in its file, which has the type that the
+/// model answers in; everything else in memory is f32.
 pub fn states(config: &Config, model: &Model, train: &Train) -> Memory {
     let counts = Counts::of(config);
-    let narrow = if train.precision == Precision::Bf16 { 2 } else { 4 };
-    let products = Counts::where_true(config, parameters::is_product).total();
     let (trained, matrices, frozen) = match &model.lora {
         None => {
             let matrices = Counts::where_true(config, parameters::is_product).within(&model.train);
@@ -116,8 +153,7 @@ pub fn states(config: &Config, model: &Model, train: &Train) -> Memory {
             let adapters = lora.rank.get() as u64 * sides as u64;
             let trains_projector = model.train.contains(&Module::Projector);
             let trained = adapters + if trains_projector { counts.projector } else { 0 };
-            let frozen = narrow * products + 4 * (counts.total() - products);
-            (trained, 0, frozen + 4 * adapters)
+            (trained, 0, frozen(config) + 4 * adapters)
         }
     };
     // A matrix with bf16 gradients is held in bf16 beside its f32 master.
@@ -133,7 +169,7 @@ pub fn states(config: &Config, model: &Model, train: &Train) -> Memory {
 
 /// What one micro-batch adds.
 pub fn activations(config: &Config, model: &Model, train: &Train, batch: Batch) -> u64 {
-    let number = if train.precision == Precision::Bf16 { 2 } else { 4 };
+    let number = width(train.precision);
     let language = &config.language;
     let cast = |layer: u64| if train.precision == Precision::Bf16 { 2 * layer } else { 0 };
     // f32 masters are cast for each product, and autograd keeps what it was given.

@@ -53,8 +53,15 @@ pub(crate) fn module_of(name: &str) -> Module {
     }
 }
 
-/// Whether a tensor is a matrix that others are multiplied by, and nothing else: what may
-/// stay in a smaller number type.
+/// Whether a tensor may stay in a smaller number type: matrices, and the embedding, whose rows
+/// are widened when they are looked up.
+pub(crate) fn is_matrix(name: &str) -> bool {
+    is_product(name)
+        || name.ends_with(".embed_tokens.weight")
+        || name.ends_with(".tok_embeddings.weight")
+}
+
+/// Whether a tensor is a matrix that others are multiplied by, and nothing else.
 pub(crate) fn is_product(name: &str) -> bool {
     let is_head = ["language_model.output.weight", "language_model.lm_head.weight"].contains(&name);
     let in_layer = name.contains(".layers.") && name.ends_with(".weight");

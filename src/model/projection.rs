@@ -43,6 +43,10 @@ impl<'a> Weights<'a> {
     }
 }
 
+/// Matrices of more numbers than this together are multiplied one by one: one product is faster
+/// for small ones, and a copy of large ones takes as much memory as the model.
+const LARGE: usize = 1 << 22;
+
 /// `x · Wᵀ + bias`, where W is one stored matrix or several along the first axis.
 #[derive(Debug)]
 pub struct Projection {
@@ -68,7 +72,7 @@ impl Projection {
         if let Some(packed) = &self.packed {
             return packed.forward(x);
         }
-        let y = ops::linear(x, &self.weight(), self.bias().as_ref(), pass.kind);
+        let y = self.product(x, pass.kind);
         if self.parts.iter().all(|part| part.adapter.is_none()) {
             return y;
         }
@@ -83,24 +87,44 @@ impl Projection {
         y + fused(&added, 1)
     }
 
-    /// A copy without gradients: one matrix, adapters added, in `kind`.
+    /// The product without adapters.
+    fn product(&self, x: &Tensor, kind: Kind) -> Tensor {
+        if !self.is_apart() {
+            return ops::linear(x, &self.weight(), self.bias().as_ref(), kind);
+        }
+        let parts = self.parts.iter();
+        let products: Vec<Tensor> =
+            parts.map(|part| ops::linear(x, &part.weight, part.bias.as_ref(), kind)).collect();
+        fused(&products, -1)
+    }
+
+    /// Whether its matrices are too large to be copied into one.
+    fn is_apart(&self) -> bool {
+        let numbers: usize = self.parts.iter().map(|part| part.weight.numel()).sum();
+        self.parts.len() > 1 && numbers > LARGE
+    }
+
+    /// A copy without gradients, adapters added, in `kind`: one matrix, or large ones as they
+    /// are, which then share their memory with these.
     pub(crate) fn prepared(&self, kind: Kind) -> Self {
-        let weights: Vec<Tensor> = self
-            .parts
-            .iter()
-            .map(|part| match &part.adapter {
-                Some(adapter) => adapter.merged(&part.weight),
-                None => part.weight.shallow_clone(),
-            })
-            .collect();
-        let weight = fused(&weights, 0).detach().to_kind(kind);
-        let bias = self.bias().map(|bias| bias.detach().to_kind(kind));
-        let packed = Packed::new(&weight, bias.as_ref());
-        let parts = match packed {
-            Some(_) => vec![],
-            None => vec![Part { weight, bias, adapter: None }],
+        let whole = |part: &Part| match &part.adapter {
+            Some(adapter) => adapter.merged(&part.weight),
+            None => part.weight.shallow_clone(),
         };
-        Self { parts, packed }
+        let part = |weight: Tensor, bias: Option<Tensor>| {
+            let bias = bias.map(|bias| bias.detach().to_kind(kind));
+            Part { weight: weight.detach().to_kind(kind), bias, adapter: None }
+        };
+        if self.is_apart() {
+            let own = |one: &Part| part(whole(one), one.bias.as_ref().map(Tensor::shallow_clone));
+            return Self { parts: self.parts.iter().map(own).collect(), packed: None };
+        }
+        let weights: Vec<Tensor> = self.parts.iter().map(whole).collect();
+        let part = part(fused(&weights, 0), self.bias());
+        match Packed::new(&part.weight, part.bias.as_ref()) {
+            Some(packed) => Self { parts: vec![], packed: Some(packed) },
+            None => Self { parts: vec![part], packed: None },
+        }
     }
 
     fn weight(&self) -> Tensor {
@@ -120,5 +144,33 @@ fn fused<T: std::borrow::Borrow<Tensor>>(parts: &[T], axis: i64) -> Tensor {
     match parts {
         [one] => one.borrow().shallow_clone(),
         parts => Tensor::cat(parts, axis),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Device;
+
+    #[test]
+    fn large_matrices_are_multiplied_one_by_one_and_never_copied() {
+        let part = |rows: i64| Part {
+            weight: Tensor::randn([rows, 1024], (Kind::Float, Device::Cpu)),
+            bias: Some(Tensor::randn([rows], (Kind::Float, Device::Cpu))),
+            adapter: None,
+        };
+        let x = Tensor::randn([3, 1024], (Kind::Float, Device::Cpu));
+        for (rows, is_apart) in [(8, false), (4096, true)] {
+            let whole = Projection { parts: vec![part(rows), part(rows)] };
+            assert_eq!(whole.is_apart(), is_apart);
+            let prepared = whole.prepared(Kind::Float);
+            let shares = prepared.parts[0].weight.data_ptr() == whole.parts[0].weight.data_ptr();
+            assert_eq!(shares, is_apart);
+            let fused = x.linear(&whole.weight(), whole.bias().as_ref());
+            for one in [&whole, &prepared] {
+                let got = one.forward(&x, Pass::plain(Kind::Float));
+                assert!((got - &fused).abs().max().double_value(&[]) < 1e-3);
+            }
+        }
     }
 }

@@ -111,16 +111,33 @@ impl Vlm {
         Self::load_as(dir, device, Storage::Widened)
     }
 
+    /// A model that answers and does not train: matrices in the type that it answers in.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::load`].
+    pub fn load_to_answer(dir: &Path, device: Device) -> Result<Self> {
+        Self::load_by(dir, device, |config| match config.precision {
+            Precision::Fp32 => Storage::Widened,
+            Precision::Bf16 => Storage::Narrow,
+        })
+    }
+
     /// The same, with matrices in memory as `storage` says.
     ///
     /// # Errors
     ///
     /// As [`Self::load`].
     pub fn load_as(dir: &Path, device: Device, storage: Storage) -> Result<Self> {
+        Self::load_by(dir, device, |_| storage)
+    }
+
+    fn load_by(dir: &Path, device: Device, storage: impl Fn(&Config) -> Storage) -> Result<Self> {
         if dir.is_file() {
             return Err(checkpoint::not_a_folder(dir));
         }
         let mut config = Config::load(dir)?;
+        let storage = storage(&config);
         let loaded = checkpoint::load(dir, &mut config, device, storage)?;
         Ok(Self::assemble(config, loaded, device))
     }

@@ -22,7 +22,6 @@ use crate::sample::prompts::asked;
 use crate::sample::{Bounds, Generation, Request, Watch, chunks, generate_watched};
 use crate::server::{self, Chat, Client};
 use crate::spec::pairs::{Chosen, Length, Source};
-use crate::spec::train::Precision;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -248,7 +247,7 @@ fn write_here(
         max_tokens: settings.max_tokens,
         batch: settings.batch,
         eos: local.tokenizer.eos(),
-        precision: Precision::Fp32,
+        precision: local.model.config.precision,
     };
     let progress = |finished: u64, _| done(finished);
     let watch = Watch { bounds: Some(&bounds), stops: None, progress: &progress };

@@ -8,7 +8,6 @@ use crate::data::tokenizer::Tokenizer;
 use crate::model::{Group, Pictures, Seen, Vlm};
 use crate::run::stage::StageContext;
 use crate::spec::eval::Split;
-use crate::spec::train::Precision;
 use std::path::Path;
 
 /// A model with its tokenizer, and the pictures of the train split.
@@ -53,8 +52,7 @@ impl Local {
     ///
     /// An unknown chat template.
     pub fn prompter(&self) -> Result<Prompter<'_>> {
-        let config = &self.model.config;
-        Prompter::new(&self.tokenizer, &config.template, config.image_tokens)
+        self.model.config.prompter(&self.tokenizer)
     }
 
     /// The pictures of some requests.
@@ -79,7 +77,8 @@ impl Local {
             .zip(&seen.tiles)
             .map(|(prompt, tiles)| Group { prompt, tiles: tiles.clone(), answers: answers.clone() })
             .collect();
-        let logps = self.model.answer_logps(&groups, &seen.features, Precision::Fp32)?;
+        let precision = self.model.config.precision;
+        let logps = self.model.answer_logps(&groups, &seen.features, precision)?;
         let sums: Vec<f32> =
             Vec::try_from(&logps.sums).expect("log-probabilities are a row of f32");
         let chunks = sums.chunks(tokens.len());
@@ -88,5 +87,5 @@ impl Local {
 }
 
 fn load(dir: &Path, ctx: &StageContext) -> Result<(Tokenizer, Vlm)> {
-    Ok((Tokenizer::load(dir)?, Vlm::load(dir, ctx.device)?))
+    Ok((Tokenizer::load(dir)?, Vlm::load_to_answer(dir, ctx.device)?))
 }

@@ -33,7 +33,7 @@ pub mod stats;
 
 use crate::data::pairs::{DataSet, write_meta, write_pairs};
 use crate::data::record::Pair;
-use crate::data::template::Prompter;
+use crate::data::template::{Prompter, Template};
 use crate::data::tokenizer::Tokenizer;
 use crate::model::Config;
 use crate::run::stage::StageContext;
@@ -231,7 +231,10 @@ fn choose<T>(items: Vec<T>, most: usize, mut random: ChaCha8Rng) -> Vec<T> {
 /// The chat template of the model that answered; the embedded one where no model is given.
 fn template(ctx: &StageContext) -> Result<String> {
     match ctx.inputs.get("base") {
-        Some(base) => Ok(Config::load(base)?.template),
+        Some(base) => match Config::load(base)?.template {
+            Some(template) => Ok(template),
+            None => Ok(Template::fitting(&Tokenizer::load(base)?)?.name.to_owned()),
+        },
         None => Ok("plain".to_owned()),
     }
 }

@@ -5,17 +5,22 @@
 //! does not read set to the embedded defaults: changing those changes no key.
 
 use super::Stage;
+use crate::model::Config;
 use crate::spec::eval::{Eval, Split};
 use crate::spec::later::LATER;
 use crate::spec::model::Model;
 use crate::spec::pairs::{Pairs, Source};
-use crate::spec::train::Train;
+use crate::spec::train::{Precision, Train};
 use crate::spec::{Settings, embedded};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::path::Path;
 
 /// Bumped when imported rows are read or drawn otherwise: pairs made here keep their keys.
 const IMPORT_VERSION: u64 = 2;
+
+/// Bumped when models of 16-bit files answer otherwise: those of fp32 keep their keys.
+const NARROW_VERSION: u64 = 2;
 
 /// The settings of one stage by table: exactly what its function is called with.
 pub fn slice(stage: Stage, settings: &Settings) -> Map<String, Value> {
@@ -32,7 +37,11 @@ pub fn slice(stage: Stage, settings: &Settings) -> Map<String, Value> {
             let imported = settings.model.checkpoint.is_some();
             let base = if imported { &embedded().base } else { &settings.base };
             put(&mut tables, "base", base);
-            put(&mut tables, "model", &frozen(&settings.model));
+            let Model { template, precision, .. } = settings.model.clone();
+            put(&mut tables, "model", &Model { template, precision, ..frozen(&settings.model) });
+            if settings.model.checkpoint.as_deref().is_some_and(is_narrow) {
+                tables.insert("narrow_version".to_owned(), NARROW_VERSION.into());
+            }
         }
         Stage::Features => put(&mut tables, "model", &frozen(&settings.model)),
         Stage::Candidates => put(&mut tables, "candidates", &settings.candidates),
@@ -40,6 +49,10 @@ pub fn slice(stage: Stage, settings: &Settings) -> Map<String, Value> {
             put(&mut tables, "pairs", &built(&settings.pairs));
             if settings.pairs.import.is_some() {
                 tables.insert("import_version".to_owned(), IMPORT_VERSION.into());
+            }
+            let judge = &settings.pairs.judge.checkpoint;
+            if settings.pairs.asks_judge() && judge.as_deref().is_some_and(is_narrow) {
+                tables.insert("narrow_version".to_owned(), NARROW_VERSION.into());
             }
         }
         Stage::Reference => {
@@ -61,7 +74,12 @@ pub fn slice(stage: Stage, settings: &Settings) -> Map<String, Value> {
             let judge = embedded().eval.judge.clone();
             put(&mut tables, "eval", &Eval { judge, ..measured(&settings.eval) });
         }
-        Stage::Scores => put(&mut tables, "eval", &measured(&settings.eval)),
+        Stage::Scores => {
+            put(&mut tables, "eval", &measured(&settings.eval));
+            if settings.eval.judge.checkpoint.as_deref().is_some_and(is_narrow) {
+                tables.insert("narrow_version".to_owned(), NARROW_VERSION.into());
+            }
+        }
     }
     tables
 }
@@ -112,19 +130,25 @@ fn built(pairs: &Pairs) -> Pairs {
     built
 }
 
+/// Whether a checkpoint answers in bf16 by itself. One that is not there yet has no artifacts.
+fn is_narrow(checkpoint: &str) -> bool {
+    Config::load(Path::new(checkpoint)).is_ok_and(|config| config.precision == Precision::Bf16)
+}
+
 /// A model's shape, without what of it trains.
 fn frozen(model: &Model) -> Model {
     let max_tiles = model.max_tiles;
     Model { train: embedded().model.train.clone(), lora: None, max_tiles, ..sized(model) }
 }
 
-/// A checkpoint has its own size; the base's config.json says how its pictures are cut.
+/// A checkpoint has its own size; the base's config.json says how its pictures are cut, which
+/// template it has and in which precision it answers.
 fn sized(model: &Model) -> Model {
     let size = match model.checkpoint {
         Some(_) => embedded().model.size,
         None => model.size,
     };
-    Model { size, max_tiles: None, ..model.clone() }
+    Model { size, max_tiles: None, template: None, precision: None, ..model.clone() }
 }
 
 /// What a policy in training needs to look at the validation split; nothing if it never does.

@@ -11,7 +11,6 @@ use super::there::There;
 use super::{chunks, import, prompts};
 use crate::data::questions::read_split;
 use crate::data::record::{Answer, Question, Verdict};
-use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
 use crate::error::Context;
 use crate::model::Config;
@@ -21,10 +20,6 @@ use crate::spec::eval::Split;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
-
-/// Batches in a chunk: enough that the emptying batch at its end costs little, few enough
-/// that a killed stage loses seconds.
-const BATCHES: usize = 64;
 
 /// The candidates stage.
 ///
@@ -42,8 +37,8 @@ pub fn run(candidates: &Candidates, ctx: &StageContext) -> Result<()> {
     let dir = ctx.input(role);
     let tokenizer = Tokenizer::load(dir)?;
     let config = Config::load(dir)?;
-    prompts::check(candidates, &Prompter::new(&tokenizer, &config.template, config.image_tokens)?)?;
-    let size = (BATCHES * candidates.batch).div_ceil(candidates.per_question).max(1);
+    prompts::check(candidates, &config.prompter(&tokenizer)?)?;
+    let size = candidates.chunk();
     let work = &ctx.work;
     let answers = if let Some(path) = &candidates.import {
         import::answers(Path::new(path), &questions, &tokenizer)?

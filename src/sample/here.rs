@@ -5,14 +5,12 @@ use super::{Generation, Request, Stops, Watch, generate_watched};
 use crate::Result;
 use crate::data::image::View;
 use crate::data::record::{Answer, Question};
-use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
 use crate::eval::matching::{Said, answer};
 use crate::model::{Pictures, Vlm};
 use crate::run::stage::StageContext;
 use crate::spec::candidates::Candidates;
 use crate::spec::eval::Split;
-use crate::spec::train::Precision;
 use std::cell::Cell;
 use std::path::Path;
 use std::time::Instant;
@@ -39,7 +37,7 @@ impl<'a> Here<'a> {
         dir: &Path,
         questions: &[Question],
     ) -> Result<Self> {
-        let model = Vlm::load(dir, ctx.device)?;
+        let model = Vlm::load_to_answer(dir, ctx.device)?;
         let tiling = model.config.tiling();
         let views: Vec<View> =
             questions.iter().flat_map(|question| tiling.views(&question.images)).collect();
@@ -64,7 +62,7 @@ impl<'a> Here<'a> {
         before: usize,
     ) -> Result<Vec<Answer>> {
         let config = &self.model.config;
-        let prompter = Prompter::new(self.tokenizer, &config.template, config.image_tokens)?;
+        let prompter = config.prompter(self.tokenizer)?;
         let shown = questions.iter().map(|question| question.images.as_slice());
         let seen = self.pictures.see(&self.model, shown)?;
         let mut requests = Vec::with_capacity(questions.len());
@@ -88,7 +86,7 @@ impl<'a> Here<'a> {
             max_tokens: self.candidates.max_tokens,
             batch: self.candidates.batch,
             eos: self.tokenizer.eos(),
-            precision: Precision::Fp32,
+            precision: config.precision,
         };
         let progress = |done: u64, _| {
             let sampled = self.sampled.get() + done;

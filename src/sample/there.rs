@@ -36,7 +36,7 @@ impl<'a> There<'a> {
             candidates,
             ctx,
             tokenizer,
-            template: Config::load(dir)?.template,
+            template: Config::load(dir)?.template_with(tokenizer)?.to_owned(),
             client: Client::new(&candidates.server, &server::replies(ctx))?,
             total: questions * candidates.per_question,
         })

@@ -46,6 +46,12 @@ impl Candidates {
     pub fn needs_model(&self) -> bool {
         self.import.is_none() && !self.server.is_set()
     }
+
+    /// Questions of a chunk of work, 32 batches: enough that the emptying batch at its end
+    /// costs little, few enough that a killed stage loses seconds.
+    pub(crate) fn chunk(&self) -> usize {
+        (32 * self.batch).div_ceil(self.per_question.max(1)).max(1)
+    }
 }
 
 /// How an answer is asked for.

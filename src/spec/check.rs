@@ -1,15 +1,16 @@
 //! Rules that no single key can break alone: names, sizes that must fit each
 //! other, combinations that cannot be run.
 
+use super::Settings;
 use super::candidates::Prompt;
 use super::check_files;
+use super::check_model;
 use super::check_pairs;
 use super::eval::Split;
 use super::finder::Finder;
 use super::lists::{BENCHMARKS, NEEDED_TASKS, TASKS, file_of};
 use super::model::Module;
 use super::train::{Gradients, Keep, Precision};
-use super::{Settings, model::Model};
 use crate::loss::Mix;
 
 /// A count above this is a slip of the pen, and two of them still multiply.
@@ -19,7 +20,7 @@ const MOST: u64 = 1_000_000_000;
 pub fn settings(settings: &Settings, find: &mut Finder) {
     let tables = serde_json::to_value(settings).expect("settings are plain JSON");
     magnitudes(&tables, &mut Vec::new(), find);
-    model(&settings.model, find);
+    check_model::model(&settings.model, find);
     corpus(settings, find);
     base(settings, find);
     check_pairs::candidates_and_pairs(settings, find);
@@ -43,78 +44,6 @@ fn magnitudes(value: &serde_json::Value, path: &mut Vec<String>, find: &mut Find
         let key = path.join(".");
         let message = format!("`{key}` must be {MOST} or below, got {count}");
         find.wrong(&key, message, format!("write `{key} = {MOST}` or less"));
-    }
-}
-
-fn model(model: &Model, find: &mut Finder) {
-    if model.train.is_empty() {
-        find.wrong(
-            "model.train",
-            "`model.train` names no module: nothing would train",
-            "such as the default, `train = [\"projector\", \"language\"]`",
-        );
-    }
-    let twice = |(index, module): (usize, &Module)| model.train[..index].contains(module);
-    if let Some(index) = model.train.iter().enumerate().position(twice) {
-        let key = format!("model.train.{index}");
-        find.wrong(&key, "this module is listed twice", "take one of them out");
-    }
-    let dims = &model.dims;
-    if model.checkpoint.is_some() && *dims != Default::default() {
-        find.wrong(
-            "model.dims",
-            "`model.dims` beside `model.checkpoint`: a checkpoint has its own dimensions",
-            "take out `[model.dims]` or `checkpoint`",
-        );
-    }
-    let all = [
-        ("image_side", dims.image_side),
-        ("patch_side", dims.patch_side),
-        ("vision_width", dims.vision_width),
-        ("vision_layers", dims.vision_layers),
-        ("vision_heads", dims.vision_heads),
-        ("vision_mlp", dims.vision_mlp),
-        ("width", dims.width),
-        ("layers", dims.layers),
-        ("heads", dims.heads),
-        ("kv_heads", dims.kv_heads),
-        ("mlp", dims.mlp),
-        ("vocabulary", dims.vocabulary),
-    ];
-    for (name, value) in all {
-        find.at_least(&format!("model.dims.{name}"), value.unwrap_or(1), 1);
-    }
-    let divides = [
-        ("image_side", dims.image_side, "patch_side", dims.patch_side),
-        ("vision_width", dims.vision_width, "vision_heads", dims.vision_heads),
-        ("width", dims.width, "heads", dims.heads),
-        ("heads", dims.heads, "kv_heads", dims.kv_heads),
-    ];
-    for (whole, a, part, b) in divides {
-        if let (Some(a), Some(b)) = (a, b)
-            && b > 0
-            && a % b != 0
-        {
-            find.wrong(
-                &format!("model.dims.{whole}"),
-                format!("`{whole}` must be a multiple of `{part}`, got {a} and {b}"),
-                format!("such as `{whole} = {}`", (a / b).max(1) * b),
-            );
-        }
-    }
-    if let (Some(image), Some(patch)) = (dims.image_side, dims.patch_side)
-        && patch > 0
-        && image % patch == 0
-        && (image / patch) % 2 != 0
-    {
-        find.wrong(
-            "model.dims.image_side",
-            format!(
-                "the pixel shuffle needs an even number of patches a side, got {}",
-                image / patch
-            ),
-            format!("such as `image_side = {}`", (image / patch + 1) * patch),
-        );
     }
 }
 

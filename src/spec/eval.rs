@@ -37,6 +37,14 @@ pub struct Eval {
     pub judge: Judge,
 }
 
+impl Eval {
+    /// Questions of a chunk of work, eight batches: enough that the last rows of a batch seldom
+    /// idle, few enough that little is lost when the stage is killed.
+    pub(crate) fn chunk(&self) -> usize {
+        8 * self.batch.max(1)
+    }
+}
+
 /// The `[eval.judge]` table: a checkpoint or a server; by default nobody.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

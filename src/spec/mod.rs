@@ -20,6 +20,7 @@ pub mod chart;
 pub mod check;
 mod check_charts;
 mod check_files;
+mod check_model;
 mod check_pairs;
 mod combination;
 pub mod corpus;

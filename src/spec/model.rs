@@ -1,6 +1,7 @@
 //! `[model]`: size or checkpoint, and which parts train.
 
 use super::number::{Fraction, Positive};
+use super::train::Precision;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
@@ -18,6 +19,14 @@ pub struct Model {
     /// each has its share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_tiles: Option<NonZeroUsize>,
+    /// Chat template of a checkpoint whose config.json names none, or another one than it was
+    /// trained with; default: config.json's `template`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// Number type of weights and products where the model answers; default: config.json's
+    /// `torch_dtype` (16-bit ones run in bf16), fp32 for a size that is made here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<Precision>,
     /// Single dimensions that replace the size's own.
     #[serde(default)]
     pub dims: Dims,
@@ -124,6 +133,11 @@ pub enum Size {
 }
 
 impl Size {
+    /// Whether it is one of those that are taught here, not a released one.
+    pub const fn is_embedded(self) -> bool {
+        matches!(self, Self::Tiny | Self::Small)
+    }
+
     /// Its name in a spec.
     pub const fn name(self) -> &'static str {
         match self {

@@ -57,6 +57,12 @@ pub struct Train {
     pub checkpoint_every: usize,
 }
 
+impl Train {
+    /// Tokens of one forward pass of the reference: a constant, so that no setting but precision
+    /// changes a bit.
+    pub(crate) const REFERENCE_TOKENS: usize = 8192;
+}
+
 /// Whether a setting is left as it was before it could be set: it then enters no key.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()

@@ -14,9 +14,10 @@ use crate::data::questions::read_questions;
 use crate::data::record::Question;
 use crate::data::template::{Prompter, Template};
 use crate::data::tokenizer::Tokenizer;
+use crate::error::Context;
 use crate::model::companions::{copy_files, is_companion, is_weights};
 use crate::model::sizes::Row;
-use crate::model::{Config, Group, Pictures, Vlm};
+use crate::model::{Config, Group, Pictures, Storage, Vlm};
 use crate::run::stage::StageContext;
 use crate::spec::base::Base;
 use crate::spec::candidates::Prompt;
@@ -25,9 +26,8 @@ use crate::spec::model::{Model, Module};
 use crate::spec::train::Precision;
 use crate::tasks::multimodal;
 use crate::{Error, Result};
-use std::num::NonZeroUsize;
 use std::path::Path;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// Arithmetic of the language lesson; weights stay fp32.
 const PRECISION: Precision = Precision::Bf16;
@@ -43,7 +43,7 @@ const ENCODED: usize = 128;
 /// stops for, or a checkpoint that is not a model.
 pub fn run(base: &Base, model: &Model, ctx: &StageContext) -> Result<()> {
     if let Some(checkpoint) = &model.checkpoint {
-        return import(Path::new(checkpoint), model.max_tiles, ctx);
+        return import(Path::new(checkpoint), model, ctx);
     }
     let corpus = ctx.input("corpus");
     let row = Row::of(model.size, &model.dims);
@@ -57,7 +57,7 @@ pub fn run(base: &Base, model: &Model, ctx: &StageContext) -> Result<()> {
         return tokenizer.save(&ctx.out);
     }
     let questions = base_questions(corpus)?;
-    let prompter = Prompter::new(&tokenizer, &vlm.config.template, vlm.config.image_tokens)?;
+    let prompter = vlm.config.prompter(&tokenizer)?;
     let texts = Texts::of(base, &questions, &prompter)?;
 
     let wanted: Vec<View> = questions
@@ -89,11 +89,12 @@ pub fn run(base: &Base, model: &Model, ctx: &StageContext) -> Result<()> {
 
 /// A checkpoint's folder: loaded once as a check, then copied as it is, so that
 /// bf16 weights stay as large as they are.
-fn import(checkpoint: &Path, max_tiles: Option<NonZeroUsize>, ctx: &StageContext) -> Result<()> {
+fn import(checkpoint: &Path, model: &Model, ctx: &StageContext) -> Result<()> {
     let named = |error: Error| error.context(format!("importing `{}`", checkpoint.display()));
-    let config = Vlm::load(checkpoint, ctx.device).map_err(named)?.config;
+    let loaded = Vlm::load_as(checkpoint, Device::Cpu, Storage::AsStored).map_err(named)?;
+    let read = loaded.config;
     let tokenizer = Tokenizer::load(checkpoint).map_err(named)?;
-    let (tokens, rows) = (tokenizer.vocabulary(), config.language.vocabulary);
+    let (tokens, rows) = (tokenizer.vocabulary(), read.language.vocabulary);
     if tokens > rows {
         return Err(named(Error::new(format!(
             "its tokenizer has {tokens} tokens, and its model only {rows} embeddings"
@@ -101,11 +102,27 @@ fn import(checkpoint: &Path, max_tiles: Option<NonZeroUsize>, ctx: &StageContext
         .hint("the tokenizer's files must be the model's own"));
     }
     // A template that does not fit would be trained on, with marks read letter by letter.
-    Prompter::new(&tokenizer, &config.template, config.image_tokens).map_err(named)?;
-    copy_files(checkpoint, &ctx.out, |name| is_weights(name) || is_companion(name))?;
-    if let Some(max_tiles) = max_tiles {
-        let text = config.with_max_tiles(max_tiles.get()).text();
-        lesson::write(&ctx.out.join("config.json"), &text)?;
+    let mut config = read.clone();
+    if let Some(template) = &model.template {
+        config = config.with_template(template);
+    }
+    let template = config.prompter(&tokenizer).map_err(named)?.template();
+    if config.template.is_none() {
+        config = config.with_template(template);
+    }
+    if let Some(precision) = model.precision {
+        config = config.with_precision(precision);
+    }
+    if let Some(max_tiles) = model.max_tiles {
+        config = config.with_max_tiles(max_tiles.get());
+    }
+    // config.json as it is, unless the spec says otherwise.
+    let is_kept = config == read;
+    let is_wanted = |name: &str| is_weights(name) && (is_kept || name != "config.json");
+    copy_files(checkpoint, &ctx.out, |name| is_wanted(name) || is_companion(name))?;
+    if !is_kept {
+        std::fs::write(ctx.out.join("config.json"), config.text())
+            .context("writing config.json")?;
     }
     lesson::write(&ctx.out.join("base_steps.csv"), "")
 }

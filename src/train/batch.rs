@@ -70,7 +70,7 @@ impl<'a> Pairs<'a> {
             wanted.extend(views(&config.tiling(), &rows.parse(&row?)?));
         }
         let mut pairs = Self {
-            prompter: Prompter::new(tokenizer, &config.template, config.image_tokens)?,
+            prompter: config.prompter(tokenizer)?,
             pictures: Pictures::open(ctx, config, Split::Train, trains_vision, &wanted)?,
             lengths: Vec::with_capacity(rows.len()),
             rows,

@@ -5,7 +5,7 @@
 use super::batch::{self, PairRow, Pairs, REFERENCE_COLUMNS};
 use crate::data::tokenizer::Tokenizer;
 use crate::error::Context;
-use crate::model::{Pictures, Vlm};
+use crate::model::{Pictures, Storage, Vlm};
 use crate::run::stage::StageContext;
 use crate::spec::model::Model;
 use crate::spec::train::Train;
@@ -20,8 +20,8 @@ pub const FINGERPRINT: &str = "model.blake3";
 /// Pairs between two files in the work folder.
 const CHUNK: usize = 512;
 
-/// Tokens of one forward pass: a constant, so that no setting but precision changes a bit.
-const TOKENS: usize = 8192;
+/// Tokens of one forward pass.
+const TOKENS: usize = Train::REFERENCE_TOKENS;
 
 /// Computes reference.csv from `base` (or a later round's `model`), `pairs`, `corpus`, `features`.
 ///
@@ -35,7 +35,7 @@ pub fn run(_: &Model, train: &Train, ctx: &StageContext) -> Result<()> {
     let start = ctx.inputs.get("model").or_else(|| ctx.inputs.get("base"));
     let start = start.expect("the plan gives this stage a `base` or a `model`");
     let tokenizer = Tokenizer::load(start)?;
-    let model = Vlm::load(start, ctx.device)?;
+    let model = Vlm::load_as(start, ctx.device, Storage::AsStored)?;
     model.set_trainable(&[]);
     let pairs = Pairs::open(ctx, &model.config, &tokenizer, false, train.max_tokens)?;
 

@@ -4,7 +4,6 @@
 use crate::data::image::View;
 use crate::data::questions::read_questions;
 use crate::data::record::{Question, Verdict};
-use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
 use crate::eval::matching::{is_open, judge};
 use crate::model::{Pictures, Vlm};
@@ -72,7 +71,7 @@ impl Validation {
         if questions.is_empty() {
             return Ok(None);
         }
-        let prompter = Prompter::new(tokenizer, &model.config.template, model.config.image_tokens)?;
+        let prompter = model.config.prompter(tokenizer)?;
         let tiling = model.config.tiling();
         let views: Vec<View> =
             questions.iter().flat_map(|question| tiling.views(&question.images)).collect();
@@ -103,7 +102,10 @@ impl Validation {
             questions,
             requests,
             views,
-            settings: sample::Generation::greedy(eval.max_tokens, eval.batch, tokenizer.eos()),
+            settings: sample::Generation {
+                precision: model.config.precision,
+                ..sample::Generation::greedy(eval.max_tokens, eval.batch, tokenizer.eos())
+            },
             tokenizer: tokenizer.clone(),
         }))
     }

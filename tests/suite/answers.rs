@@ -45,6 +45,8 @@ impl World {
             train: Vec::new(),
             lora: None,
             max_tiles: None,
+            template: None,
+            precision: None,
         };
         let config = Config::of(&model, tokenizer.vocabulary(), tokenizer.image_context()).unwrap();
         let folder = world.folder("model");

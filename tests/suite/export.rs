@@ -1,5 +1,6 @@
 //! `prefab export`: the same tensors in either layout, with what stands beside them.
 
+use crate::support::checkpoint::{picture, whole};
 use assert_cmd::Command;
 use std::collections::BTreeMap;
 use std::fs;
@@ -101,4 +102,38 @@ fn a_folder_that_holds_files_is_not_written_to() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("no checkpoint `nowhere`"));
     assert!(!folder.path().join("out").exists());
+}
+
+/// What `ask` says of the folder: its answer, or why there is none.
+fn asked(folder: &Path, more: &[&str]) -> (bool, String) {
+    let mut command = Command::cargo_bin("prefab").unwrap();
+    command.arg("ask").arg(folder).arg(picture()).arg("What is this?").args(more);
+    let output = command.args(["--max-tokens", "12"]).env_remove("PREFAB_LOG").output().unwrap();
+    let text = if output.status.success() { output.stdout } else { output.stderr };
+    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+}
+
+#[test]
+fn a_native_export_is_asked_as_the_original_is() {
+    let from = whole("orig_internlm2_ln", "text/tokenizers/internlm2");
+    let out = tempfile::tempdir().unwrap();
+    let native = out.path().join("native");
+    exported(from.path(), &native, &["--layout", "native"]);
+    let config = fs::read_to_string(native.join("config.json")).unwrap();
+    assert!(config.contains("\"template\": \"internlm2-chat\""), "{config}");
+    let answer = asked(from.path(), &[]);
+    assert!(answer.0, "{}", answer.1);
+    assert_eq!(asked(&native, &[]), answer);
+}
+
+#[test]
+fn a_checkpoint_without_a_template_is_not_asked_by_a_guess() {
+    let checkpoint = whole("hf_qwen2_ln", "text/tokenizers/qwen2");
+    let (answered, said) = asked(checkpoint.path(), &[]);
+    assert!(!answered, "{said}");
+    for part in ["names no chat template", "internvl2_5", "model.template", "config.json"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let (answered, said) = asked(checkpoint.path(), &["--template", "internvl2_5"]);
+    assert!(answered, "{said}");
 }

@@ -14,7 +14,7 @@ const SHARDED: &str = "orig_qwen2_rms_qknorm_sharded";
 const INDEX: &str = "model.safetensors.index.json";
 const SECOND: &str = "model-00002-of-00002.safetensors";
 
-fn copy(name: &str) -> tempfile::TempDir {
+pub fn copy(name: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for file in std::fs::read_dir(fixture(name)).unwrap() {
         let file = file.unwrap();
@@ -23,7 +23,7 @@ fn copy(name: &str) -> tempfile::TempDir {
     folder
 }
 
-fn edit_json(path: &Path, edit: impl Fn(&mut Value)) {
+pub fn edit_json(path: &Path, edit: impl Fn(&mut Value)) {
     let mut json = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     edit(&mut json);
     std::fs::write(path, json.to_string()).unwrap();
@@ -31,7 +31,7 @@ fn edit_json(path: &Path, edit: impl Fn(&mut Value)) {
 
 /// What loading the folder says, with its hint; it must hold every part.
 #[track_caller]
-fn assert_says(folder: &Path, parts: &[&str]) {
+pub fn assert_says(folder: &Path, parts: &[&str]) {
     let error = Vlm::load(folder, Device::Cpu).unwrap_err();
     let text = format!("{error}\n{}", error.hint_text().unwrap_or_default());
     for part in parts {
@@ -41,7 +41,7 @@ fn assert_says(folder: &Path, parts: &[&str]) {
 }
 
 /// The header of a safetensors file, changed, before the same numbers.
-fn edit_header(path: &Path, edit: impl Fn(&mut Value)) {
+pub fn edit_header(path: &Path, edit: impl Fn(&mut Value)) {
     let bytes = std::fs::read(path).unwrap();
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let mut header = serde_json::from_slice(&bytes[8..8 + length]).unwrap();

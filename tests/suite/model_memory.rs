@@ -52,6 +52,8 @@ fn loading_takes_little_more_than_the_weights() {
         train: vec![],
         lora: None,
         max_tiles: None,
+        template: None,
+        precision: None,
     };
     let config = Config::of(&model, 92_553, 92_546).unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -59,7 +61,7 @@ fn loading_takes_little_more_than_the_weights() {
     std::fs::write(dir.path().join("config.json"), config.text()).unwrap();
     println!("a checkpoint of {:.2} GiB in bf16", bytes as f64 / (1u64 << 30) as f64);
     assert!(bytes > 1 << 30);
-    for storage in [Storage::AsStored, Storage::Widened] {
+    for (storage, width) in [(Storage::AsStored, 2), (Storage::Narrow, 2), (Storage::Widened, 4)] {
         let idle = anonymous();
         let (peak, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let watch = std::thread::spawn({
@@ -76,11 +78,9 @@ fn loading_takes_little_more_than_the_weights() {
         let seconds = start.elapsed().as_secs_f64();
         done.store(true, Ordering::Relaxed);
         watch.join().unwrap();
-        let weights: u64 = vlm
-            .parameters()
-            .iter()
-            .map(|(_, tensor)| (tensor.numel() * tensor.kind().elt_size_in_bytes()) as u64)
-            .sum();
+        // In the target's type throughout, whatever of it is kept in f32.
+        let numbers: usize = vlm.parameters().iter().map(|(_, tensor)| tensor.numel()).sum();
+        let weights = width * numbers as u64;
         let over_idle = peak.load(Ordering::Relaxed).saturating_sub(idle);
         let ratio = over_idle as f64 / weights as f64;
         println!(

@@ -80,6 +80,8 @@ fn model() -> Model {
         train: vec![Module::Projector, Module::Language],
         lora: None,
         max_tiles: None,
+        template: None,
+        precision: None,
     }
 }
 

@@ -8,7 +8,7 @@ mod prompter;
 pub use prompter::{Filled, Prompter};
 
 use super::labels::Rule;
-use super::tokenizer::{IMAGE_CONTEXT, IMAGE_END, IMAGE_START};
+use super::tokenizer::{IMAGE_CONTEXT, IMAGE_END, IMAGE_START, Tokenizer};
 use crate::error::{Error, Result};
 use crate::spec::candidates::Prompt;
 
@@ -113,6 +113,34 @@ impl Template {
             Error::new(format!("`{name}` is not a chat template"))
                 .hint(format!("config.json's `template` is one of {}", names.join(", ")))
         })
+    }
+
+    /// The template of a checkpoint that names none: the one that alone fits its tokenizer. Those
+    /// of InternLM2 and of Qwen2 have the same marks, so that for them there is no telling.
+    ///
+    /// # Errors
+    ///
+    /// If several fit, or none.
+    pub fn fitting(tokenizer: &Tokenizer) -> Result<&'static Self> {
+        let chats = TEMPLATES.iter().filter(|one| !one.closed);
+        let fitting: Vec<&Self> = chats.filter(|one| one.fits(tokenizer)).collect();
+        let names: Vec<&str> = fitting.iter().map(|one| one.name).collect();
+        let (what, names) = match fitting.as_slice() {
+            [] if tokenizer.is_built() => return Self::named("plain"),
+            [one] => return Ok(one),
+            [] => ("no template fits its tokenizer", String::new()),
+            _ => ("several fit its tokenizer", format!(": {}", names.join(", "))),
+        };
+        Err(Error::new(format!("the checkpoint names no chat template, and {what}{names}")).hint(
+            "set `model.template` in the spec (`ask --template`), or write `\"template\": \"NAME\"` into its \
+             config.json: the one that it was trained with (InternVL2.5 and later: internvl2_5)",
+        ))
+    }
+
+    /// Whether its marks are tokens, and an answer ends where a sampler stops.
+    fn fits(&self, tokenizer: &Tokenizer) -> bool {
+        self.tokens().iter().all(|token| tokenizer.is_whole(token))
+            && tokenizer.id(self.end.trim()) == Some(tokenizer.eos())
     }
 
     /// Whether it is the embedded sizes' own.

@@ -37,6 +37,11 @@ impl<'a> Prompter<'a> {
         Ok(prompter)
     }
 
+    /// The name of its template.
+    pub fn template(&self) -> &'static str {
+        self.template.name
+    }
+
     /// Whether each mark of the template and of pictures is one token, and answers end where the
     /// sampler stops. Otherwise a model would read marks letter by letter and never end.
     fn check_tokens(&self) -> Result<()> {
@@ -50,9 +55,9 @@ impl<'a> Prompter<'a> {
             ));
         }
         if let Some(token) = self.template.tokens().iter().find(|token| lacks(token)) {
-            let fits = |one: &&Template| one.tokens().iter().all(|token| !lacks(token));
             let chats = TEMPLATES.iter().filter(|one| !one.closed);
-            let fitting: Vec<&str> = chats.filter(fits).map(|one| one.name).collect();
+            let fitting: Vec<&str> =
+                chats.filter(|one| one.fits(self.tokenizer)).map(|one| one.name).collect();
             return Err(Error::new(format!(
                 "the template `{name}` does not fit this checkpoint: its tokenizer has no token \
                  `{token}`"

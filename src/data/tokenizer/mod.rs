@@ -288,6 +288,11 @@ impl Tokenizer {
         self.inner.token_to_id(token).map(i64::from)
     }
 
+    /// Whether it is of the word-level kind that is built here.
+    pub fn is_built(&self) -> bool {
+        matches!(self.inner.get_model(), tokenizers::ModelWrapper::WordLevel(_))
+    }
+
     /// Whether a text is a token that is found whole wherever it stands, as marks must be.
     pub fn is_whole(&self, token: &str) -> bool {
         self.id(token).is_some_and(|id| self.encode_plainly(token, false) == [id])

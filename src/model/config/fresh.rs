@@ -1,7 +1,8 @@
 //! `config.json` of a model that is made here, from its row of the table of sizes.
 
-use super::{Architecture, Config};
+use super::{Architecture, Config, type_name};
 use crate::model::sizes::Row;
+use crate::spec::train::Precision;
 use crate::{Result, spec};
 use serde_json::{Value, json};
 use std::num::NonZeroUsize;
@@ -16,6 +17,9 @@ impl Config {
     pub fn of(model: &spec::model::Model, vocabulary: usize, image_token: i64) -> Result<Self> {
         let row = Row::of(model.size, &model.dims);
         let max_tiles = model.max_tiles.map_or(1, NonZeroUsize::get);
+        // A checkpoint that is not there yet is one of the released ones, which are bf16.
+        let released = model.checkpoint.as_ref().map_or(Precision::Fp32, |_| Precision::Bf16);
+        let precision = model.precision.unwrap_or(released);
         let vocabulary = row.decoder.vocabulary.unwrap_or(vocabulary).max(vocabulary);
         let json = json!({
             "architectures": ["InternVLChatModel"],
@@ -32,7 +36,7 @@ impl Config {
             "select_layer": -1,
             "template": row.template(),
             "tie_word_embeddings": false,
-            "torch_dtype": "float32",
+            "torch_dtype": type_name(precision),
             "use_thumbnail": max_tiles > 1,
             "vision_config": {
                 "architectures": ["InternVisionModel"],

@@ -4,6 +4,7 @@ use super::Layout;
 use crate::kernel::attention::Heads;
 use crate::model::json::{LARGEST, Table};
 use crate::{Error, Result};
+use serde_json::Value;
 
 /// The decoder's family: which names its tensors have and which of them are fused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -115,12 +116,16 @@ impl LanguageConfig {
         let width = table.usize("hidden_size", None)?;
         let heads = table.usize("num_attention_heads", None)?;
         // Newer files hold rope's settings in a table of their own.
-        let rope = table.table("rope_parameters").ok();
+        let rope = table.optional("rope_parameters")?;
+        let rope_theta = table.positive("rope_theta", Some(1e4))?;
         let rope_theta = match &rope {
-            Some(rope) => rope.positive("rope_theta", Some(1e4))?,
-            None => table.positive("rope_theta", Some(1e4))?,
+            Some(rope) => rope.positive("rope_theta", Some(rope_theta))?,
+            None => rope_theta,
         };
-        let scaling = rope.or_else(|| table.table("rope_scaling").ok());
+        let scaling = match rope {
+            Some(rope) => Some(rope),
+            None => table.optional("rope_scaling")?,
+        };
         let positions = table.usize("max_position_embeddings", Some(LARGEST))?;
         let head = table.usize("head_dim", width.checked_div(heads))?;
         table.only("hidden_act", "silu")?;
@@ -128,7 +133,6 @@ impl LanguageConfig {
             return Err(Error::new("`partial_rotary_factor` below 1 is not known here"));
         }
         check_window(table, architecture, positions)?;
-        let tied_default = layout == Layout::Native && root.bool("tie_word_embeddings", false)?;
         let bias = match architecture {
             Architecture::InternLm2 => ("bias", false),
             Architecture::Qwen2 => ("attention_bias", true),
@@ -151,10 +155,34 @@ impl LanguageConfig {
             positions,
             eps: table.positive("rms_norm_eps", Some(1e-6))?,
             qkv_bias: table.bool(bias.0, bias.1)?,
-            tied: table.bool("tie_word_embeddings", tied_default)?,
+            tied: can_be_tied(architecture, table, root, layout)?,
         })
     }
 }
+
+/// Whether the embedding serves as head where a file holds none. InternVL's own code stores a head
+/// with every InternLM2; where no key says it, its other decoders are not tied, and
+/// transformers' class is.
+fn can_be_tied(
+    architecture: Architecture,
+    decoder: &Table,
+    root: &Table,
+    layout: Layout,
+) -> Result<bool> {
+    let said = |table: &Table| -> Result<Option<bool>> {
+        let silent = table.json.get(TIED).is_none_or(Value::is_null);
+        let said = table.bool(TIED, false)?;
+        Ok((!silent).then_some(said))
+    };
+    Ok(match [said(decoder)?, said(root)?] {
+        _ if architecture == Architecture::InternLm2 => false,
+        [None, None] => layout == Layout::Native,
+        said => said.contains(&Some(true)),
+    })
+}
+
+/// The key about it, in the decoder's table and above.
+const TIED: &str = "tie_word_embeddings";
 
 /// Refuses a decoder whose positions see only some of the past at lengths it was trained for.
 fn check_window(table: &Table, architecture: Architecture, positions: usize) -> Result<()> {
@@ -179,8 +207,10 @@ impl RopeScaling {
     ///
     /// Ding et al. 2024, arXiv:2402.13753, as in transformers' Phi-3.
     fn parse(scaling: &Table, decoder: &Table, positions: usize, head: usize) -> Result<Self> {
-        let kind = scaling.str("rope_type", scaling.str("type", "default")?)?;
+        let kind = scaling.str("rope_type", scaling.str("type", "")?)?;
         match kind {
+            // A table without a type scales nothing, so that it may say nothing about how.
+            "" => scaling.only_keys(&["rope_theta", "partial_rotary_factor"]).map(|()| Self::None),
             "default" => Ok(Self::None),
             "linear" => Ok(Self::Linear(scaling.positive("factor", None)?)),
             "dynamic" => Ok(Self::Dynamic(scaling.positive("factor", None)?)),

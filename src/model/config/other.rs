@@ -41,7 +41,7 @@ impl Config {
         }
         let mut text = self.decoder(Layout::Native);
         text.insert("tie_word_embeddings".into(), self.language.tied.into());
-        Ok(json!({
+        let mut json = json!({
             "architectures": ["InternVLForConditionalGeneration"],
             "model_type": "internvl",
             "downsample_ratio": 1.0 / self.shuffle as f64,
@@ -54,7 +54,12 @@ impl Config {
             "vision_config": self.vision.json(Layout::Native),
             "vision_feature_layer": self.select_layer,
             "vision_feature_select_strategy": "default",
-        }))
+        });
+        // No key of that layout, and none that its library minds.
+        if let Some(template) = &self.template {
+            json["template"] = template.as_str().into();
+        }
+        Ok(json)
     }
 
     fn original(&self) -> Value {

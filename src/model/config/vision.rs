@@ -39,6 +39,9 @@ impl VisionConfig {
         let eps = table.positive("layer_norm_eps", Some(1e-6))?;
         let native = layout == Layout::Native;
         table.only("hidden_act", "gelu")?;
+        if table.usize("num_channels", Some(3))? != 3 {
+            return Err(table.error("num_channels", "3"));
+        }
         let drop_path = table.f64("drop_path_rate", Some(0.0))?;
         if !(0.0..1.0).contains(&drop_path) {
             return Err(Error::new(format!("`drop_path_rate` is {drop_path}, not in [0, 1)")));

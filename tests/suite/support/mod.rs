@@ -1,5 +1,6 @@
 //! A project folder with a small sweep: of stages that only pretend, or of real ones.
 
+pub mod checkpoint;
 pub mod counting;
 pub mod fault;
 pub mod files;

@@ -13,6 +13,8 @@ pub fn untrained(vocabulary: usize) -> Vlm {
         train: vec![],
         lora: None,
         max_tiles: None,
+        template: None,
+        precision: None,
     };
     Vlm::new(Config::of(&model, vocabulary, 5).expect("a valid size"), 7, Device::Cpu)
 }
