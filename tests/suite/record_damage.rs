@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use tch::{Kind, Tensor};
 
 type Tensors = BTreeMap<String, Tensor>;
+/// What becomes of a tensor; none takes it out.
+type Change<'a> = &'a dyn Fn(&Tensor) -> Option<Tensor>;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/internvl").join(name)
@@ -44,7 +46,7 @@ fn refused(file: &str, edit: &dyn Fn(&mut Tensors)) -> String {
 
 #[test]
 fn inputs_of_another_rank_or_range_are_refused_by_name() {
-    let cases: [(&str, &dyn Fn(&Tensor) -> Option<Tensor>); 11] = [
+    let cases: [(&str, Change<'_>); 11] = [
         ("labels", &|_| None),
         ("mixed.labels", &|_| None),
         ("labels", &|labels| Some(labels.clamp_min(0) + 1_000_000)),
