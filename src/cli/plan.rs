@@ -145,14 +145,7 @@ pub fn describe(
     }
     text.push('\n');
     text.push_str(&aligned(&rows));
-    let no_features = plan.tasks.iter().all(|task| task.stage != Stage::Features)
-        && plan.tasks.iter().any(|task| task.stage > Stage::Features);
-    if no_features {
-        text.push_str(
-            "\nImage features are not kept (the vision tower trains, or they exceed \
-             store.feature_gib): images are encoded once a pair and pass.\n",
-        );
-    }
+    text.push_str(&without_features(plan));
     text.push_str(&plan::memory::describe(plan));
     let total = estimate.seconds();
     text.push_str(&match (total, estimate.unknown()) {
@@ -165,6 +158,26 @@ pub fn describe(
         ),
     });
     text
+}
+
+/// Of which jobs image features are not kept: one job's may be where another's are not valid.
+fn without_features(plan: &Plan) -> String {
+    let sees = |job: &&plan::Job| {
+        let stages = || job.tasks.iter().map(|&index| plan.tasks[index].stage);
+        let runs_here = job.settings.loss.is_some() || !job.settings.eval.server.is_set();
+        runs_here && stages().any(|s| s > Stage::Features) && stages().all(|s| s != Stage::Features)
+    };
+    let jobs: Vec<&str> = plan.jobs.iter().filter(sees).map(|job| job.id.as_str()).collect();
+    let of = match jobs.len() {
+        0 => return String::new(),
+        count if count == plan.jobs.len() => String::new(),
+        1..=4 => format!(" for {}", jobs.join(", ")),
+        count => format!(" for {}", plural(count, "job")),
+    };
+    format!(
+        "\nImage features are not kept{of} (the vision tower trains, or they exceed \
+         store.feature_gib): images are encoded once a pair and pass.\n"
+    )
 }
 
 /// The effective terms and weights; of each round where they differ.

@@ -1,11 +1,11 @@
-//! What the trainings of a plan need on a device, and what would make them fit.
+//! What the stages of a plan need on a device, and what would make them fit.
 
-use super::{Plan, Settings};
+use super::{Plan, Settings, Stage};
 use crate::Result;
 use crate::model::Config;
-use crate::model::memory::{Batch, Memory, activations, states};
+use crate::model::memory::{Batch, Memory, Writing, activations, frozen, reading, states, writing};
 use crate::spec::model::{Lora, Module};
-use crate::spec::train::{Gradients, Moments, Precision};
+use crate::spec::train::{Gradients, Moments, Precision, Train};
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -15,7 +15,7 @@ const CARDS: &[(&str, f64)] = &[("24 GB card", 23.5), ("80 GB H100", 79.0), ("H2
 /// The process itself: libtorch's code and buffers.
 const PROCESS_GIB: f64 = 0.3;
 /// Below this nobody needs to be told.
-const LEAST_GIB: f64 = 1.0;
+const LEAST_GIB: f64 = 2.0;
 /// Text of a question with template and instruction: the paper's averages are 25 and 80.
 const QUESTION: usize = 128;
 /// An imported answer, in tokens: the paper's average is 300 chosen, 350 rejected.
@@ -23,17 +23,19 @@ const ANSWER: usize = 512;
 /// Vocabulary of the embedded tokenizer, which the corpus decides.
 const WORDS: usize = 512;
 
-/// A training's sizes and what they come to.
+/// A job's sizes and what they come to.
 #[derive(Clone, Debug)]
 pub struct Need {
-    /// By what it is for, for one micro-batch.
+    /// Of the training, by what it is for, for one micro-batch; nothing where none trains.
     pub memory: Memory,
     /// Tokens of a pair: the prompt's image tokens, all others.
     pub tokens: (usize, usize),
+    /// Of the other stages that run the model, in bytes.
+    pub others: Vec<(Stage, u64)>,
 }
 
 impl Need {
-    /// What a job's policy stage needs. Where the checkpoint is not there yet, `model.size`
+    /// What a job's stages need, each by itself. Where the checkpoint is not there yet, `model.size`
     /// stands for it.
     ///
     /// # Errors
@@ -60,26 +62,62 @@ impl Need {
             predictions: pairs * answers.min(text) as u64,
             tiles: if model.train.contains(&Module::Vision) { pairs * tiles as u64 } else { 0 },
         };
-        let memory = Memory {
-            activations: activations(&config, model, train, batch),
-            ..states(&config, model, train)
+        let memory = match settings.loss {
+            None => Memory::default(),
+            Some(_) => Memory {
+                activations: activations(&config, model, train, batch),
+                ..states(&config, model, train)
+            },
         };
-        Ok(Self { memory, tokens: (image, text) })
+        let others = others(settings, &config, tiles, image + text);
+        Ok(Self { memory, tokens: (image, text), others })
     }
 
+    /// Of the stage that needs most.
     fn gib(&self) -> f64 {
-        PROCESS_GIB + gib(self.memory.total())
+        let others = self.others.iter().map(|(_, bytes)| *bytes);
+        PROCESS_GIB + gib(others.chain([self.memory.total()]).max().unwrap_or(0))
     }
+}
+
+/// What the stages beside the training need, with pictures of so many tiles and pairs of so many
+/// tokens.
+fn others(settings: &Settings, config: &Config, tiles: usize, pair: usize) -> Vec<(Stage, u64)> {
+    let (candidates, eval) = (&settings.candidates, &settings.eval);
+    let prompt = (config.image_tokens * tiles + QUESTION) as u64;
+    let written = |prompts: usize, rows: usize, tokens: usize, pictures: usize| {
+        let tokens = (prompt, tokens as u64);
+        let tiles = (pictures * tiles) as u64;
+        let of = Writing { prompts: prompts as u64, rows: rows as u64, tokens, tiles };
+        frozen(config) + writing(config, of)
+    };
+    let mut others = Vec::new();
+    if settings.loss.is_some() {
+        if settings.pairs.import.is_none() && candidates.needs_model() {
+            let prompts = candidates.batch.div_ceil(candidates.per_question.max(1));
+            let questions = candidates.chunk();
+            let bytes = written(prompts, candidates.batch, candidates.max_tokens, questions);
+            others.push((Stage::Candidates, bytes));
+        }
+        let tokens = Train::REFERENCE_TOKENS.max(pair) as u64;
+        let bytes = frozen(config) + reading(config, settings.train.precision, tokens);
+        others.push((Stage::Reference, bytes));
+    }
+    if !eval.server.is_set() {
+        let bytes = written(eval.batch, eval.batch, eval.max_tokens, eval.chunk());
+        others.push((Stage::Answers, bytes));
+    }
+    others
 }
 
 fn gib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 30)
 }
 
-/// What every different training of a plan needs, for people: nothing where none needs a GiB.
+/// What the different jobs of a plan need, for people: nothing where none needs two GiB.
 pub fn describe(plan: &Plan) -> String {
     let mut told: Vec<(String, String)> = Vec::new();
-    for job in plan.jobs.iter().filter(|job| job.settings.loss.is_some()) {
+    for job in &plan.jobs {
         let text = match Need::of(&job.settings) {
             Ok(need) if need.gib() < LEAST_GIB => continue,
             Ok(need) => sentence(&job.settings, &need),
@@ -104,16 +142,25 @@ fn sentence(settings: &Settings, need: &Need) -> String {
     let pairs = settings.train.micro_batch.min(settings.train.pairs_per_step);
     let (image, text) = need.tokens;
     let part = |bytes| format!("{:.1}", gib(bytes));
-    let mut sentence = format!(
-        "weights {} + gradients {} + moments {} + activations {} + libtorch {PROCESS_GIB} = {:.1} GiB\n\
-         ({pairs} x {image} image and {text} other tokens a pass). {}",
-        part(weights),
-        part(gradients),
-        part(moments),
-        part(activations),
-        need.gib(),
-        fits(need.gib()),
-    );
+    let mut sentence = String::new();
+    if settings.loss.is_some() {
+        sentence = format!(
+            "weights {} + gradients {} + moments {} + activations {} + libtorch {PROCESS_GIB} = {:.1} GiB\n\
+             ({pairs} x {image} image and {text} other tokens a pass). ",
+            part(weights),
+            part(gradients),
+            part(moments),
+            part(activations),
+            PROCESS_GIB + gib(need.memory.total()),
+        );
+    }
+    let others: Vec<String> = need
+        .others
+        .iter()
+        .map(|(stage, bytes)| format!("{stage} {:.1} GiB", PROCESS_GIB + gib(*bytes)))
+        .collect();
+    write!(sentence, "{}. {}", sentence_case(&others.join(", ")), fits(need.gib()))
+        .expect("a string takes every row");
     let (largest, room) = CARDS[CARDS.len() - 1];
     if need.gib() > room {
         let ways: Vec<String> = ways_out(settings, room)
@@ -127,6 +174,12 @@ fn sentence(settings: &Settings, need: &Need) -> String {
     sentence + "\n"
 }
 
+/// With a capital first letter.
+fn sentence_case(text: &str) -> String {
+    let (first, rest) = text.split_at(text.len().min(1));
+    first.to_uppercase() + rest
+}
+
 fn fits(gib: f64) -> String {
     match CARDS.iter().find(|(_, room)| gib <= *room) {
         Some((card, _)) => format!("Fits one {card}."),
@@ -138,7 +191,7 @@ fn fits(gib: f64) -> String {
 /// and adapters in place of full training.
 fn ways_out(settings: &Settings, room: f64) -> Vec<(&'static str, f64)> {
     type Change = (&'static str, fn(&mut Settings));
-    let changes: [Change; 4] = [
+    let changes: [Change; 5] = [
         ("train.gradient_checkpointing = true", |s| s.train.gradient_checkpointing = true),
         ("and train.micro_batch = 1", |s| s.train.micro_batch = 1),
         ("and train.gradients = \"bf16\"", |s| {
@@ -146,18 +199,27 @@ fn ways_out(settings: &Settings, room: f64) -> Vec<(&'static str, f64)> {
             s.train.gradients = Gradients::Bf16;
         }),
         ("and train.moments = \"bf16\"", |s| s.train.moments = Moments::Bf16),
+        ("and batches of 4 in [eval] and [candidates]", |s| {
+            s.eval.batch = s.eval.batch.min(4);
+            s.candidates.batch = s.candidates.batch.min(4);
+        }),
     ];
     let mut ways = Vec::new();
     let mut less = settings.clone();
+    let mut least = Need::of(settings).map_or(f64::INFINITY, |need| need.gib());
     for (name, change) in changes {
         let before = less.clone();
         change(&mut less);
-        let is_enough = ways.last().is_some_and(|(_, gib)| *gib <= room);
-        if less != before && !is_enough {
-            ways.extend(Need::of(&less).map(|need| (name, need.gib())));
+        if least > room && less != before {
+            let Ok(need) = Need::of(&less) else { continue };
+            // Another stage may need more than the one that a change is about.
+            if need.gib() < least {
+                ways.push((name, need.gib()));
+            }
+            least = least.min(need.gib());
         }
     }
-    if settings.model.lora.is_none() {
+    if settings.loss.is_some() && settings.model.lora.is_none() {
         less.model.lora = Some(Lora::default());
         less.train.gradients = Gradients::Fp32;
         ways.extend(Need::of(&less).map(|need| ("or [model.lora] with all of these", need.gib())));

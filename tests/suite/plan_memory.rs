@@ -35,8 +35,11 @@ fn full_training_of_8b_is_counted_from_its_8_075_365_376_parameters() {
     // Two fp32 moments: 8 bytes each, 60.165 GiB.
     let planned = said(&["plan", SPEC, "--device", "cpu"]);
     assert!(planned.contains("moments 60.2 "), "{planned}");
-    // Six tiles and a thumbnail of 256 tokens; a question of 128, two answers of 512.
-    assert!(planned.contains("(1 x 1792 image and 1152 other tokens a pass). Fits one H200."));
+    // Twelve tiles and a thumbnail of 256 tokens; a question of 128, two answers of 512.
+    assert!(planned.contains("(1 x 3328 image and 1152 other tokens a pass). "), "{planned}");
+    assert!(planned.contains("Fits one H200."), "{planned}");
+    // The tower trains: the base alone has features, and the policy's pictures are encoded anew.
+    assert!(planned.contains("Image features are not kept for mpo-s0 (the vision"), "{planned}");
     assert!(planned.contains("of which a first run will tell"), "no time is invented");
     assert!(!planned.contains("On one H200"), "no way out is wanted");
 
@@ -46,6 +49,29 @@ fn full_training_of_8b_is_counted_from_its_8_075_365_376_parameters() {
     assert!(more.contains("Fits no single card."), "{more}");
     assert!(more.contains("\n  train.gradient_checkpointing = true: "), "{more}");
     assert!(more.contains("\n  or [model.lora] with all of these: "), "{more}");
+}
+
+/// The number in front of ` GiB` behind some words.
+#[track_caller]
+fn gib(text: &str, words: &str) -> f64 {
+    let (_, behind) = text.split_once(words).unwrap_or_else(|| panic!("`{words}` in {text}"));
+    behind.split_once(" GiB").unwrap().0.trim().parse().unwrap()
+}
+
+#[test]
+fn the_stage_that_needs_most_decides_what_fits() {
+    let lora = ["--set", "model.lora.rank=16", "--set", "train.gradients=\"fp32\""];
+    let lora = [&["plan", SPEC, "--device", "cpu"], &lora[..]].concat();
+    let planned = said(&lora);
+    // bf16 weights of 8,075,365,376 numbers are 15.0 GiB, and nothing but activations beside them.
+    let (reference, answers) = (gib(&planned, "Reference"), gib(&planned, ", answers"));
+    assert!((15.3..25.0).contains(&reference), "{planned}");
+    assert!((16.0..60.0).contains(&answers), "{planned}");
+    let wide = said(&[&lora[..], &["--set", "model.precision=\"fp32\""]].concat());
+    assert!(gib(&wide, "Reference") > reference + 14.0, "{wide}");
+    let crowded = said(&[&lora[..], &["--set", "eval.batch=512"]].concat());
+    assert!(crowded.contains("Fits no single card."), "{crowded}");
+    assert!(crowded.contains("batches of 4 in [eval] and [candidates]: "), "{crowded}");
 }
 
 #[test]
