@@ -3,9 +3,7 @@
 mod pairs;
 
 use super::{aligned, say};
-use crate::data::record::Question;
 use crate::eval::BENCHMARKS;
-use crate::eval::matching::modes;
 use crate::eval::origin::STAND_IN;
 use crate::loss::ALGORITHMS;
 use crate::model::Config;
@@ -178,10 +176,7 @@ fn sources() -> String {
     let mut rows =
         vec![["name", "domain", "tiles", "matching", "form"].map(str::to_owned).to_vec()];
     for set in DATA_SETS {
-        // The released files write the name with an underscore.
-        let source = set.name.replace('-', "_");
-        let question = Question { source, ..Question::default() };
-        let modes = modes(&question).iter().map(|mode| format!("{mode:?}").to_lowercase());
+        let modes = set.modes.iter().map(|mode| format!("{mode:?}").to_lowercase());
         rows.push(vec![
             set.name.to_owned(),
             set.domain.name().to_owned(),

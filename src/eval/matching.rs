@@ -1,7 +1,7 @@
 //! Whether a final answer matches the known one.
 //!
-//! A question has modes ([`modes`]); an answer is right when it equals a known
-//! answer but for case, or when one mode scores it above [`THRESHOLD`]. A new
+//! A question has modes ([`modes`]), those of its data set in [`sources`]; an answer is right when
+//! it equals a known answer but for case, or when one mode scores it above [`THRESHOLD`]. A new
 //! mode is a variant of [`Mode`], a function, and a line in [`Mode::score`].
 
 use super::choice;
@@ -17,28 +17,12 @@ use super::text::generous_number;
 use crate::data::record::{Answer, Question, Verdict};
 use crate::spec::candidates::Prompt;
 use crate::tasks::Family;
+use crate::tasks::sources::{self, is_generated};
+
+pub use crate::tasks::sources::Mode;
 
 /// A mode's score above this is a match (InternVL's data pipeline).
 pub const THRESHOLD: f64 = 0.9;
-
-/// A way to compare a prediction with one known answer.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Mode {
-    /// Equal after light normalization, or as numbers: generated questions, whose answers are known exactly.
-    Exact,
-    /// Equal after the VQA normalizer.
-    Vqa,
-    /// Numbers within 5 %, years exactly: charts.
-    Relaxed,
-    /// The same option letter.
-    Letter,
-    /// Numbers of any form within 0.1 %, integers exactly.
-    Math,
-    /// Average normalized Levenshtein similarity: scanned documents.
-    Anls,
-    /// Yes against no, however it is said, where the known answer is one of them and nothing else.
-    YesNo,
-}
 
 impl Mode {
     /// From 0 (differs) to 1 (matches).
@@ -64,29 +48,13 @@ impl Mode {
 ///
 /// # Source
 ///
-/// The table of InternVL's data pipeline, by parts of the data set's name. Departures: names are
-/// compared without case; yes/no golds accept a sentence; generated questions have exact answers.
+/// The table of InternVL's data pipeline, by the data set's name. Departures: names are compared
+/// without case and marks; yes/no golds accept a sentence; generated questions have exact answers.
 pub fn modes(question: &Question) -> &'static [Mode] {
-    use Mode::{Anls, Exact, Letter, Math, Relaxed, Vqa, YesNo};
     if is_generated(question) {
-        return &[Exact, YesNo];
+        return &[Mode::Exact, Mode::YesNo];
     }
-    let source = question.source.to_lowercase();
-    let named = |parts: &[&str]| parts.iter().any(|part| source.contains(part));
-    if named(&["chartqa"]) {
-        &[Relaxed]
-    } else if named(&["docvqa", "infographics", "infovqa"]) {
-        &[Anls]
-    } else if named(&["sroie", "clevr_math", "geos", "geometry"]) {
-        &[Relaxed, Vqa, Letter, Math]
-    } else {
-        &[Vqa, Letter, Math, YesNo]
-    }
-}
-
-/// Whether Prefab drew the question, so that its answer is known exactly.
-fn is_generated(question: &Question) -> bool {
-    question.generated.is_some() || question.source == "generated"
+    sources::of(question).map_or(sources::MIXED, |set| set.modes)
 }
 
 /// Extracts the final answer of a response and judges it: the one place where
@@ -295,6 +263,18 @@ mod tests {
         {
             assert!(!chart_equal(gold, prediction), "{gold} {prediction}");
         }
+    }
+
+    #[test]
+    fn a_data_set_is_matched_alike_however_its_name_is_written() {
+        for source in ["CLEVR-Math", "CLEVR_math", "clevr_math_en_20240402"] {
+            let answer = Some("7.2".into());
+            let question = Question { answer, source: source.into(), ..Question::default() };
+            assert!(is_right(&question, "7"), "{source}");
+        }
+        let answer = Some("National Geographic".into());
+        let question = Question { answer, source: "InfographicVQA".into(), ..Question::default() };
+        assert!(is_right(&question, "National Geographics"));
     }
 
     #[test]

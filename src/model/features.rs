@@ -18,6 +18,7 @@ use crate::run::stage::StageContext;
 use crate::spec::eval::Split;
 use crate::spec::model::Model;
 use crate::store::growing::Growing;
+use crate::tasks::sources;
 use crate::{Error, Result};
 use safetensors::tensor::Dtype;
 use serde::{Deserialize, Serialize};
@@ -121,10 +122,11 @@ fn views_of(corpus: &Path, split: Split, tiling: &Tiling) -> Result<Vec<(View, u
 }
 
 /// A question's pictures: cut as its benchmark was published, where the model cuts pictures at all,
-/// else as the model says.
+/// or no finer than its data set's; else as the model says.
 pub fn shown(question: &Question, tiling: &Tiling) -> Vec<View> {
     let published = question.says("tiles").parse().ok().filter(|_| tiling.max_tiles > 1);
-    published.map_or(*tiling, |most| tiling.up_to(most)).views(&question.images)
+    let most = published.or_else(|| sources::tiles(question, tiling.max_tiles));
+    most.map_or(*tiling, |most| tiling.up_to(most)).views(&question.images)
 }
 
 /// How many tiles a picture's file gives: no file is opened where it can be one alone.

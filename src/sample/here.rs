@@ -7,6 +7,7 @@ use crate::data::image::View;
 use crate::data::record::{Answer, Question};
 use crate::data::tokenizer::Tokenizer;
 use crate::eval::matching::{Said, answer};
+use crate::model::features::shown;
 use crate::model::{Pictures, Vlm};
 use crate::run::stage::StageContext;
 use crate::spec::candidates::Candidates;
@@ -40,7 +41,7 @@ impl<'a> Here<'a> {
         let model = Vlm::load_to_answer(dir, ctx.device)?;
         let tiling = model.config.tiling();
         let views: Vec<View> =
-            questions.iter().flat_map(|question| tiling.views(&question.images)).collect();
+            questions.iter().flat_map(|question| shown(question, &tiling)).collect();
         Ok(Self {
             candidates,
             ctx,
@@ -63,8 +64,8 @@ impl<'a> Here<'a> {
     ) -> Result<Vec<Answer>> {
         let config = &self.model.config;
         let prompter = config.prompter(self.tokenizer)?;
-        let shown = questions.iter().map(|question| question.images.as_slice());
-        let seen = self.pictures.see(&self.model, shown)?;
+        let views = questions.iter().map(|question| shown(question, self.pictures.tiling()));
+        let seen = self.pictures.see_as(&self.model, views)?;
         let mut requests = Vec::with_capacity(questions.len());
         for (index, question) in questions.iter().enumerate() {
             let text = asked(&prompter, question, form(self.candidates, question));

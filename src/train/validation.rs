@@ -6,6 +6,7 @@ use crate::data::questions::read_questions;
 use crate::data::record::{Question, Verdict};
 use crate::data::tokenizer::Tokenizer;
 use crate::eval::matching::{is_open, judge};
+use crate::model::features::shown;
 use crate::model::{Pictures, Vlm};
 use crate::run::stage::StageContext;
 use crate::spec::candidates::Prompt;
@@ -74,14 +75,14 @@ impl Validation {
         let prompter = model.config.prompter(tokenizer)?;
         let tiling = model.config.tiling();
         let views: Vec<View> =
-            questions.iter().flat_map(|question| tiling.views(&question.images)).collect();
+            questions.iter().flat_map(|question| shown(question, &tiling)).collect();
         let pictures =
             Pictures::open(ctx, &model.config, Split::Validation, trains_vision, &views)?;
         let (mut requests, mut rows) = (Vec::new(), 0);
         for question in &questions {
-            let shown = tiling.views(&question.images);
+            let views = shown(question, &tiling);
             let tiles: Vec<usize> =
-                shown.iter().map(|view| pictures.tiles(view)).collect::<Result<_>>()?;
+                views.iter().map(|view| pictures.tiles(view)).collect::<Result<_>>()?;
             let start = rows;
             rows += tiles.iter().sum::<usize>();
             for &prompt in &eval.prompts {

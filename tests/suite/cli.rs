@@ -160,3 +160,16 @@ fn a_reader_that_has_seen_enough_is_no_error() {
         assert_eq!(child.wait().unwrap().code(), Some(0), "{arguments:?}");
     }
 }
+
+#[test]
+fn show_sources_says_how_each_data_set_is_matched() {
+    let output = Command::cargo_bin("prefab").unwrap().args(["show", "sources"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let row = |name: &str| -> Vec<&str> {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().collect()
+    };
+    assert_eq!(row("InfoVQA"), ["InfoVQA", "ocr", "12", "anls", "visual"]);
+    let mathematics = ["CLEVR-Math", "mathematics", "6", "relaxed", "vqa", "letter", "math", "cot"];
+    assert_eq!(row("CLEVR-Math"), mathematics);
+}
