@@ -3,8 +3,9 @@
 use crate::error::{Context, Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::io::Write;
-use std::path::Path;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
 
 /// Every record of a file with its line number, from 1. A byte-order mark,
 /// CRLF line ends and empty lines are tolerated.
@@ -45,12 +46,46 @@ pub(super) fn write<'a, T: Serialize + 'a>(
     path: &Path,
     records: impl IntoIterator<Item = &'a T>,
 ) -> Result<()> {
-    let writing = || format!("writing {}", path.display());
-    let file = std::fs::File::create(path).with_context(writing)?;
-    let mut out = std::io::BufWriter::new(file);
-    for record in records {
-        serde_json::to_writer(&mut out, record).with_context(writing)?;
-        out.write_all(b"\n").with_context(writing)?;
+    let mut file = Writer::create(path)?;
+    records.into_iter().try_for_each(|record| file.add(record))?;
+    file.finish()
+}
+
+/// Writes a file's records as they come.
+#[derive(Debug)]
+pub struct Writer {
+    path: PathBuf,
+    out: BufWriter<File>,
+}
+
+impl Writer {
+    /// An empty file.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be made.
+    pub fn create(path: &Path) -> Result<Self> {
+        let file = File::create(path).with_context(|| format!("writing {}", path.display()))?;
+        Ok(Self { path: path.to_owned(), out: BufWriter::new(file) })
     }
-    out.flush().with_context(writing)
+
+    /// Adds a record.
+    ///
+    /// # Errors
+    ///
+    /// If the file system refuses.
+    pub fn add(&mut self, record: &impl Serialize) -> Result<()> {
+        let writing = || format!("writing {}", self.path.display());
+        serde_json::to_writer(&mut self.out, record).with_context(writing)?;
+        self.out.write_all(b"\n").with_context(writing)
+    }
+
+    /// Ends the file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::add`].
+    pub fn finish(mut self) -> Result<()> {
+        self.out.flush().with_context(|| format!("writing {}", self.path.display()))
+    }
 }

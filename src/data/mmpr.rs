@@ -41,8 +41,24 @@ impl Set {
     ///
     /// # Errors
     ///
-    /// An annotation file that cannot be read.
+    /// An annotation file that cannot be read, an entry that cannot be meant: named by file and
+    /// data set.
     pub fn open(meta: &Path, name: &str, entry: &DataSet) -> Result<Self> {
+        let fault = |reason: &str, hint: &str| {
+            Error::new(format!("{}: data set `{name}`: {reason}", meta.display())).hint(hint)
+        };
+        if !is_folder_name(name) {
+            return Err(fault(
+                "its name is no folder's, and its pictures would go to that path",
+                "rename it: one word without `/`, `\\` and `..`",
+            ));
+        }
+        if entry.max_dynamic_patch == Some(0) {
+            return Err(fault(
+                "`max_dynamic_patch` is 0, and a picture has one tile at least",
+                "take it out for the model's own limit",
+            ));
+        }
         let beside = meta.parent().unwrap_or_else(|| Path::new(".")).join(&entry.root);
         let root = if beside.is_dir() { beside } else { PathBuf::from(&entry.root) };
         let rows = Rows::open(&annotation_path(meta, entry))?;
@@ -53,12 +69,17 @@ impl Set {
     ///
     /// # Errors
     ///
-    /// A file that cannot be read.
+    /// A file that cannot be read, or whose name is no folder's.
     pub fn alone(annotation: &Path) -> Result<Self> {
         let rows = Rows::open(annotation)?;
         let folder = annotation.parent().filter(|folder| !folder.as_os_str().is_empty());
         let root = folder.unwrap_or_else(|| Path::new(".")).to_owned();
         let name = annotation.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if !is_folder_name(&name) {
+            let file = annotation.display();
+            return Err(Error::new(format!("{file} gives its data set the name `{name}`"))
+                .hint("rename the file: NAME.jsonl"));
+        }
         let entry = DataSet {
             root: root.to_string_lossy().into_owned(),
             annotation: annotation.to_string_lossy().into_owned(),
@@ -82,17 +103,20 @@ impl Set {
     ///
     /// A `repeat_time` that is neither.
     pub fn passes(&self) -> Result<Passes> {
+        const MOST: f64 = 1000.0;
         let times = self.entry.repeat_time.as_f64().unwrap_or(0.0);
         match times {
             share if share > 0.0 && share < 1.0 => {
                 Ok(Passes::Some((self.rows.len() as f64 * share) as usize))
             }
-            times if times >= 1.0 && times.fract() == 0.0 => Ok(Passes::Whole(times as usize)),
+            times if (1.0..=MOST).contains(&times) && times.fract() == 0.0 => {
+                Ok(Passes::Whole(times as usize))
+            }
             _ => Err(Error::new(format!(
                 "data set `{}`: `repeat_time` is {}",
                 self.name, self.entry.repeat_time
             ))
-            .hint("a share below 1, or a whole number")),
+            .hint(format!("a share below 1, or a whole number up to {MOST}"))),
         }
     }
 
@@ -102,8 +126,8 @@ impl Set {
     /// # Errors
     ///
     /// A row that is no pair, an empty text, two answers that are the same, markers and pictures
-    /// that differ in number, a picture outside the root: named by file and line. Whether
-    /// pictures exist is not looked at.
+    /// that differ in number, a picture outside the root, a limit of no tiles: named by file and
+    /// line. Whether pictures exist is not looked at.
     pub fn pair(&self, row: &Row) -> Result<Pair> {
         let fault = |reason: String| self.fault(row, &reason);
         let mut pair: Pair = match Form::of(&row.text).map_err(fault)? {
@@ -111,6 +135,11 @@ impl Set {
             form => forms::read(form, &self.rows.parse(row)?).map_err(fault)?,
         };
         mend(&mut pair).map_err(fault)?;
+        if pair.max_tiles == Some(0) {
+            return Err(fault(
+                "`max_dynamic_patch` is 0, and a picture has one tile at least".into(),
+            ));
+        }
         pair.max_tiles = pair.max_tiles.or(self.entry.max_dynamic_patch);
         Ok(pair)
     }
@@ -119,6 +148,14 @@ impl Set {
     pub fn fault(&self, row: &Row, reason: &str) -> Error {
         Error::new(format!("{}:{}: {reason}", self.rows.path().display(), row.line))
     }
+}
+
+/// Whether a name is one part of a path, so that nothing below it lies elsewhere.
+fn is_folder_name(name: &str) -> bool {
+    let mut parts = Path::new(name).components();
+    let is_one = matches!((parts.next(), parts.next()),
+        (Some(Component::Normal(part)), None) if part == name);
+    is_one && !name.contains(['\0', '\\'])
 }
 
 fn mend(pair: &mut Pair) -> Result<(), String> {

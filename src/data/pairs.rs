@@ -3,6 +3,7 @@
 //! layout of the OpenGVLab/MMPR data card).
 
 use super::lines;
+pub use super::lines::Writer;
 use super::record::Pair;
 use crate::error::{Context, Error, Result};
 use serde::{Deserialize, Serialize};

@@ -158,6 +158,6 @@ fn paired(shop: &Shop<'_>, place: usize, kind: Kind, chosen: usize, rejected: us
     }
     let chosen_side = Side::of(better, provenance(question, kind, better));
     let rejected_side = Side::of(worse, meta);
-    let built = built(shop.prompter, question, kind, better.prompt, chosen_side, rejected_side);
+    let built = built(shop, question, kind, better.prompt, chosen_side, rejected_side);
     Paired { question: place, chosen, built }
 }

@@ -178,7 +178,7 @@ fn pair(
         meta
     };
     let built = built(
-        shop.prompter,
+        shop,
         question,
         kind,
         chosen.prompt,

@@ -134,7 +134,7 @@ pub fn pairs(shop: &Shop<'_>, cuts: &[Cut], stats: &mut Stats) -> Result<Vec<Bui
         }
         let chosen = Side::of(answer, provenance(question, kind, answer));
         let rejected = Side { text: &continued.text, tokens: continued.tokens, meta };
-        pairs.push(built(shop.prompter, question, kind, answer.prompt, chosen, rejected));
+        pairs.push(built(shop, question, kind, answer.prompt, chosen, rejected));
     }
     Ok(pairs)
 }

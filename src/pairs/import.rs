@@ -1,9 +1,10 @@
 //! Ready-made pairs: an MMPR meta.json and the JSONL files that it names, or one such file.
 //!
-//! Every row is checked before anything is written, in a pass of its own that keeps no row. The
-//! pictures come along, below `images/NAME/` of this artifact.
+//! Every row is checked before anything is written, in a pass of its own that keeps no row; those
+//! that are wanted are read again, one at a time, so that a set of millions is never in memory.
+//! Their pictures come along, below `images/NAME/` of this artifact.
 
-use super::stats::Stats;
+use super::brought::{Brought, Digest, digest};
 use super::{Built, Kind, choose};
 use crate::data::mmpr::{Passes, Set};
 use crate::data::pairs::read_meta;
@@ -12,45 +13,121 @@ use crate::data::rows::Row;
 use crate::error::Context;
 use crate::eval::statistics;
 use crate::{Error, Result};
+use rand::Rng;
 use std::collections::HashSet;
-use std::fs;
-use std::path::Path;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 
 /// Mistakes that an error lists before it only counts them.
 const MOST_LISTED: usize = 5;
+/// What InternVL's transform draws from where a data set has `data_augment`.
+const QUALITIES: RangeInclusive<u8> = 75..=100;
 
-/// Reads every pair that a meta.json names, as often as its `repeat_time` says. Of a share, the
-/// rows are drawn without replacement by `seed` and the data set's name, and stay in order.
-///
-/// # Errors
-///
-/// A meta.json that cannot be read, and bad rows: each with file, line and reason, at most five
-/// listed and all counted.
-pub fn pairs(meta: &Path, seed: u64, out: &Path) -> Result<(Vec<Built>, Stats)> {
-    let sets = open(meta).map_err(|error| error.context("`pairs.import`"))?;
-    let mut checks = Checks::default();
-    for (set, _) in &sets {
-        checks.read(set)?;
+/// Ready-made pairs whose rows have been checked, by number.
+#[derive(Debug)]
+pub struct Imported {
+    sets: Vec<(Set, Passes)>,
+    seed: u64,
+}
+
+impl Imported {
+    /// Finds every pair that a meta.json names, as often as its `repeat_time` says. Of a share,
+    /// the rows are drawn without replacement by `seed` and the data set's name, and stay in order.
+    ///
+    /// # Errors
+    ///
+    /// A meta.json that cannot be read, and bad rows: each with file, line and reason, at most five
+    /// listed and all counted.
+    pub fn open(meta: &Path, seed: u64) -> Result<Self> {
+        let sets = open(meta).map_err(|error| error.context("`pairs.import`"))?;
+        let mut checks = Checks::default();
+        sets.iter().try_for_each(|(set, _)| checks.read(set))?;
+        checks.into_result()?;
+        sets.iter().for_each(|(set, _)| warn(set));
+        Ok(Self { sets, seed })
     }
-    checks.into_result()?;
-    let mut import = Import { out, brought: HashSet::new(), built: Vec::new() };
-    for (set, passes) in &sets {
-        warn(set);
-        match *passes {
-            Passes::Whole(times) => {
-                for _ in 0..times {
-                    set.rows().iter().try_for_each(|row| import.add(set, &row?))?;
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        let taken = |(set, passes): &(Set, Passes)| match *passes {
+            Passes::Whole(times) => times * set.rows().len(),
+            Passes::Some(most) => most,
+        };
+        self.sets.iter().map(taken).sum()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Hands over the pairs with these numbers, which rise, and brings their pictures below `out`.
+    ///
+    /// # Errors
+    ///
+    /// A file that has changed meanwhile, a picture that cannot be brought, and what `take` says.
+    pub fn each(
+        &self,
+        mut numbers: &[usize],
+        out: &Path,
+        mut take: impl FnMut(Built) -> Result<()>,
+    ) -> Result<()> {
+        let mut pictures = Brought::new(out);
+        let mut first = 0;
+        for (set, passes) in &self.sets {
+            let (times, drawn) = match *passes {
+                Passes::Whole(times) => (times, None),
+                Passes::Some(most) => (1, Some(self.drawn(set, most))),
+            };
+            for _ in 0..times {
+                let end = first + drawn.as_ref().map_or(set.rows().len(), Vec::len);
+                let (here, later) =
+                    numbers.split_at(numbers.partition_point(|number| *number < end));
+                let row = |number: &usize| match &drawn {
+                    Some(drawn) => drawn[number - first],
+                    None => number - first,
+                };
+                let mut wanted = here.iter().map(row).peekable();
+                for (index, row) in set.rows().iter().enumerate() {
+                    if wanted.peek().is_none() {
+                        break;
+                    }
+                    let row = row?;
+                    if wanted.next_if_eq(&index).is_some() {
+                        take(self.built(set, index, &row, &mut pictures)?)?;
+                    }
                 }
-            }
-            Passes::Some(most) => {
-                let random = statistics::random(&format!("repeat_time/{}", set.name), seed);
-                for index in choose((0..set.rows().len()).collect(), most, random) {
-                    import.add(set, &set.rows().row(index)?)?;
-                }
+                (numbers, first) = (later, end);
             }
         }
+        Ok(())
     }
-    Ok((import.built, Stats::default()))
+
+    fn drawn(&self, set: &Set, most: usize) -> Vec<usize> {
+        let random = statistics::random(&format!("repeat_time/{}", set.name), self.seed);
+        choose((0..set.rows().len()).collect(), most, random)
+    }
+
+    fn built(
+        &self,
+        set: &Set,
+        index: usize,
+        row: &Row,
+        pictures: &mut Brought<'_>,
+    ) -> Result<Built> {
+        let mut pair = set.pair(row)?;
+        let quality = set.entry.data_augment.then(|| self.quality(set, index));
+        for image in &mut pair.image.0 {
+            *image = pictures.bring(set, image, quality)?;
+        }
+        Ok(Built { pair, kind: Kind::Imported, task: set.name.clone(), tokens: None, truth: None })
+    }
+
+    /// The JPEG quality of a row's pictures.
+    fn quality(&self, set: &Set, index: usize) -> u8 {
+        let purpose = format!("data_augment/{}/{index}", set.name);
+        statistics::random(&purpose, self.seed).random_range(QUALITIES)
+    }
 }
 
 /// The data sets of a meta.json, or of a JSONL file by itself.
@@ -68,7 +145,7 @@ fn open(meta: &Path) -> Result<Vec<(Set, Passes)>> {
         .collect()
 }
 
-/// Says what an entry asks for that nothing here does.
+/// Says what an entry claims that is not so.
 fn warn(set: &Set) {
     let (name, entry, num_rows) = (&set.name, &set.entry, set.rows().len());
     if entry.length != num_rows {
@@ -76,12 +153,6 @@ fn warn(set: &Set) {
             "data set `{name}` has {num_rows} rows and says that it has {}: was it cut short? \
              mend `length` in its meta.json if not",
             entry.length
-        );
-    }
-    if entry.data_augment {
-        tracing::warn!(
-            "data set `{name}`: `data_augment` is not followed: pictures are trained as they are; \
-             recompress the files themselves if that is wanted"
         );
     }
 }
@@ -94,19 +165,14 @@ struct Checks {
     is_file: HashSet<Digest>,
 }
 
-/// The first half of a path's BLAKE3 hash: millions of paths need not be kept.
-type Digest = [u8; 16];
-
-fn digest(path: &Path) -> Digest {
-    let hash = blake3::hash(path.as_os_str().as_encoded_bytes());
-    hash.as_bytes().first_chunk().copied().expect("a hash has 32 bytes")
-}
-
 impl Checks {
     fn read(&mut self, set: &Set) -> Result<()> {
+        let root = if set.root.as_os_str().is_empty() { Path::new(".") } else { &set.root };
+        // A root that is not there has no pictures, which is said row by row.
+        let root = root.canonicalize().unwrap_or_default();
         for row in set.rows().iter() {
             let row = row?;
-            let checked = set.pair(&row).and_then(|pair| self.pictures(set, &row, &pair));
+            let checked = set.pair(&row).and_then(|pair| self.pictures(set, &root, &row, &pair));
             if let Err(error) = checked {
                 self.num_bad += 1;
                 if self.listed.len() < MOST_LISTED {
@@ -117,17 +183,25 @@ impl Checks {
         Ok(())
     }
 
-    /// Whether the pictures are there, each looked for once.
-    fn pictures(&mut self, set: &Set, row: &Row, pair: &Pair) -> Result<()> {
+    /// Whether the pictures are there, below the root whatever links say, each looked for once.
+    fn pictures(&mut self, set: &Set, root: &Path, row: &Row, pair: &Pair) -> Result<()> {
         for image in &pair.image.0 {
             let path = set.root.join(image);
-            let digest = digest(&path);
+            let digest = digest(&[root, &path]);
             if self.is_file.contains(&digest) {
                 continue;
             }
             if !path.is_file() {
                 let path = path.display();
                 return Err(set.fault(row, &format!("image `{path}` does not exist")));
+            }
+            let real: PathBuf = path.canonicalize().with_context(|| path.display().to_string())?;
+            if !real.starts_with(root) {
+                let reason = format!(
+                    "image `{image}` is a link to `{}`, outside its root: put the picture itself there",
+                    real.display()
+                );
+                return Err(set.fault(row, &reason));
             }
             self.is_file.insert(digest);
         }
@@ -146,48 +220,11 @@ impl Checks {
     }
 }
 
-/// What has been imported so far.
-struct Import<'a> {
-    out: &'a Path,
-    brought: HashSet<Digest>,
-    built: Vec<Built>,
-}
-
-impl Import<'_> {
-    /// Takes a row, and its pictures along where they have not come yet.
-    fn add(&mut self, set: &Set, row: &Row) -> Result<()> {
-        let mut pair = set.pair(row)?;
-        for image in &mut pair.image.0 {
-            let copy = format!("images/{}/{image}", set.name);
-            let to = self.out.join(&copy);
-            if self.brought.insert(digest(&to)) {
-                bring(&set.root.join(&*image), &to)?;
-            }
-            *image = copy;
-        }
-        self.built.push(Built {
-            pair,
-            kind: Kind::Imported,
-            task: set.name.clone(),
-            tokens: None,
-            truth: None,
-        });
-        Ok(())
-    }
-}
-
-/// Copies a picture into the artifact; a link would let a later edit reach into the store.
-fn bring(from: &Path, to: &Path) -> Result<()> {
-    let doing = || format!("could not bring {} along", from.display());
-    fs::create_dir_all(to.parent().expect("a picture lies in a folder")).with_context(doing)?;
-    fs::copy(from, to).with_context(doing)?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::data::record::Images;
+    use std::fs;
 
     fn folder(rows: &str) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
@@ -199,8 +236,15 @@ mod tests {
         folder
     }
 
-    fn import(folder: &tempfile::TempDir) -> Result<(Vec<Built>, Stats)> {
-        pairs(&folder.path().join("meta.json"), 0, &folder.path().join("out"))
+    fn import(folder: &tempfile::TempDir, seed: u64) -> Result<Vec<Built>> {
+        let imported = Imported::open(&folder.path().join("meta.json"), seed)?;
+        let all: Vec<usize> = (0..imported.len()).collect();
+        let mut built = Vec::new();
+        imported.each(&all, &folder.path().join("out"), |one| {
+            built.push(one);
+            Ok(())
+        })?;
+        Ok(built)
     }
 
     #[test]
@@ -210,7 +254,7 @@ mod tests {
             "\n\n",
             r#"{"question": "1 + 1?", "chosen": "2", "rejected": "3", "answer_gt": "2"}"#,
         ));
-        let (built, _) = import(&folder).unwrap();
+        let built = import(&folder, 0).unwrap();
         assert_eq!(built.len(), 2);
         assert_eq!(built[0].pair.question, "<image>\nhow many?");
         assert_eq!(built[0].pair.image, Images(vec!["images/set/a.png".into()]));
@@ -235,7 +279,7 @@ mod tests {
             r#"{"question": "q", "chosen": "2", "rejected": "3"}"#,
             "\n",
         ));
-        let message = import(&folder).unwrap_err().to_string();
+        let message = import(&folder, 0).unwrap_err().to_string();
         for part in [
             "6 bad rows",
             "rows.jsonl:1: `chosen` is empty",
@@ -264,7 +308,7 @@ mod tests {
                 r#"{{"set": {{"root": "pictures", "annotation": "rows.jsonl", "repeat_time": {repeat_time}, "length": 40}}}}"#
             );
             fs::write(&meta, text).unwrap();
-            let (built, _) = pairs(&meta, seed, &folder.path().join("out"))?;
+            let built = import(&folder, seed)?;
             Ok(built.iter().map(|built| built.pair.question.parse().unwrap()).collect())
         };
         assert_eq!(taken("1", 0).unwrap(), Vec::from_iter(0..40));
@@ -274,9 +318,36 @@ mod tests {
         assert!(share.is_sorted() && share != Vec::from_iter(0..10), "{share:?}");
         assert_eq!(taken("0.26", 0).unwrap(), share);
         assert_ne!(taken("0.26", 1).unwrap(), share);
-        for none in ["1.5", "0", "-1"] {
+        for none in ["1.5", "0", "-1", "1e18"] {
             let error = taken(none, 0).unwrap_err().to_string();
             assert!(error.contains("data set `set`: `repeat_time` is"), "{error}");
         }
+    }
+
+    #[test]
+    fn some_of_the_pairs_are_those_with_their_numbers() {
+        let row = |row: usize| {
+            format!("{{\"question\": \"{row}\", \"chosen\": \"2\", \"rejected\": \"3\"}}\n")
+        };
+        let folder = folder(&(0..40).map(row).collect::<String>());
+        let entry = |repeat_time: &str| {
+            format!(
+                r#"{{"root": "pictures", "annotation": "rows.jsonl", "repeat_time": {repeat_time}, "length": 40}}"#
+            )
+        };
+        let text = format!(r#"{{"a": {}, "b": {}}}"#, entry("2"), entry("0.5"));
+        fs::write(folder.path().join("meta.json"), text).unwrap();
+        let all = import(&folder, 0).unwrap();
+        assert_eq!(all.len(), 100);
+        let imported = Imported::open(&folder.path().join("meta.json"), 0).unwrap();
+        let numbers = [0, 39, 40, 77, 80, 83, 99];
+        let mut some = Vec::new();
+        let take = |built: Built| {
+            some.push((built.task, built.pair.question));
+            Ok(())
+        };
+        imported.each(&numbers, &folder.path().join("out"), take).unwrap();
+        let wanted = numbers.map(|at| (all[at].task.clone(), all[at].pair.question.clone()));
+        assert_eq!(some, wanted);
     }
 }

@@ -13,12 +13,14 @@
 //! The paper gives 571.2 tokens a pair for dropout next-token prediction and 992.7 for
 //! RLAIF-V's divide and conquer (section 3.1).
 
+use super::mix::Slot;
 use super::stats::Stats;
 use super::{Built, Kind};
 use crate::Result;
 use crate::error::Context;
 use crate::spec::pairs::Source;
 use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
 /// Columns of kinds.csv.
@@ -38,19 +40,20 @@ const COLUMNS: [&str; 12] = [
 ];
 
 /// How many pairs each source made, before any are dropped from the whole set.
-pub fn made(built: &[Built]) -> BTreeMap<Source, usize> {
+pub fn made(slots: &[Slot]) -> BTreeMap<Source, usize> {
     let mut made = BTreeMap::new();
-    for built in built {
-        *made.entry(built.kind.source()).or_default() += 1;
+    for slot in slots {
+        *made.entry(slot.kind.source()).or_default() += 1;
     }
     made
 }
 
 /// Sums over the pairs of a kind and task.
 #[derive(Default)]
-struct Sums<'a> {
+struct Sums {
     pairs: f64,
-    questions: HashSet<(&'a [String], &'a str)>,
+    /// Hashes of what they are about.
+    questions: HashSet<u64>,
     /// Chosen and rejected tokens of those pairs whose tokens are known.
     tokens: (f64, f64, f64),
     words: (f64, f64),
@@ -58,12 +61,14 @@ struct Sums<'a> {
     longer: f64,
 }
 
-impl<'a> Sums<'a> {
-    fn add(&mut self, built: &'a Built) {
+impl Sums {
+    fn add(&mut self, built: &Built) {
         let words = |text: &str| text.split_whitespace().count() as f64;
         let (chosen, rejected) = (words(&built.pair.chosen), words(&built.pair.rejected));
         self.pairs += 1.0;
-        self.questions.insert((&built.pair.image.0, &built.pair.question));
+        let mut hasher = DefaultHasher::new();
+        (&built.pair.image.0, &built.pair.question).hash(&mut hasher);
+        self.questions.insert(hasher.finish());
         self.words = (self.words.0 + chosen, self.words.1 + rejected);
         self.shorter += f64::from(u8::from(rejected < chosen));
         self.longer += f64::from(u8::from(rejected > chosen));
@@ -74,50 +79,52 @@ impl<'a> Sums<'a> {
     }
 }
 
-/// Writes kinds.csv: for each kind `all` first, then tasks by name.
-///
-/// # Errors
-///
-/// A file that cannot be written.
-pub fn write(
-    path: &Path,
-    built: &[Built],
-    made: &BTreeMap<Source, usize>,
-    stats: &Stats,
-) -> Result<()> {
-    let mut rows: BTreeMap<(Kind, bool, &str), Sums<'_>> = BTreeMap::new();
-    for built in built {
-        rows.entry((built.kind, false, "all")).or_default().add(built);
-        rows.entry((built.kind, true, &built.task)).or_default().add(built);
+/// What is known of the pairs so far, by kind and task; `all` of a kind comes first.
+#[derive(Default)]
+pub struct Table(BTreeMap<(Kind, bool, String), Sums>);
+
+impl Table {
+    /// Counts a pair.
+    pub fn add(&mut self, built: &Built) {
+        self.0.entry((built.kind, false, "all".to_owned())).or_default().add(built);
+        self.0.entry((built.kind, true, built.task.clone())).or_default().add(built);
     }
-    let doing = || format!("could not write {}", path.display());
-    let mut csv = csv::Writer::from_path(path).with_context(doing)?;
-    csv.write_record(COLUMNS).with_context(doing)?;
-    for ((kind, of_task, task), sums) in rows {
-        // What was not measured is empty.
-        let mean = |sum: f64, count: f64| match count > 0.0 {
-            true => (sum / count).to_string(),
-            false => String::new(),
-        };
-        let source = kind.source();
-        let verdicts = stats.with_both(task).filter(|_| source == Source::Correctness);
-        let spent = Some(stats.spent(source) as f64).filter(|spent| !of_task && *spent > 0.0);
-        let (chosen, rejected, known) = sums.tokens;
-        csv.write_record([
-            kind.name().to_owned(),
-            task.to_owned(),
-            sums.pairs.to_string(),
-            sums.questions.len().to_string(),
-            mean(chosen, known),
-            mean(rejected, known),
-            mean(sums.words.0, sums.pairs),
-            mean(sums.words.1, sums.pairs),
-            mean(sums.shorter, sums.pairs),
-            mean(sums.longer, sums.pairs),
-            verdicts.map_or(String::new(), |share| share.to_string()),
-            spent.map_or(String::new(), |spent| mean(spent, made[&source] as f64)),
-        ])
-        .with_context(doing)?;
+
+    /// Writes kinds.csv: for each kind `all` first, then tasks by name.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be written.
+    pub fn write(&self, path: &Path, made: &BTreeMap<Source, usize>, stats: &Stats) -> Result<()> {
+        let doing = || format!("could not write {}", path.display());
+        let mut csv = csv::Writer::from_path(path).with_context(doing)?;
+        csv.write_record(COLUMNS).with_context(doing)?;
+        for ((kind, of_task, task), sums) in &self.0 {
+            // What was not measured is empty.
+            let mean = |sum: f64, count: f64| match count > 0.0 {
+                true => (sum / count).to_string(),
+                false => String::new(),
+            };
+            let source = kind.source();
+            let verdicts = stats.with_both(task).filter(|_| source == Source::Correctness);
+            let spent = Some(stats.spent(source) as f64).filter(|spent| !*of_task && *spent > 0.0);
+            let (chosen, rejected, known) = sums.tokens;
+            csv.write_record([
+                kind.name().to_owned(),
+                task.clone(),
+                sums.pairs.to_string(),
+                sums.questions.len().to_string(),
+                mean(chosen, known),
+                mean(rejected, known),
+                mean(sums.words.0, sums.pairs),
+                mean(sums.words.1, sums.pairs),
+                mean(sums.shorter, sums.pairs),
+                mean(sums.longer, sums.pairs),
+                verdicts.map_or(String::new(), |share| share.to_string()),
+                spent.map_or(String::new(), |spent| mean(spent, made[&source] as f64)),
+            ])
+            .with_context(doing)?;
+        }
+        csv.flush().with_context(doing)
     }
-    csv.flush().with_context(doing)
 }

@@ -1,7 +1,7 @@
 //! How many pairs of each kind stay: counts, weights, and the most in all.
 
 use super::stats::Stats;
-use super::{Built, Kind, choose};
+use super::{Kind, choose};
 use crate::eval::statistics;
 use crate::spec::number::Positive;
 use crate::spec::pairs::{Kinds, Pairs};
@@ -19,10 +19,19 @@ impl<T> Kinds<T> {
     }
 }
 
+/// A pair by its place, so that millions can be drawn from without their texts.
+#[derive(Clone, Copy, Debug)]
+pub struct Slot {
+    /// Why one answer is the worse one.
+    pub kind: Kind,
+    /// Its number among the imported pairs, or else among the sampled ones.
+    pub number: usize,
+}
+
 /// Thins pairs that are sorted by kind; each draw is keyed and keeps their order.
-pub fn thin(settings: &Pairs, built: Vec<Built>, stats: &mut Stats) -> Vec<Built> {
-    let mut kept = Vec::with_capacity(built.len());
-    let mut by_kind = split(built);
+pub fn thin(settings: &Pairs, slots: Vec<Slot>, stats: &mut Stats) -> Vec<Slot> {
+    let mut kept = Vec::with_capacity(slots.len());
+    let mut by_kind = split(slots);
     for (kind, pairs) in &mut by_kind {
         if let Some(&most) = settings.counts.of(*kind) {
             draw(
@@ -49,19 +58,19 @@ pub fn thin(settings: &Pairs, built: Vec<Built>, stats: &mut Stats) -> Vec<Built
     kept
 }
 
-fn split(built: Vec<Built>) -> Vec<(Kind, Vec<Built>)> {
-    let mut by_kind: Vec<(Kind, Vec<Built>)> = Vec::new();
-    for built in built {
-        match by_kind.last_mut().filter(|(kind, _)| *kind == built.kind) {
-            Some((_, pairs)) => pairs.push(built),
-            None => by_kind.push((built.kind, vec![built])),
+fn split(slots: Vec<Slot>) -> Vec<(Kind, Vec<Slot>)> {
+    let mut by_kind: Vec<(Kind, Vec<Slot>)> = Vec::new();
+    for slot in slots {
+        match by_kind.last_mut().filter(|(kind, _)| *kind == slot.kind) {
+            Some((_, pairs)) => pairs.push(slot),
+            None => by_kind.push((slot.kind, vec![slot])),
         }
     }
     by_kind
 }
 
 fn draw(
-    pairs: &mut Vec<Built>,
+    pairs: &mut Vec<Slot>,
     most: usize,
     purpose: &str,
     settings: &Pairs,

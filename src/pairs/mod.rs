@@ -7,7 +7,8 @@
 //! | [`divide_and_conquer`] | answers against those with more claims that a judge denies |
 //! | [`import`] | ready-made |
 //!
-//! `sampled` holds what they work on, `local` and [`judge`] who writes and judges for them,
+//! `sampled` holds what they work on, `out` writes the files, `brought` the pictures of imported
+//! pairs, `local` and [`judge`] who writes and judges for them,
 //! [`degenerate`], [`consistency`] and [`claims`] what they look at, `mix` what stays of each kind,
 //! [`stats`] and [`kinds`] the tables. Each pair says where it comes from, in `chosen_meta` and
 //! `rejected_meta`: question, sample, verdict, final answer, length, task and kind. **To add a
@@ -15,6 +16,7 @@
 //! [`Source`] and an arm in [`run`].
 
 mod arithmetic;
+mod brought;
 pub mod claims;
 pub mod consistency;
 mod contradiction;
@@ -27,11 +29,11 @@ pub mod judge;
 pub mod kinds;
 mod local;
 mod mix;
+mod out;
 mod record;
 mod sampled;
 pub mod stats;
 
-use crate::data::pairs::{DataSet, write_meta, write_pairs};
 use crate::data::record::Pair;
 use crate::data::template::{Prompter, Template};
 use crate::data::tokenizer::Tokenizer;
@@ -39,6 +41,9 @@ use crate::model::Config;
 use crate::run::stage::StageContext;
 use crate::spec::pairs::{Chosen, Pairs, Source};
 use crate::{Error, Result};
+use import::Imported;
+use mix::Slot;
+use out::Out;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use sampled::Sampled;
@@ -96,6 +101,8 @@ pub struct Shop<'a> {
     sampled: &'a Sampled,
     tokenizer: &'a Tokenizer,
     prompter: &'a Prompter<'a>,
+    /// Most tiles of a picture that the model cuts.
+    max_tiles: usize,
 }
 
 /// A pair whose chosen answer was sampled.
@@ -140,29 +147,37 @@ pub struct Truth {
 /// which says why.
 pub fn run(settings: &Pairs, ctx: &StageContext) -> Result<()> {
     let mut stats = Stats::default();
-    let mut built = match settings.is_import_alone() {
+    let mut sampled = match settings.is_import_alone() {
         true => Vec::new(),
         false => sampled_pairs(settings, ctx, &mut stats)?,
     };
-    let num_sampled = built.len();
-    if let Some(meta) = &settings.import {
-        built.extend(import::pairs(Path::new(meta), settings.seed, &ctx.out)?.0);
-    }
+    let open = |meta: &String| Imported::open(Path::new(meta), settings.seed);
+    let imported = settings.import.as_ref().map(open).transpose()?;
     // Each kind by itself: a reader who wants one of them can cut the file.
-    built.sort_by_key(|built| built.kind);
-    let made = kinds::made(&built);
-    let built = mix::thin(settings, built, &mut stats);
-    if built.is_empty() {
+    sampled.sort_by_key(|built| built.kind);
+    let slots = slots(&sampled, imported.as_ref().map_or(0, Imported::len));
+    let made = kinds::made(&slots);
+    let kept = mix::thin(settings, slots, &mut stats);
+    if kept.is_empty() {
         return Err(stats.why_none(settings));
     }
-    stats.add_pairs(&built);
-    kinds::write(&ctx.out.join("kinds.csv"), &built, &made, &stats)?;
-    write_pairs(&ctx.out.join("pairs.jsonl"), built.iter().map(|built| &built.pair))?;
-    let data_sets = data_sets(settings, ctx, &built, num_sampled > 0)?;
-    write_meta(&ctx.out.join("meta.json"), &data_sets)?;
-    stats.write(&ctx.out.join("stats.csv"))?;
-    ctx.progress.report(1, 1, format_args!("{} pairs", built.len()));
-    Ok(())
+    let mut out = Out::create(ctx, !sampled.is_empty(), imported.is_some())?;
+    let (ready, own): (Vec<Slot>, Vec<Slot>) =
+        kept.into_iter().partition(|slot| slot.kind == Kind::Imported);
+    own.iter().try_for_each(|slot| out.add(&sampled[slot.number], &mut stats))?;
+    if let Some(imported) = &imported {
+        let numbers: Vec<usize> = ready.into_iter().map(|slot| slot.number).collect();
+        imported.each(&numbers, &ctx.out, |built| out.add(&built, &mut stats))?;
+    }
+    out.finish(&made, &stats)
+}
+
+/// All pairs by their places: imported ones come last.
+fn slots(sampled: &[Built], num_imported: usize) -> Vec<Slot> {
+    let own = sampled.iter().enumerate();
+    let own = own.map(|(number, built)| Slot { kind: built.kind, number });
+    let ready = (0..num_imported).map(|number| Slot { kind: Kind::Imported, number });
+    own.chain(ready).collect()
 }
 
 /// Pairs of every source that works on sampled answers.
@@ -174,9 +189,10 @@ fn sampled_pairs(settings: &Pairs, ctx: &StageContext, stats: &mut Stats) -> Res
         // Only the template enters a question's text; no token is looked up here.
         false => Tokenizer::build(std::iter::empty()),
     };
-    let prompter = Prompter::new(&tokenizer, &template(ctx)?, 0)?;
+    let (template, max_tiles) = of_model(ctx)?;
+    let prompter = Prompter::new(&tokenizer, &template, 0)?;
     let (tokenizer, prompter) = (&tokenizer, &prompter);
-    let shop = Shop { settings, ctx, sampled: &sampled, tokenizer, prompter };
+    let shop = Shop { settings, ctx, sampled: &sampled, tokenizer, prompter, max_tiles };
     let mut built = Vec::new();
     // A source that only lends its chosen answers counts in no statistics.
     let mut lent = Stats::default();
@@ -228,71 +244,16 @@ fn choose<T>(items: Vec<T>, most: usize, mut random: ChaCha8Rng) -> Vec<T> {
     items.into_iter().zip(is_kept).filter_map(|(item, is_kept)| is_kept.then_some(item)).collect()
 }
 
-/// The chat template of the model that answered; the embedded one where no model is given.
-fn template(ctx: &StageContext) -> Result<String> {
-    match ctx.inputs.get("base") {
-        Some(base) => match Config::load(base)?.template {
-            Some(template) => Ok(template),
-            None => Ok(Template::fitting(&Tokenizer::load(base)?)?.name.to_owned()),
-        },
-        None => Ok("plain".to_owned()),
-    }
-}
-
-/// MMPR's entries for these pairs. Sampled pairs have their pictures in the corpus, imported
-/// ones beside them; where there are both, each has a file of its own besides pairs.jsonl.
-fn data_sets(
-    settings: &Pairs,
-    ctx: &StageContext,
-    built: &[Built],
-    has_sampled: bool,
-) -> Result<Vec<(String, DataSet)>> {
-    if !(has_sampled && settings.import.is_some()) {
-        let root = if settings.import.is_some() { ".".to_owned() } else { corpus_root(ctx) };
-        return Ok(vec![("prefab_pairs".into(), data_set(&root, "pairs.jsonl", built.len()))]);
-    }
-    let mut entries = Vec::new();
-    for (name, root, imported) in
-        [("prefab_pairs", corpus_root(ctx), false), ("prefab_imported", ".".to_owned(), true)]
-    {
-        let of = built.iter().filter(|built| (built.kind == Kind::Imported) == imported);
-        let pairs: Vec<&Pair> = of.map(|built| &built.pair).collect();
-        let file = if imported { "imported.jsonl" } else { "sampled.jsonl" };
-        write_pairs(&ctx.out.join(file), pairs.iter().copied())?;
-        entries.push((name.to_owned(), data_set(&root, file, pairs.len())));
-    }
-    // A trainer looks for a picture in the corpus first.
-    let clash = built.iter().filter(|built| built.kind == Kind::Imported).find_map(|built| {
-        built.pair.image.0.iter().find(|image| ctx.input("corpus").join(image).exists())
-    });
-    match clash {
-        None => Ok(entries),
-        Some(image) => Err(Error::new(format!(
-            "the imported picture `{image}` has the path of a picture of the corpus"
-        ))
-        .hint("give the data set another name in its meta.json")),
-    }
-}
-
-/// The corpus' payload, seen from this artifact's: both are two folders below the store.
-fn corpus_root(ctx: &StageContext) -> String {
-    let corpus = ctx.input("corpus");
-    let mut parts: Vec<_> =
-        corpus.iter().rev().take(2).map(|part| part.to_string_lossy()).collect();
-    parts.reverse();
-    format!("../../{}", parts.join("/"))
-}
-
-/// MMPR's entry for some pairs.
-fn data_set(root: &str, annotation: &str, length: usize) -> DataSet {
-    DataSet {
-        root: root.to_owned(),
-        annotation: annotation.to_owned(),
-        data_augment: false,
-        max_dynamic_patch: None,
-        repeat_time: 1.into(),
-        length,
-    }
+/// Chat template and most tiles of the model that answered; the embedded ones where no model is
+/// given.
+fn of_model(ctx: &StageContext) -> Result<(String, usize)> {
+    let Some(base) = ctx.inputs.get("base") else { return Ok(("plain".to_owned(), 1)) };
+    let config = Config::load(base)?;
+    let template = match config.template {
+        Some(template) => template,
+        None => Template::fitting(&Tokenizer::load(base)?)?.name.to_owned(),
+    };
+    Ok((template, config.max_tiles))
 }
 
 /// An error that says what to change, for a stage without any pair.

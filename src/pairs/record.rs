@@ -1,10 +1,10 @@
 //! Pairs as MMPR's records, each with where it comes from.
 
-use super::{Built, Kind, Truth};
+use super::{Built, Kind, Shop, Truth};
 use crate::data::record::{Answer, Images, Pair, Question};
-use crate::data::template::Prompter;
 use crate::sample::prompts::asked;
 use crate::spec::candidates::Prompt;
+use crate::tasks::sources;
 use serde_json::{Value, json};
 
 /// One side of a pair.
@@ -24,7 +24,7 @@ impl<'a> Side<'a> {
 
 /// A pair of answers to a question that was put in the form `prompt`.
 pub fn built(
-    prompter: &Prompter<'_>,
+    shop: &Shop<'_>,
     question: &Question,
     kind: Kind,
     prompt: Prompt,
@@ -34,11 +34,11 @@ pub fn built(
     Built {
         pair: Pair {
             image: Images(question.images.clone()),
-            question: asked(prompter, question, prompt),
+            question: asked(shop.prompter, question, prompt),
             chosen: chosen.text.to_owned(),
             rejected: rejected.text.to_owned(),
             answer_gt: question.answer.clone(),
-            max_tiles: None,
+            max_tiles: sources::tiles(question, shop.max_tiles),
             chosen_meta: Some(chosen.meta),
             rejected_meta: Some(rejected.meta),
         },

@@ -11,7 +11,7 @@
 //! | `chosen_sloppy`, `rejected_sloppy` | share that equals the sloppy rationale |
 //! | `inconsistent` | share of right answers that contradict themselves, where that is looked for |
 //! | `claims`, `claims_denied` | claims that a judge was asked about, and the share it denied |
-//! | `skipped_REASON` | pairs (or questions, or answers) left out |
+//! | `skipped_REASON` | pairs (or questions, or answers) left out; `failed` and `unjudged` ones are those that a server failed for |
 //!
 //! What each kind of pair is like and cost is in kinds.csv ([`super::kinds`]).
 
@@ -115,23 +115,21 @@ impl Stats {
         Some(self.with_both.get(task)? / self.questions.get(task)?)
     }
 
-    /// Counts the pairs that are kept.
-    pub fn add_pairs(&mut self, built: &[Built]) {
-        for built in built {
-            for task in ["all", &built.task] {
-                *self.pairs.entry((task.to_owned(), built.kind.name())).or_default() += 1.0;
-            }
-            if let Some((chosen, rejected)) = built.tokens {
-                self.mean(&built.task, "chosen_tokens", chosen as f64);
-                self.mean(&built.task, "rejected_tokens", rejected as f64);
-            }
-            if let Some(truth) = built.truth {
-                self.mean(&built.task, "chosen_careful", flag(truth.is_careful));
-                self.mean(&built.task, "chosen_careful_lines", flag(truth.is_careful_in_any_order));
-                if let Some((chosen, rejected)) = truth.is_sloppy {
-                    self.mean(&built.task, "chosen_sloppy", flag(chosen));
-                    self.mean(&built.task, "rejected_sloppy", flag(rejected));
-                }
+    /// Counts a pair that is kept.
+    pub fn add_pair(&mut self, built: &Built) {
+        for task in ["all", &built.task] {
+            *self.pairs.entry((task.to_owned(), built.kind.name())).or_default() += 1.0;
+        }
+        if let Some((chosen, rejected)) = built.tokens {
+            self.mean(&built.task, "chosen_tokens", chosen as f64);
+            self.mean(&built.task, "rejected_tokens", rejected as f64);
+        }
+        if let Some(truth) = built.truth {
+            self.mean(&built.task, "chosen_careful", flag(truth.is_careful));
+            self.mean(&built.task, "chosen_careful_lines", flag(truth.is_careful_in_any_order));
+            if let Some((chosen, rejected)) = truth.is_sloppy {
+                self.mean(&built.task, "chosen_sloppy", flag(chosen));
+                self.mean(&built.task, "rejected_sloppy", flag(rejected));
             }
         }
     }

@@ -21,6 +21,7 @@ mod kill;
 mod malformed;
 mod metrics;
 mod mmpr;
+mod mmpr_files;
 mod model;
 mod model_damage;
 mod model_export;

@@ -1,29 +1,13 @@
 //! MMPR data sets: bad rows by file and line, and sets that are large.
 
 use crate::support::files::{message, write};
+use crate::support::mmpr::{folder, generate, import, import_file};
 use prefab::data::mmpr::{Passes, Set};
 use prefab::data::pairs::{DataSet, read_meta};
 use prefab::data::record::Images;
-use prefab::pairs::import;
 use proptest::prelude::*;
-use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
-
-/// A meta.json with one data set, its rows and two pictures.
-fn folder(rows: &str) -> tempfile::TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    write(dir.path(), "pictures/a.png", "a");
-    write(dir.path(), "pictures/deep/b.png", "b");
-    write(dir.path(), "secret.png", "s");
-    write(dir.path(), "rows.jsonl", rows);
-    let length = rows.lines().count();
-    let entry = format!(
-        r#"{{"set": {{"root": "pictures", "annotation": "rows.jsonl", "length": {length}}}}}"#
-    );
-    write(dir.path(), "meta.json", &entry);
-    dir
-}
 
 fn open(dir: &Path) -> Set {
     let meta = dir.join("meta.json");
@@ -31,15 +15,10 @@ fn open(dir: &Path) -> Set {
     Set::open(&meta, &name, &entry).unwrap()
 }
 
-fn import(dir: &Path) -> prefab::Result<usize> {
-    let (built, _) = import::pairs(&dir.join("meta.json"), 0, &dir.join("out"))?;
-    Ok(built.len())
-}
-
 const GOOD: &str = r#"{"image":"a.png","question":"<image>\nq","chosen":"2","rejected":"3"}"#;
 
 /// Bad rows, each with what is said of it behind FILE:LINE.
-const BAD: [(&str, &str); 22] = [
+const BAD: [(&str, &str); 23] = [
     (r#"{"question":"q","chosen":"2","rej"#, ":33: EOF while parsing a string"),
     (r#"{"question":"q","chosen":"2","rejected":"3""#, ":43: EOF while parsing an object"),
     ("not json", ":1: not a JSON object"),
@@ -86,6 +65,10 @@ const BAD: [(&str, &str); 22] = [
         ": 0 images for 1 `<image>` places",
     ),
     (r#"{"image":[3],"question":"q","chosen":"2","rejected":"3"}"#, "invalid type: integer `3`"),
+    (
+        r#"{"image":"a.png","question":"q","chosen":"2","rejected":"3","max_dynamic_patch":0}"#,
+        ": `max_dynamic_patch` is 0",
+    ),
 ];
 
 #[test]
@@ -104,7 +87,7 @@ fn bad_rows_are_counted_and_the_first_are_listed() {
     let rows: Vec<&str> = BAD.iter().map(|(row, _)| *row).collect();
     let dir = folder(&rows.join("\n"));
     let error = message(import(dir.path()));
-    assert!(error.starts_with("22 bad rows") && error.ends_with("… and 17 more"), "{error}");
+    assert!(error.starts_with("23 bad rows") && error.ends_with("… and 18 more"), "{error}");
     assert!(error.contains("rows.jsonl:5:") && !error.contains("rows.jsonl:6:"), "{error}");
 }
 
@@ -130,6 +113,7 @@ fn a_set_is_read_exactly() {
     assert_eq!((pairs[2].image.0.len(), pairs[2].question.as_str()), (0, "q"));
     assert_eq!(pairs[2].chosen_meta, Some(serde_json::json!({"x": [1]})));
     assert_eq!(pairs[3].question, "<image>\nno marker");
+    write(dir.path(), "meta.json", &entry.replace("true", "false"));
     assert_eq!(import(dir.path()).unwrap(), 2);
 }
 
@@ -145,7 +129,7 @@ fn other_forms_are_imported_from_a_file_of_their_own() {
     let dir = folder("");
     let path = write(dir.path(), "pictures/mine.jsonl", &rows.join("\n"));
     let out = dir.path().join("out");
-    let (built, _) = import::pairs(&path, 0, &out).unwrap();
+    let built = import_file(&path, &out, 0).unwrap();
     assert!(
         built
             .iter()
@@ -157,27 +141,11 @@ fn other_forms_are_imported_from_a_file_of_their_own() {
     assert!(out.join("images/mine/deep/b.png").is_file());
     let short = [rows[1], r#"{"prompt":"q","chosen":"2"}"#, r#"{"prompt":"q","response":"2"}"#];
     std::fs::write(&path, short.join("\n")).unwrap();
-    let error = message(import::pairs(&path, 0, &out));
+    let error = message(import_file(&path, &out, 0));
     for part in ["2 bad rows", "mine.jsonl:2: missing field `rejected`", "mine.jsonl:3: it has one"]
     {
         assert!(error.contains(part), "{part}: {error}");
     }
-}
-
-/// Writes a set like MMPR's, rows of about half a kilobyte.
-fn generate(path: &Path, num_rows: usize) {
-    let mut file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
-    let reasons = "First, look at the picture and count what it shows. ".repeat(4);
-    for row in 0..num_rows {
-        writeln!(
-            file,
-            r#"{{"image":"{}.png","question":"<image>\nHow many of {row}?","chosen":"{reasons}\nFinal answer: {row}","rejected":"{reasons}\nFinal answer: {}","answer_gt":"{row}"}}"#,
-            row % 10,
-            row + 1
-        )
-        .unwrap();
-    }
-    file.flush().unwrap();
 }
 
 /// Bytes of this process that no file backs.

@@ -10,6 +10,7 @@ use prefab::spec::candidates::{Candidates, Prompt};
 use prefab::spec::embedded;
 use prefab::spec::number::{Fraction, Positive};
 use prefab::spec::pairs::{Chosen, DropoutNtp, Kinds, Length, Pairs, Source};
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
@@ -317,4 +318,45 @@ fn no_pairs_of_a_source_say_what_was_left_out() {
     let error = small.pair(&dropout(|_| ()), "none").unwrap_err();
     assert!(error.to_string().contains("no answer is one that the sources"), "{error}");
     assert!(error.hint_text().unwrap().contains("describe"), "{error:?}");
+}
+
+#[test]
+fn a_data_sets_tiles_limit_its_questions_and_their_pairs() {
+    let small = Small::new(&["count"], 3);
+    let mut questions = small.questions();
+    for (question, source) in questions.iter_mut().zip(["scienceqa_train", "ChartQA", "my own"]) {
+        (question.generated, question.source) = (None, source.to_owned());
+        question.answer = Some("2".to_owned());
+    }
+    let train = small.path("corpus").join("train.jsonl");
+    prefab::data::questions::write_questions(&train, &questions).unwrap();
+    let answer = |id: &str, sample: usize, last: &str, verdict: &str| {
+        json!({ "question": id, "prompt": "cot", "sample": sample, "tokens": 9, "ended": true,
+                "text": format!("so\nFinal answer: {last}"), "final": last, "verdict": verdict })
+    };
+    let lines: String = questions
+        .iter()
+        .flat_map(|question| {
+            let id = &question.id;
+            [answer(id, 0, "2", "right"), answer(id, 1, "5", "wrong")]
+        })
+        .map(|line| format!("{line}\n"))
+        .collect();
+    std::fs::create_dir_all(small.path("candidates")).unwrap();
+    std::fs::write(small.path("candidates").join("candidates.jsonl"), lines).unwrap();
+    let limits = |name: &str| -> Vec<Option<usize>> {
+        let pairs = small.pair(&of(&[Source::Correctness]), name).unwrap();
+        pairs.iter().map(|pair| pair.max_tiles).collect()
+    };
+    assert_eq!(limits("one"), [None, None, None], "the embedded base cuts no picture");
+    let base = small.path("base");
+    let config = prefab::model::Config::load(&base).unwrap().with_max_tiles(12);
+    std::fs::write(base.join("config.json"), config.text()).unwrap();
+    assert_eq!(limits("twelve"), [Some(6), None, None]);
+    let shown = |at: usize, most: usize| {
+        let tiling = prefab::data::image::Tiling::new(448, most);
+        prefab::model::features::shown(&questions[at], &tiling)[0].max_tiles
+    };
+    assert_eq!([shown(0, 12), shown(1, 12), shown(2, 12)], [6, 12, 12]);
+    assert_eq!([shown(0, 4), shown(0, 1)], [4, 1]);
 }

@@ -6,6 +6,7 @@ pub mod fault;
 pub mod files;
 pub mod http;
 pub mod loss_table;
+pub mod mmpr;
 pub mod real;
 pub mod small;
 pub mod synthetic;

@@ -1,0 +1,140 @@
+//! The files of a pairs artifact, written a pair at a time.
+//!
+//! pairs.jsonl holds all pairs. Sampled ones have their pictures in the corpus, imported ones
+//! beside them; where there are both, each has a file of its own too, as MMPR's meta.json has one
+//! root a file.
+
+use super::kinds::Table;
+use super::stats::Stats;
+use super::{Built, Kind};
+use crate::data::pairs::{DataSet, Writer, write_meta};
+use crate::data::record::Pair;
+use crate::run::stage::StageContext;
+use crate::spec::pairs::Source;
+use crate::{Error, Result};
+use std::collections::BTreeMap;
+
+/// What has been written so far.
+pub struct Out<'a> {
+    ctx: &'a StageContext,
+    pairs: Writer,
+    /// Sampled and imported pairs by themselves, where there are both.
+    apart: Option<[Part; 2]>,
+    has_imported: bool,
+    kinds: Table,
+    count: usize,
+}
+
+/// Pairs of one origin.
+struct Part {
+    name: &'static str,
+    file: &'static str,
+    rows: Writer,
+    count: usize,
+}
+
+impl Part {
+    fn create(ctx: &StageContext, name: &'static str, file: &'static str) -> Result<Self> {
+        Ok(Self { name, file, rows: Writer::create(&ctx.out.join(file))?, count: 0 })
+    }
+}
+
+impl<'a> Out<'a> {
+    /// Begins the files.
+    ///
+    /// # Errors
+    ///
+    /// If the file system refuses.
+    pub fn create(ctx: &'a StageContext, has_sampled: bool, has_imported: bool) -> Result<Self> {
+        let apart = match has_sampled && has_imported {
+            false => None,
+            true => Some([
+                Part::create(ctx, "prefab_pairs", "sampled.jsonl")?,
+                Part::create(ctx, "prefab_imported", "imported.jsonl")?,
+            ]),
+        };
+        let pairs = Writer::create(&ctx.out.join("pairs.jsonl"))?;
+        Ok(Self { ctx, pairs, apart, has_imported, kinds: Table::default(), count: 0 })
+    }
+
+    /// Adds a pair.
+    ///
+    /// # Errors
+    ///
+    /// An imported picture that hides one of the corpus; or if the file system refuses.
+    pub fn add(&mut self, built: &Built, stats: &mut Stats) -> Result<()> {
+        stats.add_pair(built);
+        self.kinds.add(built);
+        self.pairs.add(&built.pair)?;
+        self.count += 1;
+        let Some(apart) = &mut self.apart else { return Ok(()) };
+        let is_imported = built.kind == Kind::Imported;
+        if is_imported {
+            clash(self.ctx, &built.pair)?;
+        }
+        let part = &mut apart[usize::from(is_imported)];
+        part.count += 1;
+        part.rows.add(&built.pair)
+    }
+
+    /// Ends the files, and writes meta.json and the tables.
+    ///
+    /// # Errors
+    ///
+    /// If the file system refuses.
+    pub fn finish(self, made: &BTreeMap<Source, usize>, stats: &Stats) -> Result<()> {
+        let ctx = self.ctx;
+        self.pairs.finish()?;
+        let mut sets = Vec::new();
+        match self.apart {
+            None => {
+                let root = if self.has_imported { ".".to_owned() } else { corpus_root(ctx) };
+                let set = data_set(&root, "pairs.jsonl", self.count);
+                sets.push(("prefab_pairs".to_owned(), set));
+            }
+            Some(parts) => {
+                for (part, root) in parts.into_iter().zip([corpus_root(ctx), ".".to_owned()]) {
+                    sets.push((part.name.to_owned(), data_set(&root, part.file, part.count)));
+                    part.rows.finish()?;
+                }
+            }
+        }
+        write_meta(&ctx.out.join("meta.json"), &sets)?;
+        self.kinds.write(&ctx.out.join("kinds.csv"), made, stats)?;
+        stats.write(&ctx.out.join("stats.csv"))?;
+        ctx.progress.report(1, 1, format_args!("{} pairs", self.count));
+        Ok(())
+    }
+}
+
+/// Refuses a picture that a trainer, who looks in the corpus first, would take for another.
+fn clash(ctx: &StageContext, pair: &Pair) -> Result<()> {
+    match pair.image.0.iter().find(|image| ctx.input("corpus").join(image).exists()) {
+        None => Ok(()),
+        Some(image) => Err(Error::new(format!(
+            "the imported picture `{image}` has the path of a picture of the corpus"
+        ))
+        .hint("give the data set another name in its meta.json")),
+    }
+}
+
+/// The corpus' payload, seen from this artifact's: both are two folders below the store.
+fn corpus_root(ctx: &StageContext) -> String {
+    let corpus = ctx.input("corpus");
+    let mut parts: Vec<_> =
+        corpus.iter().rev().take(2).map(|part| part.to_string_lossy()).collect();
+    parts.reverse();
+    format!("../../{}", parts.join("/"))
+}
+
+/// MMPR's entry for some pairs.
+fn data_set(root: &str, annotation: &str, length: usize) -> DataSet {
+    DataSet {
+        root: root.to_owned(),
+        annotation: annotation.to_owned(),
+        data_augment: false,
+        max_dynamic_patch: None,
+        repeat_time: 1.into(),
+        length,
+    }
+}

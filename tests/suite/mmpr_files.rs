@@ -1,0 +1,138 @@
+//! Where an import reads and writes: names and links that lead elsewhere, pictures that are
+//! recompressed, and memory that a large set does not take.
+
+use crate::support::files::{message, write};
+use crate::support::mmpr::{folder, generate, import, import_file};
+use crate::support::small::Small;
+use prefab::spec::embedded;
+use prefab::spec::pairs::Pairs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+const GOOD: &str = r#"{"image":"a.png","question":"<image>\nq","chosen":"2","rejected":"3"}"#;
+
+#[test]
+fn a_data_set_whose_name_leads_elsewhere_is_refused() {
+    for name in
+        ["../../../../evil", "/evil", "a/b", "a/", "./a", ".", "..", "", "a\\\\b", "a\\u0000"]
+    {
+        let dir = folder(GOOD);
+        let entry = format!(
+            r#"{{"{name}": {{"root": "pictures", "annotation": "rows.jsonl", "length": 1}}}}"#
+        );
+        write(dir.path(), "meta.json", &entry);
+        let error = message(import(dir.path()));
+        assert!(error.contains("meta.json: data set `"), "{error}");
+        assert!(error.contains("its name is no folder's"), "{error}");
+        assert!(!dir.path().join("out").exists(), "{name}");
+    }
+    let dir = folder("");
+    let path = write(dir.path(), "pictures/..jsonl", GOOD);
+    let error = message(import_file(&path, &dir.path().join("out"), 0));
+    assert!(error.contains("..jsonl gives its data set the name `.`"), "{error}");
+}
+
+#[test]
+fn a_limit_of_no_tiles_is_refused() {
+    let dir = folder(GOOD);
+    let entry = r#"{"set": {"root": "pictures", "annotation": "rows.jsonl", "length": 1, "max_dynamic_patch": 0}}"#;
+    write(dir.path(), "meta.json", entry);
+    let error = message(import(dir.path()));
+    assert!(error.contains("data set `set`: `max_dynamic_patch` is 0"), "{error}");
+}
+
+#[test]
+fn links_stay_below_the_root() {
+    let link = |image: &str| GOOD.replace("a.png", image);
+    let dir =
+        folder(&[GOOD, &link("inside.png"), &link("out.png"), &link("up/secret.png")].join("\n"));
+    let pictures = dir.path().join("pictures");
+    symlink("deep/b.png", pictures.join("inside.png")).unwrap();
+    symlink("../secret.png", pictures.join("out.png")).unwrap();
+    symlink("..", pictures.join("up")).unwrap();
+    let error = message(import(dir.path()));
+    assert!(error.starts_with("2 bad rows"), "{error}");
+    assert!(error.contains("rows.jsonl:3: image `out.png` is a link to `"), "{error}");
+    assert!(error.contains("rows.jsonl:4: image `up/secret.png` is a link to `"), "{error}");
+    assert!(!dir.path().join("out").exists());
+    // A root that is a link itself, and links within it, are the user's own.
+    write(dir.path(), "rows.jsonl", &[GOOD, &link("inside.png")].join("\n"));
+    std::fs::rename(&pictures, dir.path().join("elsewhere")).unwrap();
+    symlink("elsewhere", &pictures).unwrap();
+    assert_eq!(import(dir.path()).unwrap(), 2);
+    assert_eq!(std::fs::read(dir.path().join("out/images/set/inside.png")).unwrap(), b"b");
+}
+
+#[test]
+fn pictures_of_a_data_set_that_asks_for_it_are_recompressed_by_row() {
+    let row = |row: usize| GOOD.replace("\\nq", &format!("\\n{row}?"));
+    let dir = folder(&(0..60).map(row).collect::<Vec<_>>().join("\n"));
+    let picture =
+        image::RgbImage::from_fn(40, 24, |x, y| image::Rgb([x as u8 * 6, y as u8 * 9, 77]));
+    picture.save(dir.path().join("pictures/a.png")).unwrap();
+    let entry = r#"{"set": {"root": "pictures", "annotation": "rows.jsonl", "length": 60, "data_augment": true}}"#;
+    let meta = write(dir.path(), "meta.json", entry);
+    let paths = |seed: u64, out: &str| -> Vec<String> {
+        let built = import_file(&meta, &dir.path().join(out), seed).unwrap();
+        built.into_iter().map(|built| built.pair.image.0[0].clone()).collect()
+    };
+    let (first, again, other) = (paths(0, "first"), paths(0, "again"), paths(1, "other"));
+    assert_eq!(first, again);
+    assert_ne!(first, other);
+    let mut distinct: Vec<&String> = first.iter().collect();
+    distinct.sort();
+    distinct.dedup();
+    // 60 draws of 26 qualities miss (25/26)⁶⁰ = 9.5 % of them: 23.5 are seen.
+    assert!((15..=26).contains(&distinct.len()), "{distinct:?}");
+    let bytes = |path: &str| std::fs::read(dir.path().join("first").join(path)).unwrap();
+    for path in &distinct {
+        let quality = path.strip_prefix("images/set/q").unwrap().split_once('/').unwrap();
+        assert_eq!(quality.1, "a.png");
+        assert!((75..=100).contains(&quality.0.parse::<u8>().unwrap()), "{path}");
+        assert_eq!(bytes(path), std::fs::read(dir.path().join("again").join(path)).unwrap());
+        let seen = prefab::data::image::decode(&dir.path().join("first").join(path)).unwrap();
+        assert_eq!(seen.dimensions(), (40, 24));
+        assert!(seen != picture && bytes(path).starts_with(b"\xff\xd8"), "{path}");
+    }
+    assert!(bytes(distinct[1]) != bytes(distinct[distinct.len() - 1]));
+}
+
+/// The most memory that this process has had since [`forget`].
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
+}
+
+fn forget() {
+    std::fs::write("/proc/self/clear_refs", "5").unwrap();
+}
+
+#[test]
+fn a_large_import_takes_hardly_any_memory() {
+    // PREFAB_TEST_ROWS=200000 measures a larger one.
+    let rows = std::env::var("PREFAB_TEST_ROWS").map_or(30_000, |rows| rows.parse().unwrap());
+    let dir = folder("");
+    generate(&dir.path().join("rows.jsonl"), rows);
+    (0..10).for_each(|image| drop(write(dir.path(), &format!("pictures/{image}.png"), "x")));
+    let entry = format!(
+        r#"{{"set": {{"root": "pictures", "annotation": "rows.jsonl", "length": {rows}}}}}"#
+    );
+    let meta = write(dir.path(), "meta.json", &entry);
+    let settings =
+        Pairs { import: Some(meta.to_str().unwrap().to_owned()), ..embedded().pairs.clone() };
+    let small = Small::new(&["count"], 1);
+    let ctx = small.stage("imported", &["corpus"]);
+    forget();
+    let before = peak();
+    prefab::pairs::run(&settings, &ctx).unwrap();
+    let grown = peak() - before;
+    println!("{rows} rows: {} KiB more", grown >> 10);
+    // Some hundred bytes a row of places and hashes, and pieces of the file; no texts.
+    assert!(grown < (8 << 20) + 300 * rows as u64, "{grown}");
+    let written = std::fs::read_to_string(ctx.out.join("pairs.jsonl")).unwrap();
+    assert_eq!(written.lines().count(), rows);
+    assert_eq!(small.kinds("imported", "imported", "set", "questions"), rows.to_string());
+    let parts = ["sampled.jsonl", "imported.jsonl"].map(|name| ctx.out.join(name));
+    assert!(!parts.iter().any(|part| Path::exists(part)));
+}
