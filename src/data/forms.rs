@@ -56,8 +56,9 @@ impl Form {
             return Ok(Self::Responses);
         }
         if keys.response.is_some() && keys.chosen.is_none() {
-            return Err("it has one answer, `response`, and a pair has two: `candidates.import` \
-                        reads single answers"
+            return Err("it has one answer, `response`, and a pair has two: name the file in \
+                        `candidates.import`, and its questions with their known answers in \
+                        `corpus.files`, for pairs of right and wrong ones"
                 .into());
         }
         let is_list = keys.chosen.is_some_and(|chosen| chosen.is_array());
@@ -246,7 +247,7 @@ mod tests {
     #[test]
     fn what_is_no_pair_says_why() {
         for (text, why) in [
-            (r#"{"prompt":"q","response":"a"}"#, "`candidates.import` reads single answers"),
+            (r#"{"prompt":"q","response":"a"}"#, "name the file in `candidates.import`"),
             (
                 r#"{"prompt":"q","response_1":"a","response_2":"b","preference":0}"#,
                 "`preference` is 0",

@@ -15,12 +15,21 @@ use crate::Result;
 use crate::spec::pairs::Consistency;
 use std::collections::HashSet;
 
+/// Right answers that are not chosen.
+#[derive(Default)]
+pub struct Dropped {
+    /// They contradict themselves.
+    pub contradict: HashSet<usize>,
+    /// The judge's server failed for them.
+    pub unjudged: HashSet<usize>,
+}
+
 /// Which of the right answers contradict themselves; none where nobody is to look.
 ///
 /// # Errors
 ///
 /// A judge that fails.
-pub fn contradicting(shop: &Shop<'_>, right: &[Vec<usize>]) -> Result<Option<HashSet<usize>>> {
+pub fn contradicting(shop: &Shop<'_>, right: &[Vec<usize>]) -> Result<Option<Dropped>> {
     let answers = || right.iter().flatten().copied();
     Ok(match shop.settings.correctness.consistency {
         Consistency::None => None,
@@ -30,22 +39,30 @@ pub fn contradicting(shop: &Shop<'_>, right: &[Vec<usize>]) -> Result<Option<Has
                     (shop.sampled.question_of(place), &shop.sampled.answers[place]);
                 contradiction(question, answer.prompt, &answer.text).is_some()
             };
-            Some(answers().filter(contradicts).collect())
+            let contradict = answers().filter(contradicts).collect();
+            Some(Dropped { contradict, ..Dropped::default() })
         }
         Consistency::Judge => Some(judged(shop, answers().collect())?),
     })
 }
 
 /// Those that a judge finds inconsistent. Each text is asked about once a question.
-fn judged(shop: &Shop<'_>, answers: Vec<usize>) -> Result<HashSet<usize>> {
+fn judged(shop: &Shop<'_>, answers: Vec<usize>) -> Result<Dropped> {
     let sampled = shop.sampled;
     let asks: Vec<Ask> = answers
         .iter()
-        .map(|&answer| Ask { images: &[], question: asked(sampled, answer) })
+        .map(|&answer| Ask { about: None, question: asked(sampled, answer) })
         .collect();
     let opinions = Judge::open(shop)?.yes_or_no("consistency", &asks)?;
-    let denied = answers.into_iter().zip(opinions).filter(|(_, opinion)| !opinion.is_yes());
-    Ok(denied.map(|(answer, _)| answer).collect())
+    let mut dropped = Dropped::default();
+    for (answer, opinion) in answers.into_iter().zip(opinions) {
+        match opinion {
+            None => drop(dropped.unjudged.insert(answer)),
+            Some(opinion) if !opinion.is_yes() => drop(dropped.contradict.insert(answer)),
+            Some(_) => {}
+        }
+    }
+    Ok(dropped)
 }
 
 /// What the judge is asked about an answer; it needs no picture.

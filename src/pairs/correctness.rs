@@ -61,8 +61,11 @@ pub fn pairs(shop: &Shop<'_>, stats: &mut Stats) -> Result<Vec<Paired>> {
         let looping = sampled.of(place).iter().filter(|&&a| sampled.is_degenerate(a)).count();
         stats.skipped(task, "degenerate", looping);
         if let Some(dropped) = &dropped {
+            let all = right.len();
+            right.retain(|answer| !dropped.unjudged.contains(answer));
             let before = right.len();
-            right.retain(|answer| !dropped.contains(answer));
+            stats.skipped(task, "unjudged", all - before);
+            right.retain(|answer| !dropped.contradict.contains(answer));
             stats.checked(task, before, before - right.len());
         }
         let is_sound = |answer: &usize| !sampled.is_degenerate(*answer);

@@ -27,7 +27,7 @@ use crate::eval::matching::is_open;
 use crate::eval::statistics;
 use crate::spec::pairs::{Asked, Source, Split};
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// An answer and what was claimed in it.
 struct Divided {
@@ -41,9 +41,10 @@ struct Divided {
 
 impl Divided {
     /// The claims that the judge denies.
-    fn denied(&self, opinions: &[Opinion]) -> Vec<&str> {
+    fn denied(&self, opinions: &[Option<Opinion>]) -> Vec<&str> {
         let claims = self.claims.iter().zip(&self.asked);
-        claims.filter(|(_, at)| !opinions[**at].is_yes()).map(|(claim, _)| claim.as_str()).collect()
+        let denied = claims.filter(|(_, at)| opinions[**at].is_some_and(|said| !said.is_yes()));
+        denied.map(|(claim, _)| claim.as_str()).collect()
     }
 }
 
@@ -51,7 +52,7 @@ impl Divided {
 ///
 /// # Errors
 ///
-/// A judge that fails.
+/// A judge that fails for more claims than it may.
 pub fn pairs(shop: &Shop<'_>, stats: &mut Stats) -> Result<Vec<Paired>> {
     let judge = Judge::open(shop)?;
     let mut divided = divide(shop, &judge, stats)?;
@@ -69,7 +70,7 @@ pub fn pairs(shop: &Shop<'_>, stats: &mut Stats) -> Result<Vec<Paired>> {
             let next = asks.len();
             let at = *place.entry((one.question, text.clone())).or_insert(next);
             if at == next {
-                asks.push(Ask { images: &question.images, question: text });
+                asks.push(Ask { about: Some(question), question: text });
             }
             one.asked.push(at);
         }
@@ -77,7 +78,14 @@ pub fn pairs(shop: &Shop<'_>, stats: &mut Stats) -> Result<Vec<Paired>> {
     let opinions = judge.yes_or_no("claims", &asks)?;
     // The judge writes one token a claim.
     stats.spend(Source::DivideAndConquer, asks.len());
-    stats.judged(asks.len(), opinions.iter().filter(|opinion| !opinion.is_yes()).count());
+    let judged = || opinions.iter().flatten();
+    stats.judged(judged().count(), judged().filter(|opinion| !opinion.is_yes()).count());
+    divided.retain(|one| {
+        let judged = one.asked.iter().all(|&at| opinions[at].is_some());
+        let task = &shop.sampled.questions[one.question].task;
+        stats.skipped(task, "unjudged", usize::from(!judged));
+        judged
+    });
 
     let settings = &shop.settings.divide_and_conquer;
     let mut paired = Vec::new();
@@ -118,6 +126,7 @@ fn divide(shop: &Shop<'_>, judge: &Judge<'_>, stats: &mut Stats) -> Result<Vec<D
     let (settings, sampled) = (&shop.settings.divide_and_conquer, shop.sampled);
     let grammar = Grammar::of(&sampled.questions);
     let mut divided = Vec::new();
+    let mut undivided = HashSet::new();
     for (place, question) in sampled.questions.iter().enumerate() {
         let of_kind = settings.of == Asked::Any || is_open(question);
         if !of_kind || sampled.of(place).is_empty() {
@@ -149,10 +158,20 @@ fn divide(shop: &Shop<'_>, judge: &Judge<'_>, stats: &mut Stats) -> Result<Vec<D
             })
             .collect();
         for (one, written) in free.iter_mut().zip(judge.write("split", &texts)?) {
+            let Some(written) = written else {
+                undivided.insert(one.answer);
+                continue;
+            };
             one.claims = claims::lines(&written.text);
             stats.spend(Source::DivideAndConquer, written.tokens);
         }
     }
+    divided.retain(|one| {
+        let failed = undivided.contains(&one.answer);
+        let task = &sampled.questions[one.question].task;
+        stats.skipped(task, "unjudged", usize::from(failed));
+        !failed
+    });
     divided.retain(|one| {
         let claims = !one.claims.is_empty();
         let task = &sampled.questions[one.question].task;

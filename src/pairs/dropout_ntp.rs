@@ -95,22 +95,34 @@ pub fn cuts(shop: &Shop<'_>, of: Chosen, paired: &[(usize, usize)], stats: &mut 
 ///
 /// # Errors
 ///
-/// A model or server that fails.
+/// A model that fails, or a server for more answers than it may.
 pub fn pairs(shop: &Shop<'_>, cuts: &[Cut], stats: &mut Stats) -> Result<Vec<Built>> {
     let settings = &shop.settings.dropout_ntp;
     let size = BATCHES * settings.batch;
     let writer = Writer::open(shop)?;
     let work = &shop.ctx.work;
-    let continued: Vec<Continued> =
-        chunks::each(work, "continued", cuts, size, |_, some, before| {
-            writer.write(shop, some, &|done| {
-                let done = (before as u64) + done;
+    let continued: Vec<Option<Continued>> =
+        chunks::each(work, "continued", cuts, size, |_, some, before: &[Option<Continued>]| {
+            let failed = before.iter().filter(|continued| continued.is_none()).count();
+            let progress = |done| {
+                let done = (before.len() as u64) + done;
                 shop.ctx.progress.report(done, cuts.len() as u64, "continuing answers");
-            })
+            };
+            match &writer {
+                Writer::Local(local) => write_here(shop, local, some, &progress),
+                Writer::Server(client) => {
+                    let most = client.may_fail(cuts.len(), failed);
+                    write_there(shop, client, some, &progress, most)
+                }
+            }
         })?;
     let mut pairs = Vec::new();
     for (cut, continued) in cuts.iter().zip(continued) {
         let (question, answer) = of(shop, *cut);
+        let Some(continued) = continued else {
+            stats.skipped(&question.task, "failed", 1);
+            continue;
+        };
         stats.spend(Source::DropoutNtp, answer.tokens + continued.written);
         if strip(&continued.text) == strip(&answer.text) {
             stats.skipped(&question.task, "identical", 1);
@@ -180,18 +192,6 @@ impl Writer {
             false => Self::Local(Box::new(Local::base(shop.ctx)?)),
         })
     }
-
-    fn write(
-        &self,
-        shop: &Shop<'_>,
-        cuts: &[Cut],
-        done: &(dyn Fn(u64) + Sync),
-    ) -> Result<Vec<Continued>> {
-        match self {
-            Self::Local(local) => write_here(shop, local, cuts, done),
-            Self::Server(client) => write_there(shop, client, cuts, done),
-        }
-    }
 }
 
 /// Most tokens of a continued answer that is as long as the chosen one, its end not included.
@@ -208,12 +208,10 @@ fn write_here(
     local: &Local,
     cuts: &[Cut],
     done: &dyn Fn(u64),
-) -> Result<Vec<Continued>> {
+) -> Result<Vec<Option<Continued>>> {
     let settings = &shop.settings.dropout_ntp;
     let prompter = local.prompter()?;
-    let shown =
-        |cut: Cut| -> &[String] { if settings.image { &of(shop, cut).0.images } else { &[] } };
-    let seen = local.see(cuts.iter().map(|&cut| shown(cut)))?;
+    let seen = local.see(cuts.iter().map(|&cut| settings.image.then_some(of(shop, cut).0)))?;
     let (mut requests, mut bounds) = (Vec::new(), Vec::new());
     for (index, &cut) in cuts.iter().enumerate() {
         let (question, answer) = of(shop, cut);
@@ -257,12 +255,12 @@ fn write_here(
         .zip(&requests)
         .map(|(one, request)| {
             let whole = [request.prefix.as_slice(), &one.tokens].concat();
-            Continued {
+            Some(Continued {
                 text: local.tokenizer.decode(&whole),
                 tokens: whole.len() + usize::from(settings.length == Length::Match),
                 written: one.tokens.len(),
                 ended: one.ended,
-            }
+            })
         })
         .collect())
 }
@@ -272,7 +270,8 @@ fn write_there(
     client: &Client,
     cuts: &[Cut],
     done: &(dyn Fn(u64) + Sync),
-) -> Result<Vec<Continued>> {
+    most: usize,
+) -> Result<Vec<Option<Continued>>> {
     let settings = &shop.settings.dropout_ntp;
     let root = shop.ctx.input("corpus");
     let chat = |&cut: &Cut| {
@@ -289,7 +288,7 @@ fn write_there(
             temperature: settings.temperature.get(),
             top_p: settings.top_p.get(),
             top_k: settings.top_k,
-            seed: shop.settings.seed.wrapping_add(stream(cut)) >> 1,
+            seed: server::seed(shop.settings.seed, "continued", &question.id, cut.copy),
             ..Chat::greedy(
                 Chat::parts(&text, root, images),
                 settings.max_tokens.saturating_sub(given).max(1),
@@ -302,21 +301,20 @@ fn write_there(
     }
     let chats: Vec<Chat> = cuts.iter().map(chat).collect();
     let name = |index: usize| format!("question {}", of(shop, cuts[index]).0.id);
-    let replies = client.ask_every(&chats, name, server::ANY, &|finished, _| done(finished))?;
-    Ok(replies
-        .into_iter()
-        .zip(chats)
-        .map(|(mut reply, chat)| {
-            let choice = reply.choices.pop().expect("as many choices as were asked for");
-            let written = shop.tokenizer.encode(&choice.text).len() + usize::from(choice.ended);
-            Continued {
-                tokens: shop.tokenizer.encode(&chat.prefix).len() + written,
-                text: chat.prefix + &choice.text,
-                written,
-                ended: choice.ended,
-            }
-        })
-        .collect())
+    let progress = |finished, _| done(finished);
+    let replies = client.ask_most(&chats, name, server::ANY, &progress, most)?;
+    let continued = |(reply, chat): (server::Reply, Chat)| {
+        let choice = reply.choices.into_iter().next().expect("a reply has a choice");
+        let written = shop.tokenizer.encode(&choice.text).len() + usize::from(choice.ended);
+        Continued {
+            tokens: shop.tokenizer.encode(&chat.prefix).len() + written,
+            text: chat.prefix + &choice.text,
+            written,
+            ended: choice.ended,
+        }
+    };
+    let both = replies.into_iter().zip(chats);
+    Ok(both.map(|(reply, chat)| Some(continued((reply?, chat)))).collect())
 }
 
 #[cfg(test)]

@@ -1,10 +1,16 @@
 //! Who says yes or no about claims and rationales: the model that answered, another
 //! checkpoint, or a server. An opinion is two probabilities; nothing stands in for one that
 //! could not be had.
+//!
+//! Of a server's likeliest first tokens, those of yes and no must hold most of the probability: a
+//! reply that begins otherwise ("I cannot see …") is no judgement, whatever is left for `No`. It
+//! is asked for again, and then its row has failed. A model here is compared by both words alone,
+//! as RLAIF-V has it.
 
 use super::Shop;
 use super::local::Local;
-use crate::sample::{Generation, Request, chunks, generate};
+use crate::data::record::Question;
+use crate::sample::{Generated, Generation, Request, chunks, generate};
 use crate::server::{self, Chat, Client, Reply};
 use crate::spec::candidates::Prompt;
 use crate::{Error, Result};
@@ -18,13 +24,22 @@ const WORDS: [[&str; 2]; 2] = [["yes", "Yes"], ["no", "No"]];
 /// know it is asked for its direct answer.
 const INSTRUCTION: &str = "Please answer Yes or No.";
 
+/// What yes and no must hold together of a server's first token, and more.
+const MOST: f64 = 0.5;
+
 /// A yes-or-no question.
 #[derive(Clone, Debug)]
 pub struct Ask<'a> {
-    /// Its pictures.
-    pub images: &'a [String],
+    /// Whose pictures it is about, if any's.
+    pub about: Option<&'a Question>,
     /// The question, without instruction.
     pub question: String,
+}
+
+impl Ask<'_> {
+    fn images(&self) -> &[String] {
+        self.about.map_or(&[], |question| &question.images)
+    }
 }
 
 /// What was said.
@@ -72,31 +87,36 @@ impl<'a> Judge<'a> {
         Ok(Self { shop, who })
     }
 
-    /// An opinion about each question, in order. `name` names the work's chunks on disk.
+    /// An opinion about each question, in order; none where the judgement failed. `name` names
+    /// the work's chunks on disk.
     ///
     /// # Errors
     ///
-    /// A server that fails for some rows, or a model that does not know the words.
-    pub fn yes_or_no(&self, name: &str, asks: &[Ask<'_>]) -> Result<Vec<Opinion>> {
+    /// A server that fails for more rows than it may, or a model that does not know the words.
+    pub fn yes_or_no(&self, name: &str, asks: &[Ask<'_>]) -> Result<Vec<Option<Opinion>>> {
         let (ctx, batch) = (self.shop.ctx, self.shop.settings.judge.batch);
-        chunks::each(&ctx.work, name, asks, batch, |_, some, before| {
+        chunks::each(&ctx.work, name, asks, batch, |_, some, before: &[_]| {
             let opinions = match &self.who {
                 Who::Local(local) => local_opinions(local, some),
-                Who::Server(client) => self.server_opinions(client, some),
+                Who::Server(client) => {
+                    let most = client.may_fail(asks.len(), failed(before));
+                    self.server_opinions(client, some, most)
+                }
             }?;
-            ctx.progress.report((before + some.len()) as u64, asks.len() as u64, name);
+            ctx.progress.report((before.len() + some.len()) as u64, asks.len() as u64, name);
             Ok(opinions)
         })
     }
 
-    /// What the judge writes about each text, greedily and without a picture.
+    /// What the judge writes about each text, greedily and without a picture; nothing where the
+    /// server failed.
     ///
     /// # Errors
     ///
     /// As [`Self::yes_or_no`].
-    pub fn write(&self, name: &str, texts: &[String]) -> Result<Vec<Written>> {
+    pub fn write(&self, name: &str, texts: &[String]) -> Result<Vec<Option<Written>>> {
         let (ctx, judge) = (self.shop.ctx, &self.shop.settings.judge);
-        chunks::each(&ctx.work, name, texts, judge.batch, |_, some, before| {
+        chunks::each(&ctx.work, name, texts, judge.batch, |_, some, before: &[_]| {
             let written = match &self.who {
                 Who::Local(local) => local_writes(local, some, judge.max_tokens, judge.batch)?,
                 Who::Server(client) => {
@@ -104,34 +124,45 @@ impl<'a> Judge<'a> {
                         Chat::greedy(Chat::parts(text, Path::new(""), &[]), judge.max_tokens)
                     };
                     let chats: Vec<Chat> = some.iter().map(chat).collect();
-                    let place = |index| format!("text {}", before + index + 1);
-                    let replies = client.ask_every(&chats, place, server::ANY, &|_, _| ())?;
-                    replies.into_iter().map(Written::of_reply).collect()
+                    let place = |index| format!("text {}", before.len() + index + 1);
+                    let most = client.may_fail(texts.len(), failed(before));
+                    let replies = client.ask_most(&chats, place, server::ANY, &|_, _| (), most)?;
+                    replies.into_iter().map(|reply| reply.map(Written::of_reply)).collect()
                 }
             };
-            ctx.progress.report((before + some.len()) as u64, texts.len() as u64, name);
+            ctx.progress.report((before.len() + some.len()) as u64, texts.len() as u64, name);
             Ok(written)
         })
     }
 
-    fn server_opinions(&self, client: &Client, asks: &[Ask<'_>]) -> Result<Vec<Opinion>> {
+    fn server_opinions(
+        &self,
+        client: &Client,
+        asks: &[Ask<'_>],
+        most: usize,
+    ) -> Result<Vec<Option<Opinion>>> {
         let root = self.shop.ctx.input("corpus");
         let chats: Vec<Chat> = asks
             .iter()
             .map(|ask| {
-                let markers = "<image>\n".repeat(ask.images.len());
+                let markers = "<image>\n".repeat(ask.images().len());
                 let text = format!("{markers}{}\n{INSTRUCTION}", ask.question);
-                let parts = Chat::parts(&text, root, ask.images);
+                let parts = Chat::parts(&text, root, ask.images());
                 // A few tokens: some servers put a space or a line break before the word.
                 Chat { first_tokens: true, ..Chat::greedy(parts, 4) }
             })
             .collect();
         let name = |index: usize| format!("{:?}", shortened(&asks[index].question));
         let check = |reply: &Reply| opinion(reply).map(|_| ());
-        let replies = client.ask_every(&chats, name, &check, &|_, _| ())?;
-        let opinions = replies.iter().map(opinion);
+        let replies = client.ask_most(&chats, name, &check, &|_, _| (), most)?;
+        let opinions = replies.iter().map(|reply| reply.as_ref().map(opinion).transpose());
         opinions.collect::<Result<_, _>>().map_err(Error::new)
     }
+}
+
+/// How many rows have nothing.
+fn failed<T>(rows: &[Option<T>]) -> usize {
+    rows.iter().filter(|row| row.is_none()).count()
 }
 
 /// What a judge wrote.
@@ -154,17 +185,24 @@ impl Written {
 /// A server's opinion: from the likeliest first tokens, or else from what it wrote.
 fn opinion(reply: &Reply) -> Result<Opinion, String> {
     let choice = reply.choices.first().ok_or("there is no choice")?;
-    let begins = |text: &str, words: &[&str]| {
-        let text = text.trim().trim_matches(|c: char| !c.is_alphanumeric());
-        words.iter().any(|word| text.eq_ignore_ascii_case(word))
-    };
+    let bare = |text: &str| text.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+    let begins = |text: &str, words: &[&str]| words.contains(&bare(text).as_str());
     let sum = |words: &[&str]| -> f64 {
         let of = choice.first_tokens.iter().filter(|(token, _)| begins(token, words));
         of.map(|(_, logp)| logp.exp()).sum()
     };
     let (yes, no) = (sum(&WORDS[0]), sum(&WORDS[1]));
-    if yes + no > 0.0 {
+    if yes + no > MOST {
         return Ok(Opinion { yes, no });
+    }
+    // A space or a mark in front of the word says nothing: then the word that was written counts.
+    let likeliest = choice.first_tokens.iter().max_by(|a, b| a.1.total_cmp(&b.1));
+    if likeliest.is_some_and(|(token, _)| !bare(token).is_empty()) {
+        return Err(format!(
+            "yes and no have {:.0} % of the first token's probability: {:?}",
+            100.0 * (yes + no),
+            shortened(&choice.text)
+        ));
     }
     let word = choice.text.split_whitespace().next().unwrap_or_default();
     match (begins(word, &WORDS[0]), begins(word, &WORDS[1])) {
@@ -184,16 +222,17 @@ fn shortened(text: &str) -> String {
 }
 
 /// A model's own opinions: its next-token distribution after each question.
-fn local_opinions(local: &Local, asks: &[Ask<'_>]) -> Result<Vec<Opinion>> {
+fn local_opinions(local: &Local, asks: &[Ask<'_>]) -> Result<Vec<Option<Opinion>>> {
     let prompter = local.prompter()?;
     let follows = local.tokenizer.encode_known(INSTRUCTION).is_ok();
-    let seen = local.see(asks.iter().map(|ask| ask.images))?;
+    let seen = local.see(asks.iter().map(|ask| ask.about))?;
     let prompt = |(ask, tiles): (&Ask<'_>, &Vec<usize>)| {
         let text = match follows {
             true => {
-                format!("{}{}\n{INSTRUCTION}", "<image>\n".repeat(ask.images.len()), ask.question)
+                let markers = "<image>\n".repeat(ask.images().len());
+                format!("{markers}{}\n{INSTRUCTION}", ask.question)
             }
-            false => prompter.question_text_with(&ask.question, ask.images.len(), Prompt::Direct),
+            false => prompter.question_text_with(&ask.question, ask.images().len(), Prompt::Direct),
         };
         prompter.encode_prompt_with(&text, tiles).map_err(|error| {
             error.context(format!("asking the judge {:?}", shortened(&ask.question))).hint(
@@ -222,7 +261,7 @@ fn local_opinions(local: &Local, asks: &[Ask<'_>]) -> Result<Vec<Opinion>> {
         yes: row[..yes.len()].iter().sum(),
         no: row[yes.len()..].iter().sum(),
     };
-    Ok(next.into_iter().map(opinion).collect())
+    Ok(next.into_iter().map(|row| Some(opinion(row))).collect())
 }
 
 /// What a model here writes about some texts.
@@ -231,7 +270,7 @@ fn local_writes(
     texts: &[String],
     max_tokens: usize,
     batch: usize,
-) -> Result<Vec<Written>> {
+) -> Result<Vec<Option<Written>>> {
     let prompter = local.prompter()?;
     let requests: Vec<Request> = texts
         .iter()
@@ -243,8 +282,8 @@ fn local_writes(
     let settings = Generation::greedy(max_tokens, batch, local.tokenizer.eos());
     let seen = local.see([])?;
     let written = generate(&local.model, &requests, &seen.features, &settings, &|_, _| ())?;
-    Ok(written
-        .into_iter()
-        .map(|one| Written { text: local.tokenizer.decode(&one.tokens), tokens: one.tokens.len() })
-        .collect())
+    let text = |one: Generated| {
+        Some(Written { text: local.tokenizer.decode(&one.tokens), tokens: one.tokens.len() })
+    };
+    Ok(written.into_iter().map(text).collect())
 }

@@ -3,8 +3,10 @@
 use crate::Result;
 use crate::data::image::View;
 use crate::data::questions::read_split;
+use crate::data::record::Question;
 use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
+use crate::model::features::shown;
 use crate::model::{Group, Pictures, Seen, Vlm};
 use crate::run::stage::StageContext;
 use crate::spec::eval::Split;
@@ -30,7 +32,7 @@ impl Local {
         let questions = read_split(ctx.input("corpus"), Split::Train)?;
         let tiling = model.config.tiling();
         let views: Vec<View> =
-            questions.iter().flat_map(|question| tiling.views(&question.images)).collect();
+            questions.iter().flat_map(|question| shown(question, &tiling)).collect();
         let pictures = Pictures::open(ctx, &model.config, Split::Train, false, &views)?;
         Ok(Self { tokenizer, model, pictures })
     }
@@ -55,13 +57,19 @@ impl Local {
         self.model.config.prompter(&self.tokenizer)
     }
 
-    /// The pictures of some requests.
+    /// The pictures of some requests: those of a question, or none.
     ///
     /// # Errors
     ///
     /// A picture without features, or one that cannot be decoded.
-    pub fn see<'a>(&self, requests: impl IntoIterator<Item = &'a [String]>) -> Result<Seen> {
-        self.pictures.see(&self.model, requests)
+    pub fn see<'a>(
+        &self,
+        requests: impl IntoIterator<Item = Option<&'a Question>>,
+    ) -> Result<Seen> {
+        let views = |question| shown(question, self.pictures.tiling());
+        let requests = requests.into_iter();
+        self.pictures
+            .see_as(&self.model, requests.map(|question| question.map_or_else(Vec::new, views)))
     }
 
     /// Probability of each of some tokens right after each prompt: `[prompts][tokens]`.

@@ -17,7 +17,11 @@ use serde_json::{Map, Value};
 use std::path::Path;
 
 /// Bumped when imported rows are read or drawn otherwise: pairs made here keep their keys.
-const IMPORT_VERSION: u64 = 2;
+const IMPORT_VERSION: u64 = 3;
+/// Bumped when a server is asked or read otherwise: what a model here makes keeps its key.
+const SERVED_VERSION: u64 = 2;
+/// Bumped when pictures of files are cut otherwise: what has one tile a picture keeps its key.
+const TILES_VERSION: u64 = 2;
 
 /// Bumped when models of 16-bit files answer otherwise: those of fp32 keep their keys.
 const NARROW_VERSION: u64 = 2;
@@ -44,7 +48,12 @@ pub fn slice(stage: Stage, settings: &Settings) -> Map<String, Value> {
             }
         }
         Stage::Features => put(&mut tables, "model", &frozen(&settings.model)),
-        Stage::Candidates => put(&mut tables, "candidates", &settings.candidates),
+        Stage::Candidates => {
+            put(&mut tables, "candidates", &settings.candidates);
+            if settings.candidates.server.is_set() {
+                tables.insert("served_version".to_owned(), SERVED_VERSION.into());
+            }
+        }
         Stage::Pairs => {
             put(&mut tables, "pairs", &built(&settings.pairs));
             if settings.pairs.import.is_some() {
@@ -53,6 +62,9 @@ pub fn slice(stage: Stage, settings: &Settings) -> Map<String, Value> {
             let judge = &settings.pairs.judge.checkpoint;
             if settings.pairs.asks_judge() && judge.as_deref().is_some_and(is_narrow) {
                 tables.insert("narrow_version".to_owned(), NARROW_VERSION.into());
+            }
+            if settings.pairs.asks_server() {
+                tables.insert("served_version".to_owned(), SERVED_VERSION.into());
             }
         }
         Stage::Reference => {
@@ -81,7 +93,26 @@ pub fn slice(stage: Stage, settings: &Settings) -> Map<String, Value> {
             }
         }
     }
+    if sees_questions(stage) && cuts_files(settings) {
+        tables.insert("tiles_version".to_owned(), TILES_VERSION.into());
+    }
     tables
+}
+
+/// Whether a stage looks at the pictures of the corpus' questions.
+fn sees_questions(stage: Stage) -> bool {
+    use Stage::{Answers, Candidates, Features, Pairs, Policy};
+    matches!(stage, Features | Candidates | Pairs | Policy | Answers)
+}
+
+/// Whether pictures come from files and are cut into tiles.
+fn cuts_files(settings: &Settings) -> bool {
+    let Model { checkpoint, max_tiles, .. } = &settings.model;
+    let cuts = match max_tiles {
+        Some(most) => most.get() > 1,
+        None => checkpoint.is_some(),
+    };
+    settings.corpus.files.is_some() && cuts
 }
 
 fn put(tables: &mut Map<String, Value>, name: &str, table: &impl Serialize) {

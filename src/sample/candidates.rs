@@ -26,7 +26,7 @@ use std::path::Path;
 /// # Errors
 ///
 /// Inputs that cannot be read, a picture without features, a word that the tokenizer lacks, a
-/// server that fails for some questions.
+/// server that fails for more questions than it may.
 pub fn run(candidates: &Candidates, ctx: &StageContext) -> Result<()> {
     if candidates.per_question == 0 {
         return Err(Error::spec("`candidates.per_question` is 0, which gives no answers"));
@@ -41,20 +41,21 @@ pub fn run(candidates: &Candidates, ctx: &StageContext) -> Result<()> {
     let size = candidates.chunk();
     let work = &ctx.work;
     let answers = if let Some(path) = &candidates.import {
-        import::answers(Path::new(path), &questions, &tokenizer)?
+        import::answers(Path::new(path), &questions, &tokenizer, candidates.prompt)?
     } else if candidates.server.is_set() {
         let there = There::new(candidates, ctx, &tokenizer, dir, questions.len())?;
         chunks::each(work, "candidates", &questions, size, |first, some, before| {
-            there.chunk(first, some, before)
+            there.chunk(first, some, before.len())
         })?
     } else {
         let here = Here::load(candidates, ctx, &tokenizer, dir, &questions)?;
         chunks::each(work, "candidates", &questions, size, |first, some, before| {
-            here.chunk(first, some, before)
+            here.chunk(first, some, before.len())
         })?
     };
     chunks::write(&ctx.out.join("candidates.jsonl"), &answers)?;
-    write_statistics(&ctx.out.join("stats.csv"), &questions, &answers)
+    let may_fail = candidates.server.is_set() && candidates.server.failures.is_some();
+    write_statistics(&ctx.out.join("stats.csv"), &questions, &answers, may_fail)
 }
 
 /// Counts of one task.
@@ -72,6 +73,8 @@ struct Tally {
     unparsable: u64,
     ended: u64,
     tokens: u64,
+    /// Questions without answers: the server failed for them.
+    skipped: u64,
 }
 
 impl Tally {
@@ -82,6 +85,7 @@ impl Tally {
         let judged = count(&|answer| answer.verdict.is_some());
         let right = count(&|answer| answer.verdict == Some(Verdict::Right));
         self.questions += 1;
+        self.skipped += u64::from(answers.is_empty());
         self.judged += u64::from(judged > 0);
         self.any_right += u64::from(right > 0);
         self.mixed += u64::from(right > 0 && right < judged);
@@ -94,12 +98,12 @@ impl Tally {
     }
 
     /// The row of a table; what was not measured is empty.
-    fn row(&self, task: &str) -> Vec<String> {
+    fn row(&self, task: &str, may_fail: bool) -> Vec<String> {
         let share = |part: u64, whole: u64| match whole {
             0 => String::new(),
             _ => (part as f64 / whole as f64).to_string(),
         };
-        vec![
+        let mut row = vec![
             task.to_owned(),
             self.questions.to_string(),
             self.answers.to_string(),
@@ -109,7 +113,9 @@ impl Tally {
             share(self.unparsable, self.judged_answers),
             share(self.ended, self.answers),
             share(self.tokens, self.answers),
-        ]
+        ];
+        row.extend(may_fail.then(|| self.skipped.to_string()));
+        row
     }
 }
 
@@ -126,8 +132,16 @@ const COLUMNS: [&str; 9] = [
     "mean_tokens",
 ];
 
+/// Column of the questions that a server failed for, where some may be.
+const SKIPPED: &str = "skipped";
+
 /// Writes a row a task, tasks by name, and one for all of them first.
-fn write_statistics(path: &Path, questions: &[Question], answers: &[Answer]) -> Result<()> {
+fn write_statistics(
+    path: &Path,
+    questions: &[Question],
+    answers: &[Answer],
+    may_fail: bool,
+) -> Result<()> {
     let mut of_question: BTreeMap<&str, Vec<&Answer>> = BTreeMap::new();
     for answer in answers {
         of_question.entry(&answer.question).or_default().push(answer);
@@ -141,10 +155,11 @@ fn write_statistics(path: &Path, questions: &[Question], answers: &[Answer]) -> 
     }
     let doing = || format!("writing `{}`", path.display());
     let mut table = csv::Writer::from_path(path).with_context(doing)?;
-    table.write_record(COLUMNS).with_context(doing)?;
-    table.write_record(all.row("all")).with_context(doing)?;
+    let columns = COLUMNS.into_iter().chain(may_fail.then_some(SKIPPED));
+    table.write_record(columns).with_context(doing)?;
+    table.write_record(all.row("all", may_fail)).with_context(doing)?;
     for (task, tally) in tasks {
-        table.write_record(tally.row(task)).with_context(doing)?;
+        table.write_record(tally.row(task, may_fail)).with_context(doing)?;
     }
     table.flush().with_context(doing)
 }

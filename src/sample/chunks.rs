@@ -12,19 +12,19 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 /// Works off the chunks that have no file yet; returns all results in order. `make` is
-/// told the place of a chunk's first item and how many results there were before it.
+/// told the place of a chunk's first item and the results before it.
 pub fn each<I, T: Serialize + DeserializeOwned>(
     work: &Path,
     name: &str,
     items: &[I],
     size: usize,
-    mut make: impl FnMut(usize, &[I], usize) -> Result<Vec<T>>,
+    mut make: impl FnMut(usize, &[I], &[T]) -> Result<Vec<T>>,
 ) -> Result<Vec<T>> {
-    let mut results = Vec::with_capacity(items.len());
+    let mut results: Vec<T> = Vec::with_capacity(items.len());
     for (chunk, items) in items.chunks(size).enumerate() {
-        let before = results.len();
         let part = format!("{name}-{chunk:06}.jsonl");
-        results.extend(parts::rows(work, &part, || make(chunk * size, items, before))?);
+        let some = parts::rows(work, &part, || make(chunk * size, items, &results))?;
+        results.extend(some);
     }
     Ok(results)
 }

@@ -1,5 +1,7 @@
-//! Answers that InternVL's own sampler wrote: JSONL, an answer a line, `image`, `question_orig`
-//! (the question), `question` (as it was asked), `answer`, `response`, `prompt_version`.
+//! Answers that others wrote: JSONL, an answer a line. InternVL's own sampler writes `image`,
+//! `question_orig` (the question), `question` (as it was asked), `answer`, `response` and
+//! `prompt_version`; plain rows have `prompt` and `response`, and `image` or `images`, and were
+//! asked as `candidates.prompt` says.
 //!
 //! A row belongs to the question of the corpus with the same text and pictures; the
 //! sampler's image root may differ. Every row must belong to one.
@@ -25,11 +27,14 @@ const MOST_LISTED: usize = 5;
 /// A line of the sampler.
 #[derive(Deserialize)]
 struct Row {
-    #[serde(default)]
+    #[serde(default, alias = "images")]
     image: Images,
     #[serde(default)]
     question_orig: Option<String>,
-    question: String,
+    #[serde(default)]
+    question: Option<String>,
+    #[serde(default)]
+    prompt: Option<String>,
     response: String,
     #[serde(default)]
     prompt_version: Option<String>,
@@ -42,7 +47,12 @@ struct Row {
 ///
 /// A file that cannot be read, and rows that are none or belong to no question: the first five
 /// listed with file and line, all counted.
-pub fn answers(path: &Path, questions: &[Question], tokenizer: &Tokenizer) -> Result<Vec<Answer>> {
+pub fn answers(
+    path: &Path,
+    questions: &[Question],
+    tokenizer: &Tokenizer,
+    plain: Prompt,
+) -> Result<Vec<Answer>> {
     let by_text = Index::new(questions);
     let mut of: Vec<Vec<Answer>> = vec![Vec::new(); questions.len()];
     let (mut bad, mut count) = (Vec::new(), 0_usize);
@@ -57,7 +67,7 @@ pub fn answers(path: &Path, questions: &[Question], tokenizer: &Tokenizer) -> Re
             }
             let row = serde_json::from_str::<Row>(&line).map_err(|error| error.to_string());
             let placed =
-                row.and_then(|row| Ok((by_text.place(questions, &row)?, form(&row)?, row)));
+                row.and_then(|row| Ok((by_text.place(questions, &row)?, form(&row, plain)?, row)));
             match placed {
                 Ok((place, prompt, row)) => {
                     let sample = of[place].len();
@@ -89,7 +99,7 @@ pub fn answers(path: &Path, questions: &[Question], tokenizer: &Tokenizer) -> Re
             bad.join("\n")
         ))
         .hint(
-            "`corpus.files.train` must hold the questions that were sampled; nothing was imported",
+            "`corpus.files.train` must hold the questions that were answered; nothing was imported",
         ));
     }
     Ok(of.into_iter().flatten().collect())
@@ -109,13 +119,16 @@ fn files(path: &Path) -> Result<Vec<PathBuf>> {
     files.sort();
     match files.is_empty() {
         true => Err(Error::new(format!("`{}` holds no JSONL file", path.display()))
-            .hint("`candidates.import` names a JSONL file of the sampler, or a folder of them")),
+            .hint("`candidates.import` names a JSONL file of answers, or a folder of them")),
         false => Ok(files),
     }
 }
 
 /// How a row was asked, by the sampler's prompt version.
-fn form(row: &Row) -> Result<Prompt, String> {
+fn form(row: &Row, plain: Prompt) -> Result<Prompt, String> {
+    if row.prompt_version.is_none() && row.prompt.is_some() {
+        return Ok(plain);
+    }
     match row.prompt_version.as_deref().unwrap_or("en") {
         "en" | "zh" => Ok(Prompt::Cot),
         "en_v2" | "zh_v2" => Ok(Prompt::Boxed),
@@ -141,7 +154,8 @@ impl Index {
 
     /// The one question that a row belongs to.
     fn place(&self, questions: &[Question], row: &Row) -> Result<usize, String> {
-        let text = row.question_orig.as_ref().unwrap_or(&row.question);
+        let text = row.question_orig.as_ref().or(row.question.as_ref()).or(row.prompt.as_ref());
+        let text = text.ok_or("it has neither `question` nor `prompt`")?;
         let alike = self.0.get(&bare(text)).map_or(&[][..], Vec::as_slice);
         let mut found = alike.iter().filter(|&&place| same(&questions[place].images, &row.image.0));
         match (found.next(), found.next()) {

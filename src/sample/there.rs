@@ -20,7 +20,7 @@ pub(super) struct There<'a> {
     tokenizer: &'a Tokenizer,
     template: String,
     client: Client,
-    total: usize,
+    questions: usize,
 }
 
 impl<'a> There<'a> {
@@ -38,7 +38,7 @@ impl<'a> There<'a> {
             tokenizer,
             template: Config::load(dir)?.template_with(tokenizer)?.to_owned(),
             client: Client::new(&candidates.server, &server::replies(ctx))?,
-            total: questions * candidates.per_question,
+            questions,
         })
     }
 
@@ -53,9 +53,9 @@ impl<'a> There<'a> {
             self.candidates;
         let prompter = Prompter::new(self.tokenizer, &self.template, 0)?;
         let root = self.ctx.input("corpus");
-        let chats: Vec<Chat> = (first..)
-            .zip(questions)
-            .map(|(index, question)| {
+        let chats: Vec<Chat> = questions
+            .iter()
+            .map(|question| {
                 let text = asked(&prompter, question, form(self.candidates, question));
                 Chat {
                     choices: *per_question,
@@ -63,20 +63,24 @@ impl<'a> There<'a> {
                     top_p: top_p.get(),
                     top_k: *top_k,
                     stop: self.candidates.stop.clone(),
-                    // Seeds of one question's answers do not meet another's.
-                    seed: self.candidates.seed.wrapping_add((index * per_question) as u64),
+                    seed: server::seed(self.candidates.seed, "candidates", &question.id, 0),
                     ..Chat::greedy(Chat::parts(&text, root, &question.images), *max_tokens)
                 }
             })
             .collect();
         let progress = |done: u64, _| {
-            let done = before as u64 + done * *per_question as u64;
-            self.ctx.progress.report(done, self.total as u64, "answers of the server");
+            let [done, total] = [first as u64 + done, self.questions as u64]
+                .map(|questions| questions * *per_question as u64);
+            self.ctx.progress.report(done, total, "answers of the server");
         };
         let name = |index: usize| format!("question {}", questions[index].id);
-        let replies = self.client.ask_every(&chats, name, server::ANY, &progress)?;
+        // A question has all of its answers or none.
+        let failed = first - before / per_question;
+        let most = self.client.may_fail(self.questions, failed);
+        let replies = self.client.ask_most(&chats, name, server::ANY, &progress, most)?;
         let mut answers = Vec::with_capacity(questions.len() * per_question);
         for (question, reply) in questions.iter().zip(replies) {
+            let Some(reply) = reply else { continue };
             for (sample, choice) in reply.choices.into_iter().enumerate() {
                 let mut text = choice.text;
                 if let Some(at) = first_stop(&text, &self.candidates.stop) {

@@ -203,6 +203,14 @@ impl Reply {
         })
     }
 
+    /// Every text that the server wrote.
+    pub(super) fn texts(&mut self) -> impl Iterator<Item = &mut String> {
+        self.choices.iter_mut().flat_map(|choice| {
+            let tokens = choice.first_tokens.iter_mut().map(|(token, _)| token);
+            std::iter::once(&mut choice.text).chain(tokens)
+        })
+    }
+
     /// Adds the choices of a further reply to the same question.
     pub fn add(&mut self, other: Self) {
         self.choices.extend(other.choices);

@@ -1,5 +1,6 @@
 //! One attempt at a request, and what its failure means.
 
+use super::Reply;
 use std::time::Duration;
 use ureq::http::StatusCode;
 use ureq::{Agent, Proxy};
@@ -8,6 +9,9 @@ use ureq::{Agent, Proxy};
 const LONGEST_REPLY: u64 = 64 << 20;
 /// How much of a refusal is quoted, in characters.
 const QUOTED: usize = 200;
+/// A shorter key is a placeholder such as `EMPTY`, which servers here take: no secret, and a word
+/// that an answer may well hold.
+const SHORTEST_SECRET: usize = 8;
 
 /// Posts to one server.
 pub struct Http {
@@ -94,12 +98,21 @@ impl Http {
         Err(Fault { message, may_heal, concerns_all, wait })
     }
 
-    /// A text without the key, should the server have sent it back.
-    fn clean(&self, text: &str) -> String {
+    /// A text without the key, should the server have sent it back; a body that is quoted as it
+    /// came may have its slashes escaped.
+    pub fn clean(&self, text: &str) -> String {
         match &self.key {
-            Some(key) => text.replace(key.as_str(), "***"),
+            Some(key) => text.replace(key.as_str(), "***").replace(&key.replace('/', "\\/"), "***"),
             None => text.to_owned(),
         }
+    }
+
+    /// A reply without the key: what was said is quoted, and kept in files.
+    pub fn cleaned(&self, mut reply: Reply) -> Reply {
+        if self.key.as_ref().is_some_and(|key| key.len() >= SHORTEST_SECRET) {
+            reply.texts().for_each(|text| *text = self.clean(text));
+        }
+        reply
     }
 }
 

@@ -18,6 +18,7 @@ mod http;
 pub use chat::{Chat, Choice, Part, Reply};
 
 use crate::run::stage::StageContext;
+use crate::spec::number::Fraction;
 use crate::spec::server::Server;
 use crate::{Error, Result};
 use cache::Cache;
@@ -37,6 +38,8 @@ const LONGEST_ASKED_WAIT: Duration = Duration::from_secs(120);
 const GIVE_UP: usize = 8;
 /// Failed rows that an error names; the rest is counted.
 const NAMED: usize = 5;
+/// Servers take a seed for a signed number.
+const LARGEST_SEED: u64 = u64::MAX >> 1;
 
 /// Asks one server for one model.
 #[derive(Debug)]
@@ -48,6 +51,8 @@ pub struct Client {
     requests: usize,
     attempts: usize,
     key_variable: String,
+    /// Share of a stage's rows that may fail for good.
+    failures: f64,
 }
 
 /// Says what is wrong with a reply that the protocol allows, such as a verdict that is
@@ -72,7 +77,8 @@ impl Client {
             return Err(Error::spec("a server needs `url` and `model`"));
         };
         // A key that is not set is none: local servers want none.
-        let key = std::env::var(&server.key_variable).ok().filter(|key| !key.trim().is_empty());
+        let key = std::env::var(&server.key_variable).unwrap_or_default().trim().to_owned();
+        let key = Some(key).filter(|key| !key.is_empty());
         let timeout = Duration::from_secs_f64(server.timeout_s.get());
         Ok(Self {
             http: Http::new(url, key, timeout),
@@ -82,6 +88,7 @@ impl Client {
             requests: server.requests.max(1),
             attempts: server.attempts.max(1),
             key_variable: server.key_variable.clone(),
+            failures: server.failures.map_or(0.0, Fraction::get),
         })
     }
 
@@ -101,7 +108,7 @@ impl Client {
             let got = whole.choices.len();
             let rest = Chat {
                 choices: chat.choices - got,
-                seed: chat.seed.wrapping_add(got as u64),
+                seed: chat.seed.wrapping_add(got as u64) & LARGEST_SEED,
                 ..chat.clone()
             };
             whole.add(self.ask_once(&rest, check)?);
@@ -119,9 +126,9 @@ impl Client {
         let mut wait = FIRST_WAIT;
         for attempt in 1.. {
             let reply = self.http.post(&body).and_then(|text| {
-                let reply = Reply::read(&text, chat);
+                let reply = Reply::read(&text, chat).map(|reply| self.http.cleaned(reply));
                 let checked = reply.and_then(|reply| check(&reply).map(|()| reply));
-                checked.map_err(|reason| Fault::passing(reason, None))
+                checked.map_err(|reason| Fault::passing(self.http.clean(&reason), None))
             });
             match reply {
                 Ok(reply) => {
@@ -152,10 +159,20 @@ impl Client {
         check: Check<'_>,
         progress: &(dyn Fn(u64, u64) + Sync),
     ) -> Vec<Result<Reply, Failure>> {
+        let replies = self.ask_each(chats, check, progress).into_iter();
+        replies.map(|reply| reply.map_err(|fault| Failure(fault.message))).collect()
+    }
+
+    fn ask_each(
+        &self,
+        chats: &[Chat],
+        check: Check<'_>,
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Vec<Result<Reply, Fault>> {
         let next = AtomicUsize::new(0);
         let failed_in_a_row = AtomicUsize::new(0);
         let done = AtomicUsize::new(0);
-        let replies: Vec<Mutex<Option<Result<Reply, Failure>>>> =
+        let replies: Vec<Mutex<Option<Result<Reply, Fault>>>> =
             chats.iter().map(|_| Mutex::new(None)).collect();
         let most = GIVE_UP.max(self.requests);
         let work = || {
@@ -173,7 +190,6 @@ impl Client {
                     }
                     Err(_) => drop(failed_in_a_row.fetch_add(1, Ordering::Relaxed)),
                 }
-                let reply = reply.map_err(|fault| Failure(fault.message));
                 *replies[index].lock().expect("no thread panics with a reply in hand") =
                     Some(reply);
                 let done = done.fetch_add(1, Ordering::Relaxed) + 1;
@@ -185,7 +201,10 @@ impl Client {
                 scope.spawn(work);
             }
         });
-        let not_asked = || Err(Failure("not asked: the server had failed too often".to_owned()));
+        let not_asked = || {
+            let fault = Fault::lasting("not asked: the server had failed too often".to_owned());
+            Err(Fault { concerns_all: true, ..fault })
+        };
         replies
             .into_iter()
             .map(|reply| {
@@ -206,32 +225,66 @@ impl Client {
         check: Check<'_>,
         progress: &(dyn Fn(u64, u64) + Sync),
     ) -> Result<Vec<Reply>> {
-        let mut replies = Vec::with_capacity(chats.len());
-        let mut failed = Vec::new();
-        for (index, reply) in self.ask_all(chats, check, progress).into_iter().enumerate() {
-            match reply {
-                Ok(reply) => replies.push(reply),
-                Err(Failure(reason)) => failed.push(format!("{}: {reason}", name(index))),
-            }
-        }
+        let replies = self.ask_most(chats, name, check, progress, 0)?;
+        Ok(replies.into_iter().flatten().collect())
+    }
+
+    /// How many of a stage's rows may fail for good, `failed` of which have.
+    pub fn may_fail(&self, rows: usize, failed: usize) -> usize {
+        ((self.failures * rows as f64) as usize).saturating_sub(failed)
+    }
+
+    /// The replies, with none for rows that failed for good, which are warned of.
+    ///
+    /// # Errors
+    ///
+    /// If more than `most` rows failed, or the server refuses them all: as [`Self::ask_every`].
+    pub fn ask_most(
+        &self,
+        chats: &[Chat],
+        name: impl Fn(usize) -> String,
+        check: Check<'_>,
+        progress: &(dyn Fn(u64, u64) + Sync),
+        most: usize,
+    ) -> Result<Vec<Option<Reply>>> {
+        let replies = self.ask_each(chats, check, progress);
+        let of_row = |(row, reply): (usize, &Result<Reply, Fault>)| {
+            let fault = reply.as_ref().err()?;
+            Some((format!("{}: {}", name(row), fault.message), fault.concerns_all))
+        };
+        let failed: Vec<(String, bool)> = replies.iter().enumerate().filter_map(of_row).collect();
         if failed.is_empty() {
-            return Ok(replies);
+            return Ok(replies.into_iter().map(Result::ok).collect());
         }
-        let listed = failed[..failed.len().min(NAMED)].join("\n  ");
+        let listed: Vec<&str> = failed.iter().take(NAMED).map(|(row, _)| row.as_str()).collect();
         let more = failed.len().saturating_sub(NAMED);
         let more = if more > 0 { format!("\n  … and {more} more") } else { String::new() };
-        Err(Error::new(format!(
-            "the server {} failed for {} of {} rows:\n  {listed}{more}",
+        let told = format!(
+            "the server {} failed for {} of {} rows:\n  {}{more}",
             self.url,
             failed.len(),
-            chats.len()
-        ))
-        .hint(format!(
-            "the other replies are kept: run again to ask only these. A server that wants a key \
-             finds it in the environment variable `{}`",
-            self.key_variable
-        )))
+            chats.len(),
+            listed.join("\n  ")
+        );
+        if failed.len() > most || failed.iter().any(|(_, concerns_all)| *concerns_all) {
+            return Err(Error::new(told).hint(format!(
+                "the other replies are kept: run again to ask only these. A server that wants a key \
+                 finds it in the environment variable `{}`",
+                self.key_variable
+            )));
+        }
+        tracing::warn!("{told}\nthey are skipped, as `failures` allows");
+        Ok(replies.into_iter().map(Result::ok).collect())
     }
+}
+
+/// The seed of a request's random numbers, from a table's own and what is asked. Servers count on
+/// from it for further choices and answer the same to the same seed, so that neighbouring seeds
+/// would give two requests the same answers.
+pub fn seed(seed: u64, purpose: &str, question: &str, copy: u64) -> u64 {
+    let hash = blake3::hash(format!("{purpose} {seed} {copy} {question}").as_bytes());
+    let first = hash.as_bytes().first_chunk().expect("a hash has 32 bytes");
+    u64::from_le_bytes(*first) & LARGEST_SEED
 }
 
 /// Where a stage's replies are kept: beside the store, for every stage that asks the same.

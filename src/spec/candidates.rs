@@ -34,7 +34,8 @@ pub struct Candidates {
     /// of `prompt`: background knowledge, visual content or grounding.
     #[serde(default = "super::later::multimodal")]
     pub multimodal: Fraction,
-    /// Answers of InternVL's own sampler, in place of sampled ones: a JSONL file.
+    /// Ready-made answers in place of sampled ones: a JSONL file of InternVL's own sampler, or of
+    /// plain rows of `prompt` and `response`; `corpus.files` has their questions.
     pub import: Option<String>,
     /// A server that answers in place of the model here.
     #[serde(default = "super::later::candidates_server")]

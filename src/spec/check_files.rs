@@ -36,6 +36,15 @@ pub(super) fn files_and_judge(eval: &Eval, find: &mut Finder) {
     find.at_least("eval.judge.max_tokens", judge.max_tokens, 1);
     eval.server.check("eval.server", find);
     judge.server.check("eval.judge.server", find);
+    for (key, server) in [("eval.server", &eval.server), ("eval.judge.server", &judge.server)] {
+        if server.failures.is_some() {
+            find.wrong(
+                &format!("{key}.failures"),
+                format!("`{key}.failures` would leave questions of a benchmark out of its score"),
+                "take it out; grades that failed are counted in benchmarks.csv",
+            );
+        }
+    }
     if judge.checkpoint.is_some() && judge.server.is_set() {
         find.wrong(
             "eval.judge",

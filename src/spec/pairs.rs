@@ -253,6 +253,12 @@ impl Pairs {
         self.needs(Source::DivideAndConquer) || self.needs(Source::Correctness) && consistency
     }
 
+    /// Whether a server continues or judges.
+    pub fn asks_server(&self) -> bool {
+        let continues = self.builds(Source::DropoutNtp) && self.dropout_ntp.server.is_set();
+        continues || self.asks_judge() && self.judge.server.is_set()
+    }
+
     /// Whether a model here writes or judges, so that tensors are computed.
     pub fn needs_model(&self) -> bool {
         let continues = self.builds(Source::DropoutNtp) && !self.dropout_ntp.server.is_set();

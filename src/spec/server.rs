@@ -2,7 +2,7 @@
 //! answers or judges in place of a model here.
 
 use super::finder::Finder;
-use super::number::Positive;
+use super::number::{Fraction, Positive};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,10 @@ pub struct Server {
     pub attempts: usize,
     /// How long an answer may take, in seconds.
     pub timeout_s: Positive,
+    /// Share of a stage's rows that may fail for good, such as those that a filter of the server
+    /// blocks: they are skipped, counted in stats.csv and warned of. By default one fails the
+    /// stage. Answers and grades of benchmarks have none.
+    pub failures: Option<Fraction>,
 }
 
 impl Server {

@@ -46,6 +46,7 @@ mod sample;
 mod sample_stages;
 mod score;
 mod server;
+mod server_failures;
 mod server_stages;
 mod show_pairs;
 mod spec;

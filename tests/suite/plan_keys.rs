@@ -203,3 +203,28 @@ fn imported_files_enter_by_their_content() {
     std::fs::write(folder.path().join("a.jsonl"), "2\n").unwrap();
     assert_eq!(changed(&before, &planned(&text))[0], Pairs);
 }
+
+#[test]
+fn what_changed_for_servers_and_files_moves_no_other_key() {
+    let marks = |text: &str, stage: Stage| -> Vec<String> {
+        let plan = planned(text);
+        let settings = plan.task_of(plan.jobs.last().unwrap(), stage).unwrap().settings.clone();
+        settings.keys().filter(|key| key.ends_with("_version")).cloned().collect()
+    };
+    let files = format!("{MPO}corpus.files.train = \"train.jsonl\"\n");
+    for stage in [Features, Candidates, Pairs, Answers] {
+        assert_eq!(marks(MPO, stage), Vec::<String>::new(), "{stage}");
+        assert_eq!(marks(&files, stage), Vec::<String>::new(), "{stage}: one tile a picture");
+        let cut = format!("{files}model.checkpoint = \"DIR\"\n");
+        assert_eq!(marks(&cut, stage), ["tiles_version"], "{stage}");
+        let whole = format!("{cut}model.max_tiles = 1\n");
+        assert_eq!(marks(&whole, stage), Vec::<String>::new(), "{stage}");
+    }
+    let server = "{ url = \"http://localhost:1/v1\", model = \"m\" }\n";
+    let sampled = format!("{MPO}candidates.server = {server}");
+    assert_eq!(marks(&sampled, Candidates), ["served_version"]);
+    assert_eq!(marks(&sampled, Pairs), Vec::<String>::new());
+    let judged =
+        format!("{MPO}pairs.correctness.consistency = \"judge\"\npairs.judge.server = {server}");
+    assert_eq!(marks(&judged, Pairs), ["served_version"]);
+}

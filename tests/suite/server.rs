@@ -17,6 +17,7 @@ fn table(url: &str) -> Table {
         requests: 4,
         attempts: 3,
         timeout_s: Positive::try_from(5.0).unwrap(),
+        failures: None,
     }
 }
 
@@ -274,4 +275,56 @@ fn the_key_comes_from_the_environment_and_is_in_no_file_or_message() {
     for file in walk(folder.path()) {
         assert!(!std::fs::read_to_string(&file).unwrap().contains(SECRET), "{}", file.display());
     }
+}
+
+#[test]
+fn a_good_status_hides_no_key_either() {
+    const SECRET: &str = "sk-very/secret-5678";
+    // SAFETY: no other test of this process reads or writes this variable.
+    unsafe { std::env::set_var("PREFAB_TEST_ECHOED_KEY", format!("{SECRET}\n")) };
+    let folder = tempfile::tempdir().unwrap();
+    let long = "x".repeat(40);
+    let reply = move |_: usize, asked: &Asked| match question(asked).as_str() {
+        "error" => {
+            Answer::Json(json!({ "error": { "message": format!("no credit for {SECRET}") } }))
+        }
+        "reason" => Answer::Json(json!({ "choices": [{
+            "message": { "content": "x" }, "finish_reason": format!("blocked {SECRET}") }] })),
+        "status" => {
+            Answer::Status(400, "", format!("{{\"key\": \"{}\"}}", SECRET.replace('/', "\\/")))
+        }
+        "checked" => texts(&[&format!("{long} {SECRET}")]),
+        _ => texts(&[&format!("I was given {SECRET}")]),
+    };
+    let server = Server::start(reply);
+    let keyed =
+        Table { key_variable: "PREFAB_TEST_ECHOED_KEY".into(), attempts: 1, ..table(&server.url) };
+    let client = Client::new(&keyed, folder.path()).unwrap();
+    for text in ["error", "reason", "status"] {
+        let told = client.ask(&ask(text), ANY).unwrap_err().0;
+        assert!(told.contains("***") && !told.contains("secret"), "{told}");
+    }
+    // What a check quotes a part of holds no part of the key.
+    let short = |reply: &Reply| Err(reply.choices[0].text.chars().take(50).collect());
+    let told = client.ask(&ask("checked"), &short).unwrap_err().0;
+    assert!(!told.contains("sk-"), "{told}");
+    assert_eq!(only_text(&client.ask(&ask("answer"), ANY).unwrap()), "I was given ***");
+    let files = walk(folder.path());
+    assert_eq!(files.len(), 1);
+    assert!(!std::fs::read_to_string(&files[0]).unwrap().contains("secret"));
+    assert_eq!(
+        server.asked.lock().unwrap()[0].authorization.as_deref(),
+        Some(format!("Bearer {SECRET}").as_str())
+    );
+}
+
+#[test]
+fn a_short_key_is_a_placeholder_that_answers_may_hold() {
+    // SAFETY: no other test of this process reads or writes this variable.
+    unsafe { std::env::set_var("PREFAB_TEST_SHORT_KEY", "EMPTY") };
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(|_, _| texts(&["the box is EMPTY"]));
+    let keyed = Table { key_variable: "PREFAB_TEST_SHORT_KEY".into(), ..table(&server.url) };
+    let client = Client::new(&keyed, folder.path()).unwrap();
+    assert_eq!(only_text(&client.ask(&ask("q"), ANY).unwrap()), "the box is EMPTY");
 }

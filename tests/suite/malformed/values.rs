@@ -259,6 +259,13 @@ pub const CASES: &[Case] = &[
         "leave `shift` out",
         "",
     ),
+    case(
+        "[eval.server]\nurl = \"http://a/v1\"\nmodel = \"m\"\nfailures = «0.1»\n",
+        "would leave questions of a benchmark out of its score",
+        "take it out",
+        "",
+    ),
+    case("[candidates.server]\nfailures = «1.5»\n", "from 0 to 1", "", ""),
     case("[base]\nsteps = «0»\n", "must be 1 or above", "base.steps = 1", ""),
     case(
         "[model]\ntrain = [\"language\", «\"language\"»]\n",
