@@ -161,7 +161,7 @@ mod tests {
         };
         let x = Tensor::randn([3, 1024], (Kind::Float, Device::Cpu));
         for (rows, is_apart) in [(8, false), (4096, true)] {
-            let whole = Projection { parts: vec![part(rows), part(rows)] };
+            let whole = Projection { parts: vec![part(rows), part(rows)], packed: None };
             assert_eq!(whole.is_apart(), is_apart);
             let prepared = whole.prepared(Kind::Float);
             let shares = prepared.parts[0].weight.data_ptr() == whole.parts[0].weight.data_ptr();
