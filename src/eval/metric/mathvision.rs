@@ -1,5 +1,6 @@
 //! MathVision: two answers are equal as text or as numbers.
 
+use super::latex;
 use crate::eval::python::eval::eval;
 use crate::eval::python::operator::Number;
 use crate::eval::python::text::strip;
@@ -23,11 +24,12 @@ pub fn is_equal(gold: &str, prediction: &str) -> bool {
     gold == prediction || quantity::equal(gold, prediction, same) == Some(true)
 }
 
-/// VLMEvalKit's `is_equal` on plain numbers, simple arithmetic and words.
+/// VLMEvalKit's `is_equal`.
 ///
 /// The peer evaluates both texts as Python in a scope where its own variable `a` holds the
 /// known value, so that an answer "a" or "(A)" equals every number; then as LaTeX, where `a` and `b`
-/// are both bound.
+/// are both bound. Read are Python's arithmetic and the LaTeX of [`latex`]; where the peer would call a
+/// function, nothing is executed and the answers differ.
 pub fn is_equal_vlmevalkit(gold: &str, prediction: &str) -> bool {
     let (gold, prediction) = (gold.to_lowercase(), prediction.to_lowercase());
     let (gold, prediction) = (strip(&gold), strip(&prediction));
@@ -46,92 +48,21 @@ fn near(a: &Py, b: &Py) -> bool {
     difference().is_ok_and(|difference| difference.float().abs() < TOLERANCE)
 }
 
-/// What the peer's LaTeX reader makes of a text, as the Python expression in which it is printed.
+/// Equal to the peer's LaTeX reader. What that prints is evaluated where `a` is the known value and
+/// `b` the predicted one.
 fn equal_as_latex(gold: &str, prediction: &str) -> bool {
-    let (Some(known), Some(said)) = (latex(gold), latex(prediction)) else { return false };
-    // The printed expressions are evaluated where `a` and `b` are the two expressions themselves.
-    let value = |text: &str| match text {
-        "a" => Some(known.as_str()),
-        "b" => Some(said.as_str()),
-        _ => None,
+    let Some((known, said)) = latex::read(gold, &[]).zip(latex::read(prediction, &[])) else {
+        return false;
     };
-    let resolve = |text: &str| {
-        let text = value(text).unwrap_or(text);
-        let a = value("a").and_then(|text| eval(text, &[]).ok());
-        let b = value("b").and_then(|text| eval(text, &[]).ok());
-        let names: Vec<(&str, &Py)> = [("a", &a), ("b", &b)]
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value.as_ref()?)))
-            .collect();
-        eval(text, &names).ok()
+    let names = [('a', known.value), ('b', said.value)];
+    let value = |text: &str| latex::read(text, &names).map(|term| term.value);
+    let is_near = |a: Number, b: Number| {
+        a.minus(b).is_ok_and(|difference| difference.float().abs() < TOLERANCE)
     };
-    match (resolve(&known), resolve(&said)) {
-        (Some(a), Some(b)) => near(&a, &b),
-        // The same symbol on both sides cancels.
-        _ => known == said && matches!(known.as_str(), "a" | "b"),
-    }
-}
-
-/// A text as a Python expression, where the peer's reader takes it for arithmetic: thousand
-/// separators go, `^` is a power, letters are factors.
-fn latex(text: &str) -> Option<String> {
-    let mut written = String::new();
-    let mut rest = text;
-    let mut before = ' ';
-    while let Some(c) = rest.chars().next() {
-        if c.is_ascii_digit() || c == '.' {
-            let (number, after) = latex_number(rest)?;
-            // Numbers side by side add up, as a mixed number does.
-            if before.is_ascii_digit() {
-                written.push('+');
-            }
-            written.push_str(&number);
-            (rest, before) = (after, '0');
-            continue;
-        }
-        rest = &rest[c.len_utf8()..];
-        match c {
-            ' ' => continue,
-            '\u{2212}' | '-' => written.push('-'),
-            '+' | '*' | '/' | '(' | ')' => written.push(c),
-            '^' => written.push_str("**"),
-            ':' => written.push('/'),
-            'a'..='z' => {
-                if before.is_ascii_alphanumeric() {
-                    written.push('*');
-                }
-                written.push(c);
-            }
-            _ => return None,
-        }
-        before = c;
-    }
-    let written = strip(&written).to_owned();
-    let bare = written.strip_prefix('(').and_then(|inner| inner.strip_suffix(')'));
-    let bare =
-        bare.filter(|inner| inner.chars().all(|c| c.is_ascii_lowercase())).map(str::to_owned);
-    let written = bare.unwrap_or(written);
-    (!written.is_empty()).then_some(written)
-}
-
-/// A number without its thousand separators and leading zeros.
-fn latex_number(text: &str) -> Option<(String, &str)> {
-    let end =
-        text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ',').unwrap_or(text.len());
-    let (number, rest) = text.split_at(end);
-    let (whole, fraction) = number.split_once('.').map_or((number, None), |(a, b)| (a, Some(b)));
-    let mut groups = whole.split(',');
-    let first = groups.next().unwrap_or_default();
-    let grouped = !first.is_empty() && groups.all(|group| group.len() == 3);
-    if !(grouped || whole.is_empty())
-        || fraction.is_some_and(|part| part.is_empty() || part.contains([',', '.']))
-    {
-        return None;
-    }
-    let digits = whole.replace(',', "");
-    let digits = digits.trim_start_matches('0');
-    let digits = if digits.is_empty() { "0" } else { digits };
-    Some((fraction.map_or_else(|| digits.to_owned(), |part| format!("{digits}.{part}")), rest))
+    let both = value(gold).zip(value(prediction));
+    // The same symbol on both sides cancels.
+    let cancels = matches!(known.kind, latex::Kind::Symbol(_)) && known.kind == said.kind;
+    both.is_some_and(|(a, b)| is_near(a, b)) || cancels
 }
 
 #[cfg(test)]
@@ -143,7 +74,7 @@ mod tests {
         for (gold, prediction, equal) in [
             ("14", "14.0", true),
             ("1/2", "2/4", true),
-            ("1/2", "50%", true),
+            ("1/2", "50%", false),
             ("1000", "1,000", true),
             ("1e3", "1000", true),
             ("-3", "\u{2212}3", true),
@@ -178,6 +109,21 @@ mod tests {
             ("007", "7", true),
             ("1/2", "50%", false),
             ("1,000", "1000", true),
+            ("0.5", "\\frac{1}{2}", true),
+            ("6", "2\\times3", true),
+            ("5", "$5$", true),
+            ("5", "\\boxed{5}", true),
+            ("45", "45^\\circ", true),
+            ("1.5", "1 1/2", false),
+            ("1", "1 1/2", true),
+            ("5", "2(3)", true),
+            ("6", "2(3)", false),
+            ("16", "0x10", true),
+            ("1", "7%2", true),
+            ("5", "5 # cats", true),
+            ("2", "\\sqrt{4}", false),
+            ("a", "(a)", true),
+            ("100000000000000001", "100000000000000000", false),
             ("1,2", "1,2", true),
             ("1,2", "1,2,", false),
         ] {

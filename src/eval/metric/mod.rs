@@ -10,6 +10,7 @@ pub mod chair;
 pub mod contraction;
 pub mod crpe;
 pub mod labeller;
+pub mod latex;
 pub mod llava_bench;
 pub mod mathvision;
 pub mod mathvista;

@@ -59,6 +59,11 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn skip_space(&mut self) {
         self.rest = self.rest.trim_start_matches([' ', '\t', '\u{c}', '\n', '\r']);
+        // A comment ends the line.
+        while self.rest.starts_with('#') {
+            let line = self.rest.split_once('\n').map_or("", |(_, rest)| rest);
+            self.rest = line.trim_start_matches([' ', '\t', '\u{c}', '\n', '\r']);
+        }
     }
 
     fn peek(&mut self) -> Option<char> {
