@@ -80,7 +80,7 @@ pub static MATHVISION_VLMEVALKIT: Scored = Scored {
     name: "mathvision_vlmevalkit",
     about: "mathvision with VLMEvalKit's equality",
     source: "VLMEvalKit, is_equal on what stands behind the first marker; without a judge's \
-             extraction",
+             extraction, and functions of Python are not called",
     extraction: FIRST_MARKER,
     score: |question, row| {
         let said = answer_of_internvl(row);
@@ -238,6 +238,13 @@ mod tests {
             ("red", "text", "", "dark red", false),
             ("[1, 2]", "list", "", "[1,2]", true),
             ("[1, 2]", "list", "", "[2, 1]", false),
+            ("14", "list", "", "14 cm", true),
+            ("14", "list", "", "14%", false),
+            ("14%", "list", "", "14 percent", true),
+            ("$14", "list", "", "14 cm", false),
+            ("$14", "list", "", "14 dollars", true),
+            ("$14$", "list", "", "14 cm", true),
+            ("[$1, $2]", "list", "", "[1 cm, 2 cm]", false),
         ] {
             let question = typed(gold, "free_form", kind, precision);
             assert_eq!(is_right(&question, said), right, "{gold} {kind} {precision}: {said:?}");

@@ -6,7 +6,7 @@ use crate::eval::metric::option::{self, first_marker};
 use crate::eval::python::number::{float, float_repr, int, round, truncate};
 use crate::eval::python::text::strip;
 use crate::eval::python::{Exception, Py, PyResult};
-use crate::eval::quantity;
+use crate::eval::quantity::{self, Quantity};
 use crate::eval::text::edit_distance;
 
 /// What is asked and how its answer is typed.
@@ -110,12 +110,37 @@ pub fn is_right(problem: &Problem<'_>, extraction: &Py, gold: &Py) -> bool {
             number(gold).map(rounded) == float(&ours)
         }
         _ => {
-            let same = |a: f64, b: f64| a == b;
             strip(&ours).to_lowercase() == strip(&gold_text).to_lowercase()
-                || (problem.answer_type == "list"
-                    && quantity::equal(&gold_text, &ours, same) == Some(true))
+                || (problem.answer_type == "list" && is_same_list(&gold_text, &ours))
         }
     }
+}
+
+/// Whether two texts are the same number, or lists of the same numbers: `14%` is not `14`, and units
+/// that both have must be the same, currencies among them.
+fn is_same_list(gold: &str, said: &str) -> bool {
+    let numbers = |text: &str| -> Option<Vec<(f64, bool, Option<&'static str>)>> {
+        let all = quantity::read(text).map(|one| vec![one]).or_else(|| quantity::list(text))?;
+        let part = |one: Quantity| (one.value, one.percent, one.unit.or(currency(text)));
+        Some(all.into_iter().map(part).collect())
+    };
+    let Some((gold, said)) = numbers(gold).zip(numbers(said)) else { return false };
+    let mut pairs = gold.iter().zip(&said);
+    gold.len() == said.len()
+        && pairs.all(|(gold, said)| {
+            gold.0 == said.0 && gold.1 == said.1 && gold.2.zip(said.2).is_none_or(|(a, b)| a == b)
+        })
+}
+
+/// The unit of a currency sign; dollars around a text set it as mathematics.
+fn currency(text: &str) -> Option<&'static str> {
+    let text = strip(text);
+    let is_set = text.len() > 1 && text.starts_with('$') && text.ends_with('$');
+    let signs =
+        [('$', "dollar"), ('€', "euro"), ('£', "pound sterling"), ('¥', "yuan"), ('₩', "won")];
+    let found =
+        signs.into_iter().find(|(sign, _)| text.contains(*sign) && !(is_set && *sign == '$'));
+    found.map(|(_, unit)| unit)
 }
 
 /// The choice at the smallest edit distance; the earliest of several.
