@@ -19,6 +19,7 @@ mod images;
 mod judged;
 mod kill;
 mod malformed;
+mod metric_rules;
 mod metrics;
 mod mmpr;
 mod mmpr_files;

@@ -14,7 +14,7 @@ const RECORDED: &str = include_str!("../assets/metrics.json");
 /// Responses with the verdict that a person gives them.
 const ANSWERS: &str = include_str!("../assets/answers.toml");
 
-fn verify(file: &Value) -> Output {
+pub fn verify(file: &Value) -> Output {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("recorded.json");
     std::fs::write(&path, file.to_string()).expect("a file");
@@ -26,7 +26,7 @@ fn recorded() -> Value {
     serde_json::from_str(RECORDED).expect("the file is valid")
 }
 
-fn said(output: &Output) -> String {
+pub fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 

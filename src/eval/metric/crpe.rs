@@ -59,6 +59,18 @@ pub type Row<'a> = (&'a str, &'a str, &'a str);
 ///
 /// A number of rows that four does not divide, or a category that is none of [`CATEGORIES`].
 pub fn shares(rows: &[Row<'_>]) -> Result<BTreeMap<&'static str, Option<f64>>, String> {
+    shares_by(rows, is_right)
+}
+
+/// [`shares`] with another way to judge a row.
+///
+/// # Errors
+///
+/// As [`shares`].
+pub fn shares_by(
+    rows: &[Row<'_>],
+    is_right: impl Fn(&str, &str) -> bool,
+) -> Result<BTreeMap<&'static str, Option<f64>>, String> {
     if !rows.len().is_multiple_of(ROTATIONS) {
         return Err(format!("{} rows are no multiple of {ROTATIONS} rotations", rows.len()));
     }

@@ -53,17 +53,19 @@ pub fn infer_option(answer: &str, options: &Options, verbose: bool) -> Option<St
         (None, _) if place(REFUSED).is_some() => return Some(REFUSED.to_owned()),
         _ => {}
     }
-    let letter = answer_is(answer)?.to_ascii_uppercase().to_string();
+    let letter = answer_is(answer)?.chars().next()?.to_ascii_uppercase().to_string();
     options.iter().any(|(known, _)| *known == letter).then_some(letter)
 }
 
-/// The letter A to D right behind the first "answer is", in any case and with no word boundary.
-pub fn answer_is(answer: &str) -> Option<char> {
+/// What follows the first "answer is" that a letter A to D stands right behind, in any case and with no
+/// word boundary; that letter is first.
+pub fn answer_is(answer: &str) -> Option<&str> {
     answer.char_indices().find_map(|(place, _)| {
         let rest = strip_prefix_ignoring_case(&answer[place..], "answer")?;
         let rest = strip_prefix_ignoring_case(some_space(rest)?, "is")?;
-        let letter = some_space(rest)?.trim_start_matches('*').chars().next()?;
-        "abcd".chars().any(|known| matches_letter(letter, known)).then_some(letter)
+        let rest = some_space(rest)?.trim_start_matches('*');
+        let letter = rest.chars().next()?;
+        "abcd".chars().any(|known| matches_letter(letter, known)).then_some(rest)
     })
 }
 

@@ -18,6 +18,7 @@ pub const GROUPS: &[Group] = &[
             value: |case| Ok(mapped(&vocabulary(case)?.mentions(&case.texts("words")?))),
             part: whole,
             rules: &[POSITIONS],
+            parts: None,
         }),
     },
     Group {
@@ -37,6 +38,7 @@ pub const GROUPS: &[Group] = &[
             },
             part: whole,
             rules: &[ONLY_LISTS, FOUND_LIST],
+            parts: None,
         }),
     },
     Group {
@@ -60,6 +62,7 @@ pub const GROUPS: &[Group] = &[
             },
             part: whole,
             rules: &[UNDEFINED, CLASS_ONCE, BATCH_POSITIONS, LENGTH],
+            parts: None,
         }),
     },
 ];

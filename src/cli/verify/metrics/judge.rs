@@ -1,44 +1,15 @@
-//! What judges reply: MMHal-Bench, LLaVA-Bench and MM-Vet.
+//! What judges reply: LLaVA-Bench and MM-Vet.
 
 use super::case::{Case, float_of, number, raised};
 use super::{Group, Ours, Rule, whole};
 use crate::Result;
-use crate::eval::metric::{llava_bench, mm_vet, mmhal};
+use crate::eval::metric::{llava_bench, mm_vet};
 use crate::eval::python::number::round;
 use crate::eval::python::value::float_json;
 use serde_json::{Map, Value, json};
 
 /// The groups of this file.
 pub const GROUPS: &[Group] = &[
-    Group {
-        metric: "mmhal_rating",
-        variant: Some("internvl_and_rlaif_v"),
-        peer: |case| Ok(mmhal::rating_peers(case.text("text")?).into()),
-        ours: Some(Ours {
-            value: |case| Ok(mmhal::rating(case.text("text")?).map_or(Value::Null, Value::from)),
-            part: whole,
-            rules: RATINGS,
-        }),
-    },
-    Group {
-        metric: "mmhal_batch",
-        variant: Some("internvl_and_rlaif_v"),
-        peer: |case| {
-            let replies = case.texts("responses")?;
-            let ratings: Vec<_> =
-                replies.iter().map(|reply| Some(mmhal::rating_peers(reply))).collect();
-            Ok(raised(mmhal::summary_peers(&replies), |summary| mmhal_fields(&ratings, &summary)))
-        },
-        ours: Some(Ours {
-            value: |case| {
-                let replies = case.texts("responses")?;
-                let ratings: Vec<_> = replies.iter().map(|reply| mmhal::rating(reply)).collect();
-                Ok(mmhal_fields(&ratings, &mmhal::summary(&ratings)))
-            },
-            part: whole,
-            rules: RATINGS,
-        }),
-    },
     Group {
         metric: "llava_bench_parse",
         variant: Some("vlmevalkit_and_internvl"),
@@ -47,6 +18,7 @@ pub const GROUPS: &[Group] = &[
             value: |case| Ok(llava_bench::scores(case.text("text")?).map_or(Value::Null, scores)),
             part: whole,
             rules: &[FAILED, RANGE, LAYOUT],
+            parts: None,
         }),
     },
     Group {
@@ -75,6 +47,7 @@ pub const GROUPS: &[Group] = &[
             value: llava_summary,
             part: whole,
             rules: &[LEFT_OUT, ROUNDED_ONCE, DIVISION],
+            parts: None,
         }),
     },
     Group {
@@ -90,6 +63,7 @@ pub const GROUPS: &[Group] = &[
             },
             part: whole,
             rules: &[NAN, NO_GRADE],
+            parts: None,
         }),
     },
     Group {
@@ -108,104 +82,10 @@ pub const GROUPS: &[Group] = &[
             },
             part: whole,
             rules: &[NO_QUESTION, COUNTED_ONCE, CAPABILITY_IS_A_WORD],
+            parts: None,
         }),
     },
 ];
-
-const RATINGS: &[Rule] = &[PART_OF_WORD, OUT_OF_RANGE, TWO_RATINGS, OTHER_LAYOUT, NO_RATING];
-
-/// The replies of a case.
-fn replies(case: &Case<'_>) -> Result<Vec<String>> {
-    match case.fields.get("responses") {
-        Some(_) => case.texts("responses"),
-        None => Ok(vec![case.text("text")?.to_owned()]),
-    }
-}
-
-/// Numbers that follow the word "rating" within a few characters.
-fn rated_numbers(reply: &str) -> Vec<String> {
-    let lower = reply.to_lowercase();
-    let number = |rest: &str| {
-        let rest = rest.chars().skip_while(|c| !c.is_ascii_digit() && !c.is_alphabetic());
-        rest.take_while(|c| c.is_ascii_digit() || *c == '.').collect::<String>()
-    };
-    lower
-        .match_indices("rating")
-        .map(|(place, _)| {
-            let rest = &lower[place + 6..];
-            number(rest.trim_start().strip_prefix("is").unwrap_or(rest))
-        })
-        .filter(|number| !number.is_empty())
-        .collect()
-}
-
-const OUT_OF_RANGE: Rule = Rule {
-    name: "mmhal_whole_number_to_six",
-    about: "a rating is a whole number from 0 to 6: 65, 7, -2 and 4.5 are failures of the judge",
-    holds: |case| {
-        Ok(replies(case)?.iter().any(|reply| {
-            let out = |number: &String| {
-                !number.trim_end_matches('.').parse::<u8>().is_ok_and(|value| value <= 6)
-            };
-            rated_numbers(reply).iter().any(out) || reply.contains(": -")
-        }))
-    },
-};
-const TWO_RATINGS: Rule = Rule {
-    name: "mmhal_final_rating_counts",
-    about: "of several ratings the one called final counts; without one the judge failed",
-    holds: |case| {
-        Ok(replies(case)?.iter().any(|reply| {
-            let mut found = rated_numbers(reply);
-            found.dedup();
-            found.len() > 1
-        }))
-    },
-};
-const PART_OF_WORD: Rule = Rule {
-    name: "mmhal_rating_is_a_word",
-    about: "the word rating is no part of a longer one",
-    holds: |case| {
-        Ok(replies(case)?.iter().any(|reply| {
-            let lower = reply.to_lowercase();
-            let mut places = lower.match_indices("rating").map(|(place, _)| place);
-            places
-                .any(|place| lower[..place].chars().next_back().is_some_and(char::is_alphanumeric))
-        }))
-    },
-};
-const OTHER_LAYOUT: Rule = Rule {
-    name: "mmhal_any_layout",
-    about: "a rating is read in any layout: bold, with an equals sign, in JSON",
-    holds: |case| {
-        Ok(replies(case)?.iter().any(|reply| {
-            let lower = reply.to_lowercase();
-            let spelled = |number: &String| {
-                number.parse::<u8>().is_ok_and(|value| lower.contains(&format!("rating: {value}")))
-            };
-            rated_numbers(reply).iter().any(|number| !spelled(number))
-        }))
-    },
-};
-const NO_RATING: Rule = Rule {
-    name: "mmhal_failed_judge_is_no_score",
-    about: "a reply without a rating is a failure of the judge, and no rating of 0",
-    holds: |case| Ok(replies(case)?.iter().any(|reply| rated_numbers(reply).is_empty())),
-};
-
-fn mmhal_fields(ratings: &[Option<u8>], summary: &mmhal::Summary) -> Value {
-    let printed = |value: Option<f64>| number(value.map(mmhal::two_decimals));
-    let hallucinates =
-        |rating: &Option<u8>| rating.map(|rating| u8::from(rating < mmhal::FAITHFUL));
-    json!({
-        "scores": ratings,
-        "hallucination": ratings.iter().map(hallucinates).collect::<Vec<_>>(),
-        "informativeness_percent": number(summary.informativeness),
-        "average_2dp": printed(summary.average),
-        "hallucination_rate_2dp": printed(summary.hallucination_rate),
-        "by_type_2dp": summary.by_type.iter().map(|mean| printed(*mean)).collect::<Vec<_>>(),
-    })
-}
 
 fn scores((reference, model): llava_bench::Scores) -> Value {
     if (reference, model) == llava_bench::FAILED {
@@ -254,10 +134,14 @@ fn llava_rows<'c>(case: &'c Case<'_>) -> Result<Vec<(&'c str, llava_bench::Score
     Ok(categories.into_iter().zip(scores).collect())
 }
 
+/// Whether neither score is a failure's -1.
+fn fits((reference, model): &llava_bench::Scores) -> bool {
+    *reference >= 0.0 && *model >= 0.0
+}
+
 /// Ours in both recorded forms; a failed reply is left out.
 fn llava_summary(case: &Case<'_>) -> Result<Value> {
     let rows = llava_rows(case)?;
-    let fits = |(reference, model): &llava_bench::Scores| *reference >= 0.0 && *model >= 0.0;
     let rows: Vec<llava_bench::Row<'_>> =
         rows.into_iter().map(|(category, scores)| (category, Some(scores).filter(fits))).collect();
     let (mut plain, mut printed) = (Map::new(), Map::new());
@@ -287,7 +171,7 @@ fn llava_summary(case: &Case<'_>) -> Result<Value> {
 const LEFT_OUT: Rule = Rule {
     name: "llava_failures_are_left_out",
     about: "a failed reply is counted and left out of the means",
-    holds: |case| Ok(llava_rows(case)?.iter().any(|(_, scores)| *scores == llava_bench::FAILED)),
+    holds: |case| Ok(llava_rows(case)?.iter().any(|(_, scores)| !fits(scores))),
 };
 const ROUNDED_ONCE: Rule = Rule {
     name: "llava_rounded_once",

@@ -3,7 +3,7 @@
 mod rules;
 
 use super::case::{Case, raised, score};
-use super::{Group, Ours, Rule, whole};
+use super::{Group, Ours, Part, Parts, whole};
 use crate::data::record::Question;
 use crate::eval::choice;
 use crate::eval::extract::{boxed, parts, reasoned};
@@ -12,11 +12,7 @@ use crate::eval::metric::labeller::{self, Mode};
 use crate::eval::metric::relaxed;
 use crate::spec::candidates::Prompt;
 use crate::{Error, Result};
-use rules::{
-    ANY_CASE, ANY_CHARACTER, BARE_BOX, BOX_SPACE, CHART_DRESS, DECIMAL, DRESS, FORMULA, INFOVQA,
-    INTEGERS, LETTER_STYLE, LETTER_TEXT, NO_BOX, NO_THOUGHTS, NOT_FINITE, NOTHING, PERCENT,
-    SEPARATORS, SIMILARITY, SPACE, WORD, YEARS, ZERO,
-};
+use rules::{ANY_CASE, ANY_CHARACTER, BARE_BOX, BOX_SPACE, INFOVQA, LETTER_TEXT, NO_BOX, NO_THOUGHTS, WORD};
 use serde_json::{Value, json};
 
 /// The groups of this file.
@@ -29,7 +25,7 @@ pub const GROUPS: &[Group] = &[
                 labeller::check(case.text("gold")?, case.text("prediction")?, &named(case)?);
             Ok(u8::from(right).into())
         },
-        ours: Some(Ours { value: check, part: whole, rules: CHECK }),
+        ours: Some(Ours { value: check, part: whole, rules: &[], parts: Some(BY_MODE) }),
     },
     Group {
         metric: "labeller_multi_choice_score",
@@ -42,7 +38,8 @@ pub const GROUPS: &[Group] = &[
                 Ok(score(choice::same_letter(case.text("gold")?, case.text("prediction")?)))
             },
             part: whole,
-            rules: &[DECIMAL, LETTER_STYLE],
+            rules: rules::LETTER,
+            parts: None,
         }),
     },
     Group {
@@ -52,7 +49,8 @@ pub const GROUPS: &[Group] = &[
         ours: Some(Ours {
             value: |case| Ok(math_equal(case.text("gold")?, case.text("prediction")?).into()),
             part: whole,
-            rules: &[INTEGERS, ZERO, NOT_FINITE, DRESS, PERCENT, SPACE],
+            rules: rules::MATH,
+            parts: None,
         }),
     },
     Group {
@@ -64,7 +62,8 @@ pub const GROUPS: &[Group] = &[
                 Ok(matching::chart_equal(case.text("gold")?, case.text("prediction")?).into())
             },
             part: whole,
-            rules: &[YEARS, PERCENT, ZERO, NOT_FINITE, SEPARATORS, CHART_DRESS, SPACE],
+            rules: rules::RELAXED,
+            parts: None,
         }),
     },
     Group {
@@ -80,6 +79,7 @@ pub const GROUPS: &[Group] = &[
             },
             part: whole,
             rules: &[],
+            parts: None,
         }),
     },
     Group {
@@ -98,6 +98,7 @@ pub const GROUPS: &[Group] = &[
             },
             part: whole,
             rules: &[NO_THOUGHTS, NO_BOX, BARE_BOX, BOX_SPACE],
+            parts: None,
         }),
     },
     Group {
@@ -111,6 +112,7 @@ pub const GROUPS: &[Group] = &[
             value: |case| Ok(boxed(case.text("text")?).map_or(Value::Null, Value::from)),
             part: whole,
             rules: &[NO_BOX],
+            parts: None,
         }),
     },
     Group {
@@ -127,6 +129,7 @@ pub const GROUPS: &[Group] = &[
             },
             part: whole,
             rules: &[ANY_CHARACTER, WORD, LETTER_TEXT],
+            parts: None,
         }),
     },
     Group {
@@ -146,7 +149,12 @@ pub const GROUPS: &[Group] = &[
         metric: "labeller_mode",
         variant: Some("get_mode"),
         peer: |case| Ok(labeller::modes(case.text("dataset")?).into()),
-        ours: Some(Ours { value: our_modes, part: common_modes, rules: &[ANY_CASE, INFOVQA] }),
+        ours: Some(Ours {
+            value: our_modes,
+            part: common_modes,
+            rules: &[ANY_CASE, INFOVQA],
+            parts: None,
+        }),
     },
     Group {
         metric: "labeller_use_latex",
@@ -184,17 +192,41 @@ fn parse(case: &Case<'_>) -> Result<Value> {
 /// Ours for the same modes.
 fn check(case: &Case<'_>) -> Result<Value> {
     let (gold, prediction) = (case.text("gold")?, case.text("prediction")?);
-    let ours = |mode: Mode| match mode {
+    let right = named(case)?.into_iter().any(|mode| is_right(gold, prediction, mode));
+    Ok(u8::from(right).into())
+}
+
+/// Whether ours calls an answer right by one mode.
+fn is_right(gold: &str, prediction: &str, mode: Mode) -> bool {
+    let ours = match mode {
         Mode::Vqa => matching::Mode::Vqa,
         Mode::Relaxed => matching::Mode::Relaxed,
         Mode::Anls => matching::Mode::Anls,
         Mode::Letter => matching::Mode::Letter,
         Mode::Math => matching::Mode::Math,
     };
-    let scores = |mode: Mode| ours(mode).score(gold, prediction) > matching::THRESHOLD;
-    let right = relaxed::equal_but_case(gold, prediction) || named(case)?.into_iter().any(scores);
-    Ok(u8::from(right).into())
+    relaxed::equal_but_case(gold, prediction) || ours.score(gold, prediction) > matching::THRESHOLD
 }
+
+/// The modes of a case, each judged alone.
+const BY_MODE: Parts = Parts {
+    rest: |case| {
+        let (gold, prediction) = (case.text("gold")?, case.text("prediction")?);
+        let mut modes = named(case)?.into_iter();
+        Ok(u8::from(modes.any(|mode| labeller::check(gold, prediction, &[mode]))).into())
+    },
+    differing: |case| {
+        let (gold, prediction) = (case.text("gold")?, case.text("prediction")?);
+        let differs = |mode: &Mode| {
+            labeller::check(gold, prediction, &[*mode]) != is_right(gold, prediction, *mode)
+        };
+        let part = |mode| Part {
+            fields: json!({ "gold": gold, "prediction": prediction }),
+            rules: rules::of(mode),
+        };
+        Ok(named(case)?.into_iter().filter(differs).map(part).collect())
+    },
+};
 
 /// A data set's modes under the labeller's names. Ours have one for mathematics, and one more, yes/no.
 fn our_modes(case: &Case<'_>) -> Result<Value> {
@@ -222,20 +254,3 @@ fn common_modes(_: &Case<'_>, recorded: &Value) -> Result<Value> {
     }
     Ok(names.into())
 }
-
-const CHECK: &[Rule] = &[
-    SIMILARITY,
-    DECIMAL,
-    YEARS,
-    INTEGERS,
-    PERCENT,
-    ZERO,
-    NOT_FINITE,
-    DRESS,
-    SEPARATORS,
-    FORMULA,
-    CHART_DRESS,
-    NOTHING,
-    LETTER_STYLE,
-    SPACE,
-];

@@ -1,9 +1,8 @@
-//! MathVista and MathVision.
+//! MathVista.
 
 use super::case::{Case, raised};
 use super::{Group, Ours, Rule, option, whole};
 use crate::Result;
-use crate::eval::metric::mathvision;
 use crate::eval::metric::mathvista::{self, Problem, bracketed_letter};
 use crate::eval::python::Py;
 use crate::eval::python::number::{float, int};
@@ -31,6 +30,7 @@ pub const GROUPS: &[Group] = &[
             },
             part: whole,
             rules: NORMALIZE,
+            parts: None,
         }),
     },
     Group {
@@ -54,6 +54,7 @@ pub const GROUPS: &[Group] = &[
             },
             part: whole,
             rules: SCORE,
+            parts: None,
         }),
     },
     Group {
@@ -76,6 +77,7 @@ pub const GROUPS: &[Group] = &[
             },
             part: whole,
             rules: &[MARKERS, DRESS],
+            parts: None,
         }),
     },
     Group {
@@ -91,17 +93,7 @@ pub const GROUPS: &[Group] = &[
             );
             Ok(raised(checked, |value| Value::from(&value)))
         },
-        ours: Some(Ours { value: post_check, part: whole, rules: POST }),
-    },
-    Group {
-        metric: "math_is_equal",
-        variant: Some("vlmevalkit_safe_subset"),
-        peer: |case| Ok(mathvision::is_equal_vlmevalkit(case.text("b")?, case.text("a")?).into()),
-        ours: Some(Ours {
-            value: |case| Ok(mathvision::is_equal(case.text("b")?, case.text("a")?).into()),
-            part: whole,
-            rules: &[NAMES, OPERATORS, SIGNS, DRESSED],
-        }),
+        ours: Some(Ours { value: post_check, part: whole, rules: POST, parts: None }),
     },
 ];
 
@@ -177,6 +169,7 @@ const POST: &[Rule] = &[
     option::REFUSAL,
     option::EMPTY_OPTION,
     option::BOUNDARY,
+    option::ARTICLE,
     option::DENIED,
     option::WHOLE,
     option::LEAD,
@@ -253,12 +246,16 @@ const LETTERS: Rule = Rule {
 };
 const NUMBERS: Rule = Rule {
     name: "mathvista_numbers_in_any_form",
-    about: "thousand separators, a real minus sign, units, fractions and words belong to a number",
+    about: "thousand separators, a real minus sign, units, fractions and words belong to a number, in a list too",
     holds: |case| {
-        any_number(case, |value| match value {
+        let is_dressed = |value: &Py| match value {
             Py::Str(text) => float(text).is_none() && quantity::read(text).is_some(),
             _ => false,
-        })
+        };
+        let is_list = case.text("answer_type")? == "list" && !is_choice(case)?;
+        let gold = case.fields.get("gold").map(Py::from);
+        Ok(any_number(case, is_dressed)?
+            || (is_list && (is_dressed(&said(case)?) || gold.as_ref().is_some_and(is_dressed))))
     },
 };
 const PRECISION: Rule = Rule {
@@ -327,47 +324,5 @@ const TRUNCATED: Rule = Rule {
             case,
             |value| matches!(value, Py::Str(text) if int(text).is_none() && float(text).is_some()),
         )
-    },
-};
-/// Whether something holds for either text of an equality.
-fn either(case: &Case<'_>, holds: impl Fn(&str) -> bool) -> Result<bool> {
-    Ok(holds(case.text("a")?) || holds(case.text("b")?))
-}
-
-const NAMES: Rule = Rule {
-    name: "mathvision_a_letter_is_no_value",
-    about: "a letter has no value: the peer's own variables a and b do not answer questions",
-    holds: |case| {
-        either(case, |text| {
-            text.to_lowercase()
-                .split(|c: char| !c.is_alphanumeric())
-                .any(|word| !word.is_empty() && word.chars().all(|c| matches!(c, 'a' | 'b')))
-        })
-    },
-};
-const OPERATORS: Rule = Rule {
-    name: "mathvision_power_is_a_power",
-    about: "^ is a power, // and ** are nothing, : is no division",
-    holds: |case| {
-        either(case, |text| text.contains(['^', ':']) || text.contains("//") || text.contains("**"))
-    },
-};
-const SIGNS: Rule = Rule {
-    name: "mathvision_percent_is_read",
-    about: "a percent sign belongs to a number",
-    holds: |case| either(case, |text| text.contains('%') && quantity::read(text).is_some()),
-};
-const DRESSED: Rule = Rule {
-    name: "mathvision_numbers_in_any_form",
-    about: "units, number words, digits of any script, mixed numbers and a final period are read; numbers side by side are none",
-    holds: |case| {
-        either(case, |text| {
-            let plain = |c: char| c.is_ascii_digit() || "+-*/(). ,eE_".contains(c);
-            let numbers: Vec<&str> = text.split_whitespace().collect();
-            (!text.chars().all(plain) && quantity::read(text).is_some())
-                || (numbers.len() > 1 && numbers.iter().all(|part| float(part).is_some()))
-                || text.contains('_')
-                || strip(text).ends_with('.')
-        })
     },
 };

@@ -2,8 +2,8 @@
 //!
 //! Each recorded case is computed twice. The peer's variant, under its name, must give what was
 //! recorded, slips and exceptions included. Prefab's own definition may depart, where a named [`Rule`]
-//! holds for the case; a departure that no rule explains fails, as a peer's variant that gives something
-//! else does.
+//! holds for the case, or for each of its parts that differs; a departure that no rule explains fails, as
+//! a peer's variant that gives something else does.
 //!
 //! **To add a group:** a [`Group`] in the file of its kind, which the list below reads.
 
@@ -12,6 +12,8 @@ mod chair;
 mod judge;
 mod labeller;
 mod math;
+mod mathvision;
+mod mmhal;
 mod numeric;
 mod option;
 mod relation;
@@ -46,6 +48,54 @@ pub struct Ours {
     part: fn(&Case<'_>, &Value) -> Result<Value>,
     /// Where it may depart, in the order in which they are counted.
     rules: &'static [Rule],
+    /// What a case is made of, where that is judged part by part.
+    parts: Option<Parts>,
+}
+
+/// How a case falls into parts: the modes of a labeller, the rows of a batch. Each part that is judged
+/// differently needs a rule of its own, and so does what then is left.
+pub struct Parts {
+    /// Ours, were every part judged as the peer judges it, in the recorded form.
+    rest: fn(&Case<'_>) -> Result<Value>,
+    /// The parts that are judged differently.
+    differing: fn(&Case<'_>) -> Result<Vec<Part>>,
+}
+
+/// A part of a case.
+pub struct Part {
+    /// Its fields.
+    fields: Value,
+    /// Where ours may depart in it.
+    rules: &'static [Rule],
+}
+
+impl Ours {
+    /// The rules that explain a departure; none where something of it is unexplained.
+    fn explained(&self, case: &Case<'_>, expected: &Value) -> Result<Option<Vec<&'static Rule>>> {
+        let Some(parts) = &self.parts else {
+            return Ok(first(self.rules, case)?.map(|rule| vec![rule]));
+        };
+        let mut found = Vec::new();
+        if !agree(&(parts.rest)(case)?, expected) {
+            found.push(first(self.rules, case)?);
+        }
+        for part in (parts.differing)(case)? {
+            let part_of = Case { place: case.place.clone(), fields: &part.fields, ..*case };
+            found.push(first(part.rules, &part_of)?);
+        }
+        let all: Option<Vec<_>> = found.into_iter().collect();
+        Ok(all.filter(|rules| !rules.is_empty()))
+    }
+}
+
+/// The first rule that holds.
+fn first(rules: &'static [Rule], case: &Case<'_>) -> Result<Option<&'static Rule>> {
+    for rule in rules {
+        if (rule.holds)(case)? {
+            return Ok(Some(rule));
+        }
+    }
+    Ok(None)
 }
 
 /// A way in which Prefab departs from a peer.
@@ -72,8 +122,10 @@ fn groups() -> impl Iterator<Item = &'static Group> {
         option::GROUPS,
         relation::GROUPS,
         math::GROUPS,
+        mathvision::GROUPS,
         labeller::GROUPS,
         judge::GROUPS,
+        mmhal::GROUPS,
         chair::GROUPS,
     ]
     .into_iter()
@@ -169,19 +221,23 @@ impl Tally {
             return Ok(());
         };
         let ours = (own.value)(case)?;
+        let recorded = (own.part)(case, expected)?;
         let both_refuse = ours.get("error").is_some() && expected.get("error").is_some();
-        if both_refuse || agree(&ours, &(own.part)(case, expected)?) {
+        if both_refuse || agree(&ours, &recorded) {
             row.agree += 1;
             return Ok(());
         }
-        for rule in own.rules {
-            if (rule.holds)(case)? {
-                self.rules.entry(rule.name).or_insert((0, rule.about)).0 += 1;
-                row.departs += 1;
-                return Ok(());
-            }
+        let Some(mut rules) = own.explained(case, &recorded)? else {
+            self.unexplained(row, case, "no rule explains", &ours);
+            return Ok(());
+        };
+        row.departs += 1;
+        // A rule counts a case once, however many of its parts it explains.
+        rules.sort_by_key(|rule| rule.name);
+        rules.dedup_by_key(|rule| rule.name);
+        for rule in rules {
+            self.rules.entry(rule.name).or_insert((0, rule.about)).0 += 1;
         }
-        self.unexplained(row, case, "no rule explains", &ours);
         Ok(())
     }
 

@@ -22,7 +22,7 @@ pub const GROUPS: &[Group] = &[
                 Value::from,
             ))
         },
-        ours: Some(Ours { value: relaxed_score, part: whole, rules: RELAXED }),
+        ours: Some(Ours { value: relaxed_score, part: whole, rules: RELAXED, parts: None }),
     },
     Group {
         metric: "relaxed_accuracy",
@@ -31,7 +31,7 @@ pub const GROUPS: &[Group] = &[
             let golds = [case.text("gold")?.to_owned()];
             Ok(raised(relaxed::internvl_of(&golds, case.text("prediction")?), Value::from))
         },
-        ours: Some(Ours { value: relaxed_score, part: whole, rules: SWAPPED }),
+        ours: Some(Ours { value: relaxed_score, part: whole, rules: SWAPPED, parts: None }),
     },
     Group {
         metric: "relaxed_accuracy",
@@ -41,6 +41,7 @@ pub const GROUPS: &[Group] = &[
             value: |case| Ok(relaxed::relaxed(case.text("gold")?, case.text("prediction")?).into()),
             part: whole,
             rules: RELAXED,
+            parts: None,
         }),
     },
     Group {
@@ -62,6 +63,7 @@ pub const GROUPS: &[Group] = &[
             },
             part: whole,
             rules: SWAPPED,
+            parts: None,
         }),
     },
     Group {
@@ -82,7 +84,12 @@ pub const GROUPS: &[Group] = &[
         peer: |case| {
             Ok(raised(anls::stvqa(&case.texts("golds")?, case.text("prediction")?), Value::from))
         },
-        ours: Some(Ours { value: anls_best, part: whole, rules: &[EMPTY, INNER_SPACE] }),
+        ours: Some(Ours {
+            value: anls_best,
+            part: whole,
+            rules: &[EMPTY, INNER_SPACE],
+            parts: None,
+        }),
     },
     Group {
         metric: "levenshtein",
@@ -154,7 +161,7 @@ const OF_GOLD: Rule = Rule {
     },
 };
 
-const ANLS: Ours = Ours { value: anls_best, part: whole, rules: &[LENGTH] };
+const ANLS: Ours = Ours { value: anls_best, part: whole, rules: &[LENGTH], parts: None };
 const LENGTH: Rule = Rule {
     name: "anls_length_of_what_is_compared",
     about: "the distance is divided by the length of the normalized texts that it compares",

@@ -20,7 +20,7 @@ pub const GROUPS: &[Group] = &[
                 option::infer_option(case.text("answer")?, &case.options("choices")?, false);
             Ok(letter_or_false(picked))
         },
-        ours: Some(Ours { value: by_letter, part: whole, rules: LETTERS }),
+        ours: Some(Ours { value: by_letter, part: whole, rules: LETTERS, parts: None }),
     },
     Group {
         metric: "mc_infer_text",
@@ -29,25 +29,25 @@ pub const GROUPS: &[Group] = &[
             let picked = option::infer_text(case.text("answer")?, &case.options("choices")?);
             Ok(raised(picked, letter_or_false))
         },
-        ours: Some(Ours { value: by_text, part: whole, rules: TEXTS }),
+        ours: Some(Ours { value: by_text, part: whole, rules: TEXTS, parts: None }),
     },
     Group {
         metric: "mc_infer",
         variant: Some("vlmevalkit"),
         peer: |case| infer_peer(case, false),
-        ours: Some(Ours { value: infer, part: whole, rules: BOTH }),
+        ours: Some(Ours { value: infer, part: whole, rules: BOTH, parts: None }),
     },
     Group {
         metric: "mc_infer",
         variant: Some("vlmevalkit_verbose_env"),
         peer: |case| infer_peer(case, true),
-        ours: Some(Ours { value: infer, part: whole, rules: VERBOSE }),
+        ours: Some(Ours { value: infer, part: whole, rules: VERBOSE, parts: None }),
     },
     Group {
         metric: "mc_infer",
         variant: Some("vlmevalkit_non_string"),
         peer: |case| infer_peer(case, false),
-        ours: Some(Ours { value: infer, part: whole, rules: BOTH }),
+        ours: Some(Ours { value: infer, part: whole, rules: BOTH, parts: None }),
     },
     Group {
         metric: "mc_post_process",
@@ -56,7 +56,7 @@ pub const GROUPS: &[Group] = &[
             let picked = option::post_process(case.text("prediction")?, &case.options("choices")?);
             Ok(raised(picked, Value::from))
         },
-        ours: Some(Ours { value: infer, part: named_option, rules: POST }),
+        ours: Some(Ours { value: infer, part: named_option, rules: POST, parts: None }),
     },
 ];
 
@@ -99,12 +99,13 @@ fn named_option(case: &Case<'_>, recorded: &Value) -> Result<Value> {
     Ok(recorded.as_str().filter(|text| is_option(text)).map_or(false.into(), Value::from))
 }
 
-const LETTERS: &[Rule] = &[REFUSAL, BOUNDARY, DENIED, LEAD, STYLE, LIST, PHRASE];
+const LETTERS: &[Rule] = &[REFUSAL, BOUNDARY, ARTICLE, DENIED, LEAD, STYLE, LIST, PHRASE];
 const TEXTS: &[Rule] = &[EMPTY_OPTION, WHOLE, PARTS, COVERED, DENIED_TEXT, WRAPPED];
 const BOTH: &[Rule] = &[
     REFUSAL,
     EMPTY_OPTION,
     BOUNDARY,
+    ARTICLE,
     DENIED,
     WHOLE,
     LEAD,
@@ -122,6 +123,7 @@ const VERBOSE: &[Rule] = &[
     REFUSAL,
     EMPTY_OPTION,
     BOUNDARY,
+    ARTICLE,
     DENIED,
     WHOLE,
     LEAD,
@@ -152,6 +154,7 @@ const POST: &[Rule] = &[
     DENIED,
     DENIED_TEXT,
     VALUE,
+    WRAPPED,
 ];
 
 pub const REFUSAL: Rule = Rule {
@@ -165,20 +168,24 @@ pub const REFUSAL: Rule = Rule {
 };
 pub const BOUNDARY: Rule = Rule {
     name: "option_letter_is_a_word",
-    about: "behind \"answer is\" a letter must be a word of its own, and no article",
+    about: "behind \"answer is\" a letter must be a word of its own, and a small one or A the last: no article",
     holds: |case| {
         let answer = case.answer()?;
-        let is_word = |letter: char| {
-            let lower = answer.to_lowercase();
-            let behind = lower.rsplit("is").next().unwrap_or_default();
-            let word: String = behind
-                .chars()
-                .skip_while(|c| !c.is_alphanumeric())
-                .take_while(|c| c.is_alphanumeric())
-                .collect();
-            word.len() > 1 || (letter.eq_ignore_ascii_case(&'a') && behind.trim().len() > 2)
+        let is_word = |behind: &str| {
+            let end = behind.find(|c: char| !c.is_alphanumeric()).unwrap_or(behind.len());
+            let (word, rest) = behind.split_at(end);
+            let may_be_article = word == "A" || word.chars().all(char::is_lowercase);
+            word.len() > 1 || (may_be_article && !rest.trim().is_empty())
         };
         Ok(answer_is(&answer).is_some_and(is_word))
+    },
+};
+pub const ARTICLE: Rule = Rule {
+    name: "option_article_is_no_letter",
+    about: "A before a small word is the article",
+    holds: |case| {
+        let tokens = tokens(&case.answer()?);
+        Ok(tokens.windows(2).any(|pair| pair[0] == "A" && pair[1].starts_with(char::is_lowercase)))
     },
 };
 pub const DENIED: Rule = Rule {

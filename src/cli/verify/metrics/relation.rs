@@ -1,15 +1,14 @@
 //! Reasoned answers, and CRPE.
 
 use super::case::{Case, number, raised};
-use super::option::LIST;
-use super::{Group, Ours, Rule, whole};
+use super::{Group, Ours, Part, Parts, Rule, whole};
 use crate::Result;
 use crate::eval::choice;
 use crate::eval::choice::letter::{Pick, lead, pick};
 use crate::eval::extract::lenient;
 use crate::eval::metric::{crpe, option};
-use crate::eval::python::Py;
 use crate::eval::python::text::strip;
+use crate::eval::python::{Exception, Py};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -23,6 +22,7 @@ pub const GROUPS: &[Group] = &[
             value: |case| Ok(lenient(case.text("text")?).into()),
             part: whole,
             rules: &[LAST_MARKER, MORE_MARKERS, EMPHASIS, BOX, SPACE],
+            parts: None,
         }),
     },
     Group {
@@ -36,6 +36,7 @@ pub const GROUPS: &[Group] = &[
             value: |case| Ok(crpe::is_right(case.text("gold")?, case.text("prediction")?).into()),
             part: whole,
             rules: CRPE,
+            parts: None,
         }),
     },
     Group {
@@ -50,13 +51,24 @@ pub const GROUPS: &[Group] = &[
                 })
             },
             part: whole,
-            rules: &[CATEGORY, EMPTY_ROW, LEAD_ROW],
+            rules: &[CATEGORY],
+            parts: Some(Parts { rest: by_peers_rows, differing: differing_rows }),
         }),
     },
 ];
 
-const CRPE: &[Rule] =
-    &[EMPTY_PREDICTION, ARTICLE, KNOWN_LETTER, SHORT_GOLD, CUT, CRPE_WORD, CRPE_STYLE, LIST];
+const CRPE: &[Rule] = &[
+    EMPTY_PREDICTION,
+    EMPTY_GOLD,
+    ARTICLE,
+    SEVERAL,
+    KNOWN_LETTER,
+    KNOWN_WORD,
+    SHORT_GOLD,
+    CUT,
+    CRPE_WORD,
+    CRPE_STYLE,
+];
 
 const LAST_MARKER: Rule = Rule {
     name: "marker_last_wins",
@@ -105,7 +117,30 @@ const ARTICLE: Rule = Rule {
 const SHORT_GOLD: Rule = Rule {
     name: "crpe_letter_has_no_text",
     about: "a known answer that is a letter alone has no text that could occur",
-    holds: |case| Ok(case.text("gold")?.chars().count() <= 4),
+    holds: |case| {
+        let prediction = case.text("prediction")?;
+        // The peer looks for the text behind the fourth character, which occurs everywhere.
+        let looks_for_text = prediction.chars().nth(1).is_some() && !begins_with_letter(prediction);
+        Ok(looks_for_text && case.text("gold")?.chars().count() <= 4)
+    },
+};
+const EMPTY_GOLD: Rule = Rule {
+    name: "crpe_empty_known_answer_is_no_option",
+    about: "an empty known answer matches nothing",
+    holds: |case| Ok(case.text("gold")?.is_empty()),
+};
+const SEVERAL: Rule = Rule {
+    name: "option_several_letters_are_no_pick",
+    about: "a list of letters picks nothing",
+    holds: |case| Ok(pick(case.text("prediction")?, crpe::ROTATIONS) == Pick::Several),
+};
+const KNOWN_WORD: Rule = Rule {
+    name: "crpe_known_word_is_no_letter",
+    about: "a known answer that begins with a word has no letter",
+    holds: |case| {
+        let gold = case.text("gold")?;
+        Ok(lead(gold, crpe::ROTATIONS).is_none() && begins_with_letter(gold))
+    },
 };
 const KNOWN_LETTER: Rule = Rule {
     name: "crpe_known_letter_in_any_style",
@@ -123,7 +158,7 @@ const CUT: Rule = Rule {
         let gold = case.text("gold")?;
         let text = lead(gold, crpe::ROTATIONS).map_or(gold, |lead| lead.rest);
         let cut: String = gold.chars().skip(4).collect();
-        Ok(cut != text)
+        Ok(cut != text && pick(case.text("prediction")?, crpe::ROTATIONS) == Pick::None)
     },
 };
 const CRPE_WORD: Rule = Rule {
@@ -131,8 +166,7 @@ const CRPE_WORD: Rule = Rule {
     about: "the first letter of a word is no option",
     holds: |case| {
         let prediction = case.text("prediction")?.trim();
-        Ok(lead(prediction, crpe::ROTATIONS).is_none()
-            && prediction.starts_with(|c| ('A'..='D').contains(&c)))
+        Ok(lead(prediction, crpe::ROTATIONS).is_none() && begins_with_letter(prediction))
     },
 };
 const CRPE_STYLE: Rule = Rule {
@@ -141,8 +175,7 @@ const CRPE_STYLE: Rule = Rule {
     holds: |case| {
         let prediction = case.text("prediction")?;
         let picked = pick(prediction, crpe::ROTATIONS);
-        let bare = prediction.chars().next().is_some_and(|c| ('A'..='D').contains(&c));
-        Ok(matches!(picked, Pick::One(_)) && !bare)
+        Ok(matches!(picked, Pick::One(_)) && !begins_with_letter(prediction))
     },
 };
 const CATEGORY: Rule = Rule {
@@ -156,23 +189,37 @@ const CATEGORY: Rule = Rule {
             .any(|question| question.iter().any(|name| name != &question[0])))
     },
 };
-const EMPTY_ROW: Rule = Rule {
-    name: "crpe_empty_prediction_is_wrong",
-    about: "an empty prediction is wrong",
-    holds: |case| Ok(case.of_rows(case.list("rows")?, "prediction", Value::as_str)?.contains(&"")),
-};
-const LEAD_ROW: Rule = Rule {
-    name: "crpe_letter_in_any_style",
-    about: "a letter is read in any dress, and compared with the known letter",
-    holds: |case| {
-        let rows = case.list("rows")?;
-        let predictions = case.of_rows(rows, "prediction", Value::as_str)?;
-        Ok(predictions.iter().any(|text| {
-            !text.starts_with(|c| ('A'..='D').contains(&c))
-                || text.chars().nth(1).is_some_and(|c| c != '.')
-        }))
-    },
-};
+/// Ours with the peer's judgement of each row, an exception included.
+fn by_peers_rows(case: &Case<'_>) -> Result<Value> {
+    let is_right = |gold: &str, said: &str| crpe::is_right_vlmevalkit(gold, said) == Ok(true);
+    with_rows(case, |rows| match crpe::shares_vlmevalkit(rows) {
+        Err(error @ Exception("IndexError")) => json!({ "error": error.0 }),
+        _ => match crpe::shares_by(rows, is_right) {
+            Ok(shares) => table(shares),
+            Err(error) => json!({ "error": error }),
+        },
+    })
+}
+
+/// The rows that are judged differently, an exception of the peer's among them.
+fn differing_rows(case: &Case<'_>) -> Result<Vec<Part>> {
+    let rows = case.list("rows")?;
+    let text = |field: &str| case.of_rows(rows, field, |value| Some(Py::from(value).str()));
+    let pairs = text("gold")?.into_iter().zip(text("prediction")?);
+    let differ = pairs.filter(|(gold, said)| {
+        crpe::is_right_vlmevalkit(gold, said) != Ok(crpe::is_right(gold, said))
+    });
+    let part = |(gold, said): (String, String)| Part {
+        fields: json!({ "gold": gold, "prediction": said }),
+        rules: CRPE,
+    };
+    Ok(differ.map(part).collect())
+}
+
+/// Whether the peer takes a text's first character for an option.
+fn begins_with_letter(text: &str) -> bool {
+    text.starts_with(|c| ('A'..='D').contains(&c))
+}
 
 fn with_rows(case: &Case<'_>, count: impl Fn(&[crpe::Row<'_>]) -> Value) -> Result<Value> {
     let rows = case.list("rows")?;

@@ -15,13 +15,13 @@ pub const GROUPS: &[Group] = &[
         metric: "vqa_normalise",
         variant: Some("internvl_evalai"),
         peer: |case| Ok(vqa::normalize_internvl(case.text("text")?).into()),
-        ours: Some(Ours { value: normal, part: whole, rules: &[EVERY_PERIOD] }),
+        ours: Some(Ours { value: normal, part: whole, rules: &[EVERY_PERIOD], parts: None }),
     },
     Group {
         metric: "vqa_normalise",
         variant: Some("vlmevalkit"),
         peer: |case| Ok(vqa::normalize_vlmevalkit(case.text("text")?).into()),
-        ours: Some(Ours { value: normal, part: whole, rules: NORMALIZER }),
+        ours: Some(Ours { value: normal, part: whole, rules: NORMALIZER, parts: None }),
     },
     Group {
         metric: "vqa_accuracy",
@@ -31,7 +31,12 @@ pub const GROUPS: &[Group] = &[
                 vqa::accuracy_internvl(&case.texts("answers")?, case.text("prediction")?);
             Ok(raised(accuracy, Value::from))
         },
-        ours: Some(Ours { value: accuracy, part: whole, rules: &[ANY_NUMBER, EVERY_PERIOD] }),
+        ours: Some(Ours {
+            value: accuracy,
+            part: whole,
+            rules: &[ANY_NUMBER, EVERY_PERIOD],
+            parts: None,
+        }),
     },
     Group {
         metric: "vqa_accuracy",
@@ -41,13 +46,13 @@ pub const GROUPS: &[Group] = &[
                 vqa::accuracy_vlmevalkit(&case.texts("answers")?, case.text("prediction")?);
             Ok(number(Some(accuracy)))
         },
-        ours: Some(Ours { value: accuracy, part: whole, rules: ACCURACY }),
+        ours: Some(Ours { value: accuracy, part: whole, rules: ACCURACY, parts: None }),
     },
     Group {
         metric: "vqa_single_gold",
         variant: Some("vlmevalkit_methods"),
         peer: |case| Ok(methods(case.text("gold")?, case.text("prediction")?)),
-        ours: Some(Ours { value: single, part: whole, rules: SINGLE }),
+        ours: Some(Ours { value: single, part: whole, rules: SINGLE, parts: None }),
     },
 ];
 

@@ -1,7 +1,7 @@
 //! POPE: what an answer says, and the counts.
 
 use super::case::{Case, number};
-use super::{Group, Ours, Rule, whole};
+use super::{Group, Ours, Part, Parts, Rule, whole};
 use crate::Result;
 use crate::eval::metric::vqa::normalize_punctuation;
 use crate::eval::metric::yes_no::{
@@ -21,7 +21,8 @@ pub const GROUPS: &[Group] = &[
         ours: Some(Ours {
             value: |case| Ok(small(yes_or_no(case.text("text")?)).into()),
             part: whole,
-            rules: &[LANGUAGES, BOTH, NEITHER, NOT, UNHEARD],
+            rules: INTERNVL,
+            parts: None,
         }),
     },
     Group {
@@ -31,7 +32,8 @@ pub const GROUPS: &[Group] = &[
         ours: Some(Ours {
             value: |case| Ok(large(yes_or_no(case.text("text")?)).into()),
             part: whole,
-            rules: &[LANGUAGES, BOTH, MARKS],
+            rules: VLMEVALKIT,
+            parts: None,
         }),
     },
     Group {
@@ -41,7 +43,8 @@ pub const GROUPS: &[Group] = &[
         ours: Some(Ours {
             value: |case| Ok(answer(judged(&case.texts("judge_outputs")?, yes_or_no))),
             part: whole,
-            rules: &[LANGUAGES, BOTH, MARKS],
+            rules: VLMEVALKIT,
+            parts: None,
         }),
     },
     Group {
@@ -51,7 +54,11 @@ pub const GROUPS: &[Group] = &[
         ours: Some(Ours {
             value: |case| fractions(case, yes_or_no, false),
             part: whole,
-            rules: &[DENOMINATOR, LANGUAGES, BOTH, NEITHER, NOT, UNHEARD],
+            rules: &[DENOMINATOR],
+            parts: Some(Parts {
+                rest: |case| fractions(case, |text| Some(internvl(text)), false),
+                differing: |case| differing(case, |text| Some(internvl(text)), INTERNVL),
+            }),
         }),
     },
     Group {
@@ -61,10 +68,28 @@ pub const GROUPS: &[Group] = &[
         ours: Some(Ours {
             value: |case| percentages(case, yes_or_no, by_category, Value::Null),
             part: whole,
-            rules: &[ONCE, DENOMINATOR, LANGUAGES, BOTH, MARKS],
+            rules: &[ONCE, DENOMINATOR],
+            parts: Some(Parts {
+                rest: |case| percentages(case, vlmevalkit, by_category, Value::Null),
+                differing: |case| differing(case, vlmevalkit, VLMEVALKIT),
+            }),
         }),
     },
 ];
+
+const INTERNVL: &[Rule] = &[LANGUAGES, BOTH, QUOTED, NEITHER, NOT, UNHEARD];
+const VLMEVALKIT: &[Rule] = &[LANGUAGES, BOTH, QUOTED, MARKS];
+
+/// The texts of a batch that ours and a peer read differently.
+fn differing(
+    case: &Case<'_>,
+    peer: fn(&str) -> Option<bool>,
+    rules: &'static [Rule],
+) -> Result<Vec<Part>> {
+    let texts = case.texts("texts")?.into_iter();
+    let differ = texts.filter(|text| peer(text) != yes_or_no(text));
+    Ok(differ.map(|text| Part { fields: json!({ "text": text }), rules }).collect())
+}
 
 const LANGUAGES: Rule = Rule {
     name: "yes_no_in_chinese_and_korean",
@@ -80,6 +105,15 @@ const BOTH: Rule = Rule {
     name: "yes_no_both_words_are_weighed",
     about: "where both words occur the opening decides, and without one there is no answer",
     holds: |case| any_text(case, |text| heard(text) == (true, true)),
+};
+const QUOTED: Rule = Rule {
+    name: "yes_no_quotes_around_do_not_count",
+    about: "a yes or no in single quotes that opens a sentence is one",
+    holds: |case| {
+        any_text(case, |text| {
+            text.contains('\'') && heard(text) == (false, false) && yes_or_no(text).is_some()
+        })
+    },
 };
 const NEITHER: Rule = Rule {
     name: "yes_no_neither_word_is_no_answer",

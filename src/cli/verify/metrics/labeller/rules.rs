@@ -2,7 +2,7 @@
 
 use super::super::Rule;
 use super::super::case::Case;
-use super::{LETTERS, is_boxed_form, named};
+use super::{LETTERS, is_boxed_form};
 use crate::Result;
 use crate::eval::extract::boxed;
 use crate::eval::matching::{exact, is_year};
@@ -13,10 +13,22 @@ use crate::eval::python::text::{collapse, len, strip};
 use crate::eval::signs::signs;
 use crate::eval::{choice, quantity};
 
-fn has_mode(case: &Case<'_>, mode: Mode) -> Result<bool> {
-    let any = case.group["metric"] == "labeller_check_answer";
-    Ok(!any || named(case)?.contains(&mode))
+/// Where ours may depart by one mode.
+pub(super) fn of(mode: Mode) -> &'static [Rule] {
+    match mode {
+        Mode::Vqa => VQA,
+        Mode::Relaxed => RELAXED,
+        Mode::Anls => &[SIMILARITY, SPACE],
+        Mode::Letter => LETTER,
+        Mode::Math => MATH,
+    }
 }
+
+const VQA: &[Rule] = &[LETTER_GOLD, NUMBERS, COMMAS, FORMULA, SPACE];
+pub(super) const RELAXED: &[Rule] = &[YEARS, PERCENT, ZERO, NOT_FINITE, SEPARATORS, CHART_DRESS, SPACE];
+pub(super) const LETTER: &[Rule] =
+    &[DECIMAL, ABBREVIATION, SEVERAL, LETTER_STYLE, MINUS, INNER_SPACE, MARKS];
+pub(super) const MATH: &[Rule] = &[INTEGERS, ZERO, NOT_FINITE, PERCENT, LISTS, DRESS, SPACE];
 
 fn pair<'c>(case: &'c Case<'_>) -> Result<(&'c str, &'c str)> {
     Ok((case.text("gold")?, case.text("prediction")?))
@@ -33,7 +45,7 @@ fn either(case: &Case<'_>, holds: impl Fn(&str) -> bool) -> Result<bool> {
     Ok(holds(gold) || holds(prediction))
 }
 
-pub(super) const SIMILARITY: Rule = Rule {
+const SIMILARITY: Rule = Rule {
     name: "label_similarity_not_distance",
     about: "ANLS is the similarity: near texts match and far ones do not",
     holds: |case| {
@@ -42,53 +54,53 @@ pub(super) const SIMILARITY: Rule = Rule {
         let normal = |text: &str| collapse(&text.to_lowercase());
         let distance = crate::eval::text::edit_distance(&normal(gold), &normal(prediction)) as f64;
         let length = len(&gold.to_uppercase()).max(len(&prediction.to_uppercase())) as f64;
-        Ok(has_mode(case, Mode::Anls)? && near != (distance / length > labeller::THRESHOLD))
+        Ok(near != (distance / length > labeller::THRESHOLD))
     },
 };
 
-pub(super) const DECIMAL: Rule = Rule {
+const DECIMAL: Rule = Rule {
     name: "label_decimal_is_no_option",
     about: "what stands before a decimal point is no option letter",
     holds: |case| {
         let prediction = strip(case.text("prediction")?);
         let cut = prediction.chars().nth(1) == Some('.') || prediction.starts_with('(');
         let first = prediction.chars().find(|c| *c != '(');
-        Ok(has_mode(case, Mode::Letter)? && cut && first.is_some_and(|c| !c.is_ascii_alphabetic()))
+        Ok(cut && first.is_some_and(|c| !c.is_ascii_alphabetic()))
     },
 };
 
-pub(super) const YEARS: Rule = Rule {
+const YEARS: Rule = Rule {
     name: "label_years_are_exact",
     about: "a year from 1900 to 2099 is exact, and what is no year is no text: 20.5 and 20%",
     holds: |case| {
         let gold = case.text("gold")?;
         let year = relaxed::number(gold).is_some_and(|value| is_year(gold, value));
-        Ok(has_mode(case, Mode::Relaxed)? && (year || (len(gold) == 4 && gold.starts_with("20"))))
+        Ok(year || (len(gold) == 4 && gold.starts_with("20")))
     },
 };
 
-pub(super) const INTEGERS: Rule = Rule {
+const INTEGERS: Rule = Rule {
     name: "label_integers_are_exact",
     about: "whole numbers are exact: 1001 is not 1000",
     holds: |case| {
         let whole = |a: f64, b: f64| a.fract() == 0.0 && b.fract() == 0.0 && a != b;
-        Ok(has_mode(case, Mode::Math)? && both_numbers(case, whole)?)
+        both_numbers(case, whole)
     },
 };
 
-pub(super) const PERCENT: Rule = Rule {
+const PERCENT: Rule = Rule {
     name: "label_percent_is_a_hundredth",
     about: "a percent sign divides by 100; only in mathematics may one side lack it",
     holds: |case| either(case, |text| text.contains('%')),
 };
 
-pub(super) const ZERO: Rule = Rule {
+const ZERO: Rule = Rule {
     name: "relaxed_zero_is_a_number",
     about: "a zero compares by value: 0.0 is 0",
     holds: |case| both_numbers(case, |gold, prediction| gold == 0.0 && prediction == 0.0),
 };
 
-pub(super) const NOT_FINITE: Rule = Rule {
+const NOT_FINITE: Rule = Rule {
     name: "relaxed_nan_and_inf_are_words",
     about: "what is no finite number compares as text",
     holds: |case| {
@@ -100,7 +112,7 @@ pub(super) const NOT_FINITE: Rule = Rule {
     },
 };
 
-pub(super) const DRESS: Rule = Rule {
+const DRESS: Rule = Rule {
     name: "label_numbers_in_any_form",
     about: "fractions, number words, separators, a real minus sign and units belong to a number, and marks around it do not",
     holds: |case| {
@@ -110,33 +122,31 @@ pub(super) const DRESS: Rule = Rule {
             float(&plain).is_some() != quantity::read(text).is_some()
                 || (float(text).is_none() && quantity::read(text).is_some())
         };
-        Ok(has_mode(case, Mode::Math)? && either(case, dressed)?)
+        either(case, dressed)
     },
 };
 
-pub(super) const SEPARATORS: Rule = Rule {
+const SEPARATORS: Rule = Rule {
     name: "relaxed_separators_and_minus_are_read",
     about: "thousand separators and a real minus sign belong to a number",
     holds: |case| {
         let read = |text: &str| {
             float(text.trim_end_matches('%')).is_none() && relaxed::number(text).is_some()
         };
-        Ok(has_mode(case, Mode::Relaxed)? && either(case, read)?)
+        either(case, read)
     },
 };
 
-pub(super) const FORMULA: Rule = Rule {
+const FORMULA: Rule = Rule {
     name: "label_signs_of_a_formula_count",
     about: "operators, brackets and commas that the VQA normalizer drops say something: a-b is not a+b",
     holds: |case| {
         let (gold, prediction) = pair(case)?;
-        Ok(has_mode(case, Mode::Vqa)?
-            && vqa::equal(gold, prediction)
-            && signs(gold) != signs(prediction))
+        Ok(vqa::equal(gold, prediction) && signs(gold) != signs(prediction))
     },
 };
 
-pub(super) const CHART_DRESS: Rule = Rule {
+const CHART_DRESS: Rule = Rule {
     name: "label_chart_answers_in_any_form",
     about: "a chart's number is read with currency, unit or words, and marks around an answer are none",
     holds: |case| {
@@ -145,34 +155,97 @@ pub(super) const CHART_DRESS: Rule = Rule {
             |text: &str| relaxed::number(text).is_none() && quantity::read(text).is_some();
         let read = quantity::read(gold).zip(quantity::read(prediction)).is_some();
         let marked = relaxed::number(gold).is_none() || relaxed::number(prediction).is_none();
-        Ok(has_mode(case, Mode::Relaxed)?
-            && ((read && either(case, dressed)?) || (marked && exact(gold, prediction))))
+        Ok((read && either(case, dressed)?) || (marked && exact(gold, prediction)))
     },
 };
 
-pub(super) const NOTHING: Rule = Rule {
-    name: "label_nothing_equals_nothing_by_mode_only",
-    about: "answers that normalize to nothing do not reset what other modes say",
-    holds: |case| either(case, |text| vqa::normalize(text).is_empty()),
+const LETTER_GOLD: Rule = Rule {
+    name: "label_letter_is_no_article",
+    about: "a known answer that is a letter is an option, which the VQA normalizer may take for an article",
+    holds: |case| {
+        let gold = strip(case.text("gold")?);
+        Ok(len(gold) == 1 && gold.chars().all(char::is_alphabetic))
+    },
 };
 
-pub(super) const LETTER_STYLE: Rule = Rule {
-    name: "option_letter_in_any_style",
-    about: "a letter is read in any case and dress, in the known answer too: b, `B`, \"B\", $B$, (B) cow",
+const NUMBERS: Rule = Rule {
+    name: "label_numbers_keep_their_signs",
+    about: "numbers of different value differ, though the VQA normalizer drops a minus and other marks",
+    holds: |case| both_numbers(case, |gold, prediction| gold != prediction),
+};
+
+const COMMAS: Rule = Rule {
+    name: "label_misplaced_comma_is_no_separator",
+    about: "12,50 is no number: the VQA normalizer drops every comma",
+    holds: |case| {
+        let prediction = strip(case.text("prediction")?).trim_matches(',');
+        Ok(prediction.contains(',') && quantity::read(prediction).is_none())
+    },
+};
+
+const LISTS: Rule = Rule {
+    name: "label_lists_by_their_elements",
+    about: "lists of numbers compare element by element",
     holds: |case| {
         let (gold, prediction) = pair(case)?;
-        let (known, said) = (
-            choice::letter::lead(gold, MOST_LETTERS),
-            choice::letter::lead(prediction, MOST_LETTERS),
-        );
-        let edge =
-            |text: &str| text.trim_matches(|c: char| !c.is_alphanumeric()).len() < text.len();
-        Ok(has_mode(case, Mode::Letter)?
-            && ((known.is_some() && said.is_some()) || edge(gold) || edge(prediction)))
+        Ok(quantity::list(gold).is_some() && quantity::list(prediction).is_some())
     },
 };
-const MOST_LETTERS: usize = choice::MOST;
-pub(super) const SPACE: Rule = Rule {
+
+/// The letters in front of both answers.
+fn leads<'c>(case: &'c Case<'_>) -> Result<[Option<choice::letter::Lead<'c>>; 2]> {
+    let (gold, prediction) = pair(case)?;
+    Ok([gold, prediction].map(|text| choice::letter::lead(text, choice::MOST)))
+}
+
+const LETTER_STYLE: Rule = Rule {
+    name: "option_letter_in_any_style",
+    about: "a letter is read in any case and dress, in the known answer too: b, `B`, \"B\", $B$, (B) cow",
+    holds: |case| Ok(leads(case)?.iter().all(Option::is_some)),
+};
+
+const SEVERAL: Rule = Rule {
+    name: "option_several_letters_are_no_pick",
+    about: "a list of letters picks nothing",
+    holds: |case| {
+        let [_, said] = leads(case)?;
+        Ok(said.is_some_and(|said| choice::letter::goes_on(said.rest, choice::MOST)))
+    },
+};
+
+const ABBREVIATION: Rule = Rule {
+    name: "option_word_is_no_letter",
+    about: "an article, a pronoun or the first letter of a word is no option",
+    holds: |case| {
+        let [_, said] = leads(case)?;
+        Ok(said.is_none() && strip(case.text("prediction")?).chars().nth(1) == Some('.'))
+    },
+};
+
+const MINUS: Rule = Rule {
+    name: "label_real_minus_is_a_minus",
+    about: "a real minus sign is a hyphen's",
+    holds: |case| either(case, |text| text.contains('\u{2212}')),
+};
+
+const INNER_SPACE: Rule = Rule {
+    name: "label_inner_space_collapses",
+    about: "runs of white space are one space",
+    holds: |case| either(case, |text| collapse(text) != strip(text)),
+};
+
+const MARKS: Rule = Rule {
+    name: "label_marks_around_do_not_count",
+    about: "marks around an answer say nothing: **cow**, \"cow\", cow.",
+    holds: |case| {
+        either(case, |text| {
+            let text = strip(text);
+            text.trim_matches(|c: char| !c.is_alphanumeric()).len() < text.len()
+        })
+    },
+};
+
+const SPACE: Rule = Rule {
     name: "relaxed_space_around_is_ignored",
     about: "white space around either answer says nothing",
     holds: |case| either(case, |text| strip(text) != text),
