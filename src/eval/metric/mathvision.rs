@@ -74,7 +74,7 @@ mod tests {
         for (gold, prediction, equal) in [
             ("14", "14.0", true),
             ("1/2", "2/4", true),
-            ("1/2", "50%", false),
+            ("1/2", "50%", true),
             ("1000", "1,000", true),
             ("1e3", "1000", true),
             ("-3", "\u{2212}3", true),
