@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 /// Flipped questions that are shown.
 const MOST_SHOWN: usize = 20;
 
-/// Below this, after Holm's correction, a difference is beyond chance.
+/// Below this, after Holm's correction, a difference whose interval leaves out zero is beyond chance.
 const SIGNIFICANCE: f64 = 0.05;
 
 /// Compares two jobs or two experiments.
@@ -239,7 +239,7 @@ fn write_scores(text: &mut String, a: &Chosen<'_>, b: &Chosen<'_>, store: &Path)
             result.n.to_string(),
             format!("{} / {}", result.only_first, result.only_second),
             format!("{p:.4}"),
-            if *p < SIGNIFICANCE { "beyond chance".into() } else { "–".into() },
+            if is_beyond(result, *p) { "beyond chance".into() } else { "–".into() },
             smallest.map_or("–".into(), |points| format!("{:.1}", points * 100.0)),
         ]);
     }
@@ -255,6 +255,11 @@ fn write_scores(text: &mut String, a: &Chosen<'_>, b: &Chosen<'_>, store: &Path)
     ];
     write_table(text, &head, &table);
     write_flips(text, a, b, store, &slices)
+}
+
+/// Whether the corrected probability and the bootstrap over pictures both leave nothing to chance.
+fn is_beyond(result: &Paired, p: f64) -> bool {
+    p < SIGNIFICANCE && result.interval.is_some_and(|found| found.low > 0.0 || found.high < 0.0)
 }
 
 /// Whether a benchmark asked a file of its own.

@@ -5,6 +5,7 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::eval::asking::Asking;
 use crate::eval::judging::Judge;
 use crate::eval::scores::{Score, Scored, score_asked};
+use crate::eval::statistics::around;
 use crate::eval::{benchmark, files, foreign};
 use crate::spec::candidates::Prompt;
 use crate::spec::{self, lists};
@@ -73,7 +74,11 @@ fn scored(args: &Args) -> Result<Scored> {
     let replies = args.store.join("replies");
     let mut judge = Judge::with(&eval.judge, &replies, tch::Device::Cpu)?;
     judge.tell = |text| eprintln!("{text}");
-    score_asked(&eval, &asking, &rows, &[], &mut judge)
+    let mut scored = score_asked(&eval, &asking, &rows, &[], &mut judge)?;
+    for Score { value, low, high, .. } in &mut scored.scores {
+        [*low, *high] = around(*value, *low, *high);
+    }
+    Ok(scored)
 }
 
 /// `[eval]` for one benchmark of a file, under the options of the command line.

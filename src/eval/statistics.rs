@@ -4,9 +4,13 @@
 //! resamples does so by *cluster*: the picture. All randomness is keyed, so the
 //! same verdicts give the same interval to the last bit.
 
+mod seeds;
+
+pub use seeds::{Grand, between, over_seeds_and_questions, student};
+
 use rand::Rng;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
-use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, Normal, StudentsT};
+use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, Normal};
 use std::collections::BTreeMap;
 
 /// Resamples of every bootstrap.
@@ -22,6 +26,12 @@ pub struct Interval {
     pub low: f64,
     /// The upper end.
     pub high: f64,
+}
+
+/// The ends of an interval with its value between them: rounding may leave a share of nothing
+/// 3e-18 below its interval.
+pub fn around(value: f64, low: Option<f64>, high: Option<f64>) -> [Option<f64>; 2] {
+    [low.map(|low| low.min(value)), high.map(|high| high.max(value))]
 }
 
 /// The random numbers of one purpose.
@@ -126,7 +136,9 @@ pub struct Paired {
     pub only_first: u64,
     /// Questions that only the second gets right (scores higher on).
     pub only_second: u64,
-    /// Probability of a split at least this uneven if both were alike (McNemar, exact).
+    /// Probability of a difference this large if both were alike: the larger of McNemar's, of
+    /// questions one by one, and the one by pictures ([`over_seeds_and_questions`]), since questions
+    /// about one picture flip together. 1 with fewer than two pictures.
     pub p: f64,
     /// Number of questions.
     pub n: usize,
@@ -140,10 +152,12 @@ pub struct Paired {
 pub fn paired(first: &[Scored<'_>], second: &[Scored<'_>], random: ChaCha8Rng) -> Paired {
     assert_eq!(first.len(), second.len(), "paired scores answer the same questions");
     let mut clusters: BTreeMap<&str, [f64; 2]> = BTreeMap::new();
+    let mut differences = Vec::with_capacity(first.len());
     let (mut only_first, mut only_second, mut total) = (0, 0, 0.0);
     for (a, b) in first.iter().zip(second) {
         assert_eq!(a.cluster, b.cluster, "paired scores answer the same questions");
         let difference = b.score - a.score;
+        differences.push(Scored { score: difference, ..*a });
         let sums = clusters.entry(a.cluster).or_default();
         sums[0] += difference;
         sums[1] += 1.0;
@@ -152,12 +166,13 @@ pub fn paired(first: &[Scored<'_>], second: &[Scored<'_>], random: ChaCha8Rng) -
         only_second += u64::from(difference > 0.0);
     }
     let clusters: Vec<_> = clusters.into_values().collect();
+    let by_picture = over_seeds_and_questions(&[differences]).map_or(1.0, |grand| grand.p());
     Paired {
         difference: total / first.len().max(1) as f64,
         interval: bootstrap(&clusters, |sums| Some(sums[0] / sums[1]), random),
         only_first,
         only_second,
-        p: mcnemar(only_first, only_second),
+        p: mcnemar(only_first, only_second).max(by_picture),
         n: first.len(),
     }
 }
@@ -172,114 +187,6 @@ pub fn mcnemar(only_first: u64, only_second: u64) -> f64 {
     let discordant = only_first + only_second;
     let coin = Binomial::new(0.5, discordant).expect("one half is a probability");
     (2.0 * coin.cdf(only_first.min(only_second))).min(1.0)
-}
-
-/// A mean over training seeds and questions, and what chance may have added to it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Grand {
-    /// The mean.
-    pub mean: f64,
-    /// Its standard error, of pictures and of seeds.
-    pub error: f64,
-    /// Degrees of freedom of that error.
-    pub freedom: f64,
-}
-
-impl Grand {
-    /// Where the mean lies.
-    pub fn interval(&self) -> Interval {
-        let half = student(self.freedom) * self.error;
-        Interval { low: self.mean - half, high: self.mean + half }
-    }
-
-    /// Two-sided probability of a mean this far from zero if it were zero.
-    pub fn p(&self) -> f64 {
-        if self.error > 0.0 {
-            2.0 * student_of(self.freedom).cdf(-(self.mean / self.error).abs())
-        } else {
-            f64::from(self.mean == 0.0)
-        }
-    }
-}
-
-/// The quantile of Student's t that leaves `(1 − CONFIDENCE) / 2` above it.
-pub fn student(freedom: f64) -> f64 {
-    student_of(freedom).inverse_cdf(f64::midpoint(1.0, CONFIDENCE))
-}
-
-fn student_of(freedom: f64) -> StudentsT {
-    StudentsT::new(0.0, 1.0, freedom.max(1.0)).expect("degrees of freedom are positive")
-}
-
-/// A mean over training seeds and questions with its standard error; none with fewer than two
-/// pictures.
-///
-/// `seeds` holds one list a seed, all on the same questions in the same order.
-/// Seeds and pictures are crossed random effects; their mean squares add up to the
-/// variance of the grand mean, and Satterthwaite's rule gives its degrees of freedom.
-/// With one seed only the questions count.
-///
-/// # Formula
-///
-/// ```text
-/// Var(mean) = (MS_seed + MS_picture − MS_rest) / (S·C)
-/// ```
-///
-/// # Panics
-///
-/// If the lists differ in length: they are not crossed.
-///
-/// # Source
-///
-/// Satterthwaite 1946, doi:10.2307/3002019.
-pub fn over_seeds_and_questions(seeds: &[Vec<Scored<'_>>]) -> Option<Grand> {
-    let num_questions = seeds.first()?.len();
-    let mut rows: BTreeMap<&str, (f64, Vec<f64>)> = BTreeMap::new();
-    for (seed, scores) in seeds.iter().enumerate() {
-        assert_eq!(scores.len(), num_questions, "every seed answers the same questions");
-        for scored in scores {
-            let (size, sums) =
-                rows.entry(scored.cluster).or_insert_with(|| (0.0, vec![0.0; seeds.len()]));
-            sums[seed] += scored.score;
-            *size += if seed == 0 { 1.0 } else { 0.0 };
-        }
-    }
-    let (s, c) = (seeds.len() as f64, rows.len() as f64);
-    if c < 2.0 {
-        return None;
-    }
-    let total: f64 = rows.values().flat_map(|(_, sums)| sums).sum();
-    let mean = total / (s * num_questions as f64);
-    // Pictures with many questions weigh more: the mean is a ratio of sums, linearized here.
-    let scale = c / num_questions as f64;
-    let cells: Vec<Vec<f64>> = rows
-        .values()
-        .map(|(size, sums)| sums.iter().map(|sum| (sum - mean * size) * scale).collect())
-        .collect();
-    let (variance, freedom) = crossed(&cells, s, c);
-    Some(Grand { mean, error: variance.max(0.0).sqrt(), freedom })
-}
-
-/// Variance of the grand mean of centred cells `[picture][seed]`, and its degrees of freedom.
-fn crossed(cells: &[Vec<f64>], s: f64, c: f64) -> (f64, f64) {
-    let square = |value: f64| value * value;
-    let pictures: f64 = cells.iter().map(|row| square(row.iter().sum::<f64>() / s) * s).sum();
-    let ms_picture = pictures / (c - 1.0);
-    if s < 2.0 {
-        return (ms_picture / c, c - 1.0);
-    }
-    let seed_mean = |seed: usize| cells.iter().map(|row| row[seed]).sum::<f64>() / c;
-    let seeds: f64 = (0..s as usize).map(|seed| square(seed_mean(seed)) * c).sum();
-    let total: f64 = cells.iter().flatten().map(|&cell| square(cell)).sum();
-    let ms_seed = seeds / (s - 1.0);
-    let ms_rest = (total - pictures - seeds) / ((s - 1.0) * (c - 1.0));
-    // Seeds that differ less than chance would have it do not make the pictures surer.
-    let combined = (ms_seed + ms_picture - ms_rest).max(ms_picture);
-    let spread = square(ms_seed) / (s - 1.0)
-        + square(ms_picture) / (c - 1.0)
-        + square(ms_rest) / ((s - 1.0) * (c - 1.0));
-    let freedom = if spread > 0.0 { square(combined) / spread } else { c - 1.0 };
-    (combined / (s * c), freedom)
 }
 
 /// Adjusts p-values for how many there are, in their order: below 0.05 after this

@@ -78,6 +78,32 @@ fn paired_policies_are_compared_question_by_question() {
 }
 
 #[test]
+fn questions_that_flip_together_are_one_flip() {
+    // Three pictures of ten questions: all of the first two flip, the third as it was.
+    let names: Vec<String> = (0..30).map(|index| format!("{}.png", index / 10)).collect();
+    let scores = |right: usize| -> Vec<Scored<'_>> {
+        let score = |index| f64::from(u8::from(index < right));
+        let scored = |(index, cluster)| Scored { cluster, score: score(index) };
+        names.iter().map(String::as_str).enumerate().map(scored).collect()
+    };
+    let result = paired(&scores(0), &scores(20), random("test", 0));
+    assert!(mcnemar(0, 20) < 1e-5);
+    // Picture means 1, 1, 0: t = (2/3) / (1/3) = 2 with 2 degrees of freedom.
+    close(result.p, 0.18350);
+    let one = [Scored { cluster: "a", score: 1.0 }; 9];
+    let other = [Scored { cluster: "a", score: 0.0 }; 9];
+    assert_eq!(paired(&other, &one, random("test", 0)).p, 1.0, "one picture says nothing");
+}
+
+#[test]
+fn a_value_is_in_its_interval() {
+    let none = wilson(0.0, 7.0).unwrap();
+    assert_eq!(around(0.0, Some(none.low), None), [Some(0.0), None]);
+    assert_eq!(around(1.0, Some(0.5), Some(1.0 - 1e-16)), [Some(0.5), Some(1.0)]);
+    assert_eq!(around(0.5, Some(0.4), Some(0.6)), [Some(0.4), Some(0.6)]);
+}
+
+#[test]
 fn one_seed_gives_the_interval_of_the_questions() {
     let scores: Vec<Scored<'_>> = ["a", "b", "c", "d"]
         .into_iter()

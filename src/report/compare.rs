@@ -4,7 +4,7 @@
 use super::chart::frame;
 use super::runs::{JobRecord, Runs, read_csv};
 use super::select::Column;
-use crate::eval::statistics::{Interval, Scored, over_seeds_and_questions};
+use crate::eval::statistics::{Interval, Scored, between, over_seeds_and_questions};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 
@@ -20,7 +20,8 @@ pub struct Contender {
     /// Whether it is the base.
     pub is_base: bool,
     swept: Vec<String>,
-    seeds: Vec<Verdicts>,
+    /// What each seed scored, in the seeds' order.
+    seeds: Vec<(u64, Verdicts)>,
 }
 
 /// A paired difference.
@@ -47,7 +48,7 @@ pub fn contenders(runs: &Runs, benchmark: &str) -> Result<Vec<Contender>> {
     let mut all: Vec<Contender> = Vec::new();
     for job in &runs.jobs {
         let Some(path) = &job.verdicts else { continue };
-        let verdicts = read(path, benchmark)?;
+        let verdicts = (job.seed, read(path, benchmark)?);
         let label = label(runs, job);
         match all.iter_mut().find(|known| known.label == label) {
             Some(known) => known.seeds.push(verdicts),
@@ -58,6 +59,9 @@ pub fn contenders(runs: &Runs, benchmark: &str) -> Result<Vec<Contender>> {
             }
         }
     }
+    for contender in &mut all {
+        contender.seeds.sort_by_key(|(seed, _)| *seed);
+    }
     all.sort_by_key(|contender| !contender.is_base);
     Ok(all)
 }
@@ -66,6 +70,11 @@ impl Contender {
     /// Whether a spec means it by `name`: the whole label, or the variant.
     pub fn is_named(&self, name: &str) -> bool {
         self.label == name || self.variant == name
+    }
+
+    /// The seeds, in order.
+    fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.seeds.iter().map(|(seed, _)| *seed)
     }
 
     /// How many seeds it was trained with.
@@ -119,29 +128,45 @@ fn read(path: &std::path::Path, benchmark: &str) -> Result<Verdicts> {
 }
 
 /// `one` less `other` under one prompt, over the questions that both have; `None` with fewer than
-/// two pictures. `other` is averaged over its seeds.
+/// two pictures.
+///
+/// Trained with the same seeds, the two are paired seed by seed as they are question by question.
+/// With other seeds each adds its own variance of seeds ([`between`]); one of a single seed, such
+/// as the base, adds none.
 pub fn difference(one: &Contender, other: &Contender, prompt: &str) -> Option<Difference> {
-    let mut seeds: Vec<Vec<Scored<'_>>> = vec![Vec::new(); one.seeds.len()];
-    for (key, (picture, _)) in one.seeds.first()?.iter().filter(|((p, _), _)| p == prompt) {
+    let mut ones: Vec<Vec<Scored<'_>>> = vec![Vec::new(); one.seeds.len()];
+    let mut others: Vec<Vec<Scored<'_>>> = vec![Vec::new(); other.seeds.len()];
+    for (key, (cluster, _)) in one.seeds.first()?.1.iter().filter(|((p, _), _)| p == prompt) {
         let scores = |side: &Contender| -> Option<Vec<f64>> {
-            side.seeds.iter().map(|seed| seed.get(key).map(|(_, score)| *score)).collect()
+            side.seeds.iter().map(|(_, seed)| seed.get(key).map(|(_, score)| *score)).collect()
         };
-        let (Some(ones), Some(others)) = (scores(one), scores(other)) else { continue };
-        let against = others.iter().sum::<f64>() / others.len() as f64;
-        for (seed, score) in seeds.iter_mut().zip(ones) {
-            seed.push(Scored { cluster: picture, score: score - against });
+        let (Some(here), Some(there)) = (scores(one), scores(other)) else { continue };
+        for (lists, scores) in [(&mut ones, here), (&mut others, there)] {
+            for (list, score) in lists.iter_mut().zip(scores) {
+                list.push(Scored { cluster, score });
+            }
         }
     }
-    let grand = over_seeds_and_questions(&seeds)?;
+    let grand = match one.numbers().eq(other.numbers()) {
+        true => over_seeds_and_questions(&less(&ones, &others))?,
+        false => between(&ones, &others)?,
+    };
     let Interval { low, high } = grand.interval();
-    let n = seeds[0].len();
     Some(Difference {
         mean: grand.mean,
         error: grand.error,
         interval: (low, high),
         p: grand.p(),
-        n,
+        n: ones[0].len(),
     })
+}
+
+/// Seed by seed and question by question.
+fn less<'a>(ones: &[Vec<Scored<'a>>], others: &[Vec<Scored<'a>>]) -> Vec<Vec<Scored<'a>>> {
+    let question = |(a, b): (&Scored<'a>, &Scored<'a>)| Scored { score: a.score - b.score, ..*a };
+    let seed =
+        |(a, b): (&Vec<Scored<'a>>, &Vec<Scored<'a>>)| a.iter().zip(b).map(question).collect();
+    ones.iter().zip(others).map(seed).collect()
 }
 
 #[cfg(test)]
@@ -149,13 +174,17 @@ mod tests {
     use super::*;
 
     fn contender(seeds: &[&[f64]]) -> Contender {
-        let verdicts = |scores: &&[f64]| {
+        numbered((0..).zip(seeds.iter().copied()))
+    }
+
+    fn numbered<'a>(seeds: impl Iterator<Item = (u64, &'a [f64])>) -> Contender {
+        let verdicts = |(seed, scores): (u64, &[f64])| {
             let one = |(i, score): (usize, &f64)| {
                 (("cot".to_owned(), format!("q{i}")), (format!("picture {}", i / 2), *score))
             };
-            scores.iter().enumerate().map(one).collect()
+            (seed, scores.iter().enumerate().map(one).collect())
         };
-        let seeds = seeds.iter().map(verdicts).collect();
+        let seeds = seeds.map(verdicts).collect();
         Contender {
             label: String::new(),
             variant: String::new(),
@@ -186,6 +215,25 @@ mod tests {
         // MS_picture is 1 in both; MS_seed is 4 · 0.08 / 2 where they disagree.
         assert!((error(&same) - (1.0f64 / 12.0).sqrt()).abs() < 1e-12);
         assert!((error(&apart) - (1.16f64 / 12.0).sqrt()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_other_sides_seeds_count_too() {
+        let half: &[f64] = &[1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0];
+        let moved = |by: f64| half.iter().map(|score| score + by).collect::<Vec<f64>>();
+        let (up, down) = (moved(0.2), moved(-0.2));
+        let error = |a: &Contender, b: &Contender| difference(a, b, "cot").unwrap().error;
+        let same = contender(&[half, half, half]);
+        // The same seeds in another order: apart by 0.2, 0 and -0.2, seed by seed.
+        let apart = contender(&[&up, half, &down]);
+        assert!((error(&same, &apart) - (0.16f64 / 12.0).sqrt()).abs() < 1e-12);
+        assert_eq!(error(&same, &apart), error(&apart, &same));
+        assert_eq!(error(&apart, &apart), 0.0, "what moves both is no difference");
+        // Other seeds: the variance of each arm's mean, 0.04 / 3.
+        let others = numbered([7, 8, 9].into_iter().zip([&up[..], half, &down[..]]));
+        assert!((error(&same, &others) - (0.16f64 / 12.0).sqrt()).abs() < 1e-12);
+        assert!((error(&apart, &others) - (0.32f64 / 12.0).sqrt()).abs() < 1e-12);
+        assert!((error(&others, &apart) - (0.32f64 / 12.0).sqrt()).abs() < 1e-12);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use super::engine::{candidate_rows, pair_rows};
 use crate::error::Context;
+use crate::eval::statistics::around;
 use crate::plan::{Job, Plan, Stage, Task};
 use crate::{Error, Result};
 use std::collections::{HashMap, HashSet};
@@ -317,6 +318,7 @@ fn score_rows(job: usize, path: &Path) -> Result<Vec<Row>> {
     for (i, record) in records.iter().enumerate() {
         let number = |column: usize| number(path, i + 2, &header[column], &record[column]);
         let Some(measured) = number(value)? else { continue };
+        let [low, high] = around(measured, number(low)?, number(high)?);
         rows.push(Row {
             job,
             stage: "scores",
@@ -327,8 +329,8 @@ fn score_rows(job: usize, path: &Path) -> Result<Vec<Row>> {
             prompt: record[prompt].into(),
             metric: record[metric].into(),
             value: measured,
-            low: number(low)?,
-            high: number(high)?,
+            low,
+            high,
             n: number(n)?.map(|n| n as u64),
         });
     }
