@@ -20,6 +20,11 @@ impl Cache {
         Ok(Self { folder: folder.to_owned() })
     }
 
+    /// The folder as it is, for looking only.
+    pub fn at(folder: &Path) -> Self {
+        Self { folder: folder.to_owned() }
+    }
+
     fn path(&self, url: &str, body: &str) -> PathBuf {
         let mut hasher = blake3::Hasher::new();
         hasher.update(url.as_bytes()).update(&[0]).update(body.as_bytes());

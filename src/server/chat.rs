@@ -219,8 +219,18 @@ impl Reply {
     }
 }
 
+/// How the reason begins why a model wrote nothing.
+const NO_TEXT: &str = "a choice has no text";
+/// How it begins where a filter ended an answer.
+const ENDED_BY: &str = "a choice was ended by";
+
+/// Whether a reason is the model's own: it would not answer this, and the server is well.
+pub fn is_refusal(reason: &str) -> bool {
+    reason.starts_with(NO_TEXT) || reason.starts_with(ENDED_BY)
+}
+
 fn read_choice(choice: &Value, chat: &Chat) -> Result<Choice, String> {
-    let text = choice["message"]["content"].as_str().ok_or("a choice has no text")?;
+    let text = choice["message"]["content"].as_str().ok_or(NO_TEXT)?;
     let finish = choice["finish_reason"].as_str().ok_or("a choice has no `finish_reason`")?;
     let first = &choice["logprobs"]["content"][0]["top_logprobs"];
     let first_tokens = first.as_array().filter(|_| chat.first_tokens).into_iter().flatten();
@@ -232,6 +242,6 @@ fn read_choice(choice: &Value, chat: &Chat) -> Result<Choice, String> {
             ended: finish == "stop",
             first_tokens: first_tokens.filter_map(pair).collect(),
         }),
-        other => Err(format!("a choice was ended by `{other}`")),
+        other => Err(format!("{ENDED_BY} `{other}`")),
     }
 }

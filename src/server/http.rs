@@ -1,6 +1,7 @@
 //! One attempt at a request, and what its failure means.
 
 use super::Reply;
+use super::chat::is_refusal;
 use std::time::Duration;
 use ureq::http::StatusCode;
 use ureq::{Agent, Proxy};
@@ -29,6 +30,8 @@ pub struct Fault {
     pub may_heal: bool,
     /// Whether every other request would fail alike.
     pub concerns_all: bool,
+    /// Whether it is about what was asked, and tells nothing of the server's health.
+    pub is_about_row: bool,
     /// How long the server asks to wait.
     pub wait: Option<Duration>,
 }
@@ -36,12 +39,22 @@ pub struct Fault {
 impl Fault {
     /// One that a further attempt may mend.
     pub fn passing(message: String, wait: Option<Duration>) -> Self {
-        Self { message, may_heal: true, concerns_all: false, wait }
+        Self { message, may_heal: true, concerns_all: false, is_about_row: false, wait }
     }
 
     /// One that stays.
     pub fn lasting(message: String) -> Self {
-        Self { message, may_heal: false, concerns_all: false, wait: None }
+        Self { message, may_heal: false, concerns_all: false, is_about_row: true, wait: None }
+    }
+
+    /// A reply that another attempt may better, from a server that is well.
+    pub fn of_row(message: String) -> Self {
+        Self { is_about_row: true, ..Self::passing(message, None) }
+    }
+
+    /// A reply that is none of the protocol's, or the model's refusal to write one.
+    pub fn of_reply(message: String) -> Self {
+        if is_refusal(&message) { Self::of_row(message) } else { Self::passing(message, None) }
     }
 }
 
@@ -95,7 +108,8 @@ impl Http {
             status,
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND
         );
-        Err(Fault { message, may_heal, concerns_all, wait })
+        let is_about_row = !may_heal && !concerns_all;
+        Err(Fault { message, may_heal, concerns_all, is_about_row, wait })
     }
 
     /// A text without the key, should the server have sent it back; a body that is quoted as it

@@ -15,7 +15,7 @@ mod cache;
 pub mod chat;
 mod http;
 
-pub use chat::{Chat, Choice, Part, Reply};
+pub use chat::{Chat, Choice, Part, Reply, is_refusal};
 
 use crate::run::stage::StageContext;
 use crate::spec::number::Fraction;
@@ -34,7 +34,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Longest wait that a server may ask for.
 const LONGEST_ASKED_WAIT: Duration = Duration::from_secs(120);
-/// So many rows failed one after the other: the server is gone, and the rest is not asked.
+/// So many rows failed one after the other, none for what it asks: the server is gone, and the
+/// rest is not asked.
 const GIVE_UP: usize = 8;
 /// Failed rows that an error names; the rest is counted.
 const NAMED: usize = 5;
@@ -126,9 +127,10 @@ impl Client {
         let mut wait = FIRST_WAIT;
         for attempt in 1.. {
             let reply = self.http.post(&body).and_then(|text| {
-                let reply = Reply::read(&text, chat).map(|reply| self.http.cleaned(reply));
-                let checked = reply.and_then(|reply| check(&reply).map(|()| reply));
-                checked.map_err(|reason| Fault::passing(self.http.clean(&reason), None))
+                let of_reply = |reason: String| Fault::of_reply(self.http.clean(&reason));
+                let reply = self.http.cleaned(Reply::read(&text, chat).map_err(of_reply)?);
+                let of_row = |reason: String| Fault::of_row(self.http.clean(&reason));
+                check(&reply).map(|()| reply).map_err(of_row)
             });
             match reply {
                 Ok(reply) => {
@@ -151,8 +153,8 @@ impl Client {
         unreachable!("the last attempt returns")
     }
 
-    /// Replies in the order of the chats, several requests under way at a time. When many rows
-    /// fail one after the other, or the server refuses the key, the rest is not asked.
+    /// Replies in the order of the chats, several requests under way at a time. When the server fails
+    /// for many rows one after the other, or refuses the key, the rest is not asked.
     pub fn ask_all(
         &self,
         chats: &[Chat],
@@ -188,6 +190,8 @@ impl Client {
                     Err(fault) if fault.concerns_all => {
                         failed_in_a_row.store(most, Ordering::Relaxed);
                     }
+                    // A server that refuses one row is there for the others.
+                    Err(fault) if fault.is_about_row => {}
                     Err(_) => drop(failed_in_a_row.fetch_add(1, Ordering::Relaxed)),
                 }
                 *replies[index].lock().expect("no thread panics with a reply in hand") =
@@ -285,6 +289,13 @@ pub fn seed(seed: u64, purpose: &str, question: &str, copy: u64) -> u64 {
     let hash = blake3::hash(format!("{purpose} {seed} {copy} {question}").as_bytes());
     let first = hash.as_bytes().first_chunk().expect("a hash has 32 bytes");
     u64::from_le_bytes(*first) & LARGEST_SEED
+}
+
+/// Whether the reply to a chat is kept below `replies`. Asks and makes nothing.
+pub fn is_kept(server: &Server, replies: &Path, chat: &Chat) -> bool {
+    let (Some(url), Some(model)) = (&server.url, &server.model) else { return false };
+    let body = chat.body(model).unwrap_or_default();
+    Cache::at(replies).find(url, &body).is_some()
 }
 
 /// Where a stage's replies are kept: beside the store, for every stage that asks the same.

@@ -192,6 +192,35 @@ fn a_server_that_is_gone_is_not_asked_for_every_row() {
 }
 
 #[test]
+fn rows_that_are_refused_do_not_keep_others_from_being_asked() {
+    // Refused by status, by the model, by a filter: the server is well.
+    let choice = |content: serde_json::Value, finish: &str| {
+        Answer::Json(json!({ "choices": [{ "message": { "content": content },
+                                           "finish_reason": finish }] }))
+    };
+    let server = Server::start(move |_, asked| match question(asked).parse::<usize>().unwrap() {
+        row if row >= 36 => texts(&["ok"]),
+        row => match row % 3 {
+            0 => Answer::Status(400, "", "not this picture".into()),
+            1 => choice(json!(null), "stop"),
+            _ => choice(json!("so"), "content_filter"),
+        },
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let one_by_one = Table { requests: 1, attempts: 1, ..table(&server.url) };
+    let chats: Vec<Chat> = (0..54).map(|row| ask(&row.to_string())).collect();
+    let client = Client::new(&one_by_one, folder.path()).unwrap();
+    let replies = client.ask_all(&chats, ANY, &|_, _| ());
+    assert!(replies[..36].iter().all(Result::is_err));
+    assert!(replies[36..].iter().all(Result::is_ok), "{:?}", replies[36]);
+    // Replies that a check turns down come from a server that is well too.
+    let unread = |reply: &Reply| Err(reply.choices[0].text.clone());
+    let replies = Client::new(&one_by_one, &folder.path().join("other")).unwrap();
+    let replies = replies.ask_all(&chats[36..], &unread, &|_, _| ());
+    assert!(replies.iter().all(|reply| reply.as_ref().is_err_and(|why| why.0.contains("ok"))));
+}
+
+#[test]
 fn replies_are_kept_by_prompt_model_and_settings() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(|before, _| texts(&[&before.to_string()]));
