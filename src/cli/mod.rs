@@ -3,6 +3,7 @@
 //! **To add a verb:** a file beside this one with its `Args` and
 //! `run(&Args) -> Result<()>`, and one line in the list below.
 
+mod bills;
 mod checkpoint;
 
 use crate::{Error, Result};

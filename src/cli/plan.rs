@@ -1,7 +1,7 @@
 //! `prefab plan`: jobs with their effective loss, what is cached, and what the
 //! rest will cost. Does nothing of it.
 
-use super::{Specs, aligned, say};
+use super::{Specs, aligned, bills, say};
 use crate::loss::Mix;
 use crate::plan::{self, Machine, Plan, Reuse, Stage, estimate::estimate};
 use crate::run::device::{Choice, Devices};
@@ -71,12 +71,14 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// The plan for people, with what is cached and what earlier runs took, from the folder of
-/// artifacts.
+/// The plan for people, with what is cached, what earlier runs took, and what judges will be paid,
+/// from the folder of artifacts.
 pub fn summary(plan: &Plan, artifacts: &Path) -> String {
     let cached = cached(plan, artifacts);
     let times = measured(artifacts);
-    describe(plan, &|key| cached.contains(key), &|stage| times.get(&stage).copied())
+    let cached = |key: &str| cached.contains(key);
+    let text = describe(plan, &cached, &|stage| times.get(&stage).copied());
+    text + &bills::describe(plan, &cached, artifacts)
 }
 
 /// Keys of what need not be made. Weights that are gone count where nobody needs them.

@@ -14,9 +14,9 @@ use crate::data::questions::write_questions;
 use crate::data::record::Question;
 use crate::run::stage::StageContext;
 use crate::spec::eval::Eval;
-use crate::{Error, Result};
+use crate::{Error, Result, data};
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The benchmarks stage.
 ///
@@ -61,6 +61,17 @@ pub fn read_blind(benchmark: &'static dyn Benchmark, path: &Path) -> Result<Vec<
     from_records(benchmark.asks(), file, records, path)
 }
 
+/// The files that reading a benchmark's path opens beside itself, its pictures among them.
+pub fn beside(name: &str, path: &Path) -> Vec<PathBuf> {
+    let file = benchmark(name).ok().and_then(|benchmark| benchmark.file());
+    let mut files =
+        file.map(|file| data::benchmark::beside(path, &file.format)).unwrap_or_default();
+    if name == "object_halbench" {
+        files.extend(object_halbench::gold(path));
+    }
+    files
+}
+
 fn no_file(name: &str) -> Error {
     Error::spec(format!("benchmark `{name}` reads no file"))
         .hint("it asks generated questions; `prefab show benchmarks` says which read files")
@@ -76,7 +87,7 @@ fn from_records(
         object_halbench::bring_gold(&mut records, path)?;
     }
     let (mut questions, mut faults) = (Vec::with_capacity(records.len()), Faults::default());
-    let mut first: HashMap<String, &str> = HashMap::new();
+    let mut first: HashMap<String, &Record> = HashMap::new();
     for (row, record) in (1..).zip(&records) {
         let mut question = match (file.question)(record) {
             Ok(question) => question,
@@ -90,22 +101,28 @@ fn from_records(
             id => id.to_owned(),
         };
         question.id = format!("{name}/{own}");
-        // POPE's three files number their questions alike.
-        if first.contains_key(&question.id) {
+        // Parts of a benchmark number their questions alike: POPE's three files do.
+        if first.get(&question.id).is_some_and(|other| other.file != record.file) {
             question.id = format!("{name}/{}/{own}", record.file);
         }
-        if let Some(place) = first.insert(question.id.clone(), &record.place) {
-            faults.note(&record.place, format!("its id `{own}` is that of {place} too"));
+        if let Some(other) = first.insert(question.id.clone(), record) {
+            faults.note(&record.place, format!("its id `{own}` is that of {} too", other.place));
         }
         name.clone_into(&mut question.task);
         name.clone_into(&mut question.source);
         question.meta.insert(OF.to_owned(), name.to_owned());
         question.meta.insert("index".to_owned(), own);
         question.meta.insert("tiles".to_owned(), file.tiles.to_string());
-        question.meta.entry("direct".to_owned()).or_insert_with(|| file.direct.to_owned());
+        let own =
+            question.meta.entry("direct".to_owned()).or_insert_with(|| file.direct.to_owned());
+        if file.always_direct {
+            let own = own.clone();
+            question.meta.insert("cot".to_owned(), own);
+        }
         questions.push(question);
     }
     faults.check(path, records.len())?;
+    warn_of_lone_answers(file, &records, path);
     if name == "crpe" {
         mark_rotations(&mut questions).map_err(|message| {
             Error::new(format!("{}: {message}", path.display()))
@@ -116,4 +133,20 @@ fn from_records(
         super::benchmark::judged::mark_types(&mut questions);
     }
     Ok(questions)
+}
+
+/// Says where a data set's several known answers are not there, and its first one alone counts.
+fn warn_of_lone_answers(file: &File, records: &[Record], path: &Path) {
+    let Some(join) = file.format.joins.iter().find(|join| join.name == "answers") else { return };
+    let fields = ["answers", "answers.answers", "answer"];
+    let lone = records.iter().filter(|record| record.list(&fields).is_none()).count();
+    if lone > 0 {
+        tracing::warn!(
+            "{}: {lone} of {} questions have one known answer; others are in the data set's own file, \
+             `{}….json`, which is looked for beside it and one folder down",
+            path.display(),
+            records.len(),
+            join.file
+        );
+    }
 }

@@ -1,8 +1,9 @@
 //! Answers that somebody else wrote: VLMEvalKit's tables, and the JSON of InternVL's scripts.
 
 use super::Row;
+use super::benchmark::file::ALONE;
 use super::matching::{Said, answer};
-use crate::data::benchmark::{Faults, Format, Pictures, Record, read};
+use crate::data::benchmark::{Faults, Pictures, Record, read};
 use crate::data::record::Question;
 use crate::spec::candidates::Prompt;
 use crate::{Error, Result};
@@ -22,7 +23,7 @@ const NAMED: usize = 5;
 ///
 /// A file that cannot be read, two answers to a question, and questions without one.
 pub fn answers(path: &Path, questions: &[Question], prompt: Prompt) -> Result<Vec<Row>> {
-    let records = read(path, &Format { main: &[""], joins: &[] }, &mut Pictures::unseen())?;
+    let records = read(path, &ALONE, &mut Pictures::unseen())?;
     let mut by_id: HashMap<String, &Record> = HashMap::new();
     let mut faults = Faults::default();
     let has_ids = records.iter().any(|record| record.text(IDS).is_some());

@@ -4,7 +4,6 @@
 //! or a checkpoint here. A reply that cannot be read is asked for again, each time at a higher
 //! temperature; when the last one fails, the answer has no grade. Nothing stands in for it.
 
-use super::benchmark::answer_of;
 use super::benchmark::judged::{Grade, Graded, by_rule};
 use super::{Asked, Benchmark};
 use crate::data::tokenizer::Tokenizer;
@@ -55,12 +54,15 @@ impl Judgement {
     /// Whether another run may get the reply that this one did not.
     pub fn may_heal(&self) -> bool {
         let reason = self.reply.strip_prefix(NO_REPLY).filter(|_| self.by == By::Failed);
-        reason.is_some_and(|reason| !LASTING.iter().any(|lasting| reason.starts_with(lasting)))
+        let lasts = |reason: &str| {
+            LASTING.iter().any(|lasting| reason.starts_with(lasting)) || server::is_refusal(reason)
+        };
+        reason.is_some_and(|reason| !lasts(reason))
     }
 }
 
-/// Refuses to go on where a judge gave no reply: what is kept as a result stays. Unreadable replies
-/// and refused requests are results.
+/// Refuses to go on where a judge gave no reply: what is kept as a result stays. Unreadable replies,
+/// refused requests and a model's refusals are results.
 ///
 /// # Errors
 ///
@@ -96,6 +98,33 @@ pub struct Used {
     pub read: u64,
     /// Written.
     pub written: u64,
+}
+
+impl Used {
+    /// What judging some prompts takes, before it has been done.
+    pub fn guess<'t>(prompts: impl Iterator<Item = &'t str>) -> Self {
+        let (mut characters, mut count) = (0, 0.0);
+        for prompt in prompts {
+            characters += prompt.chars().count();
+            count += 1.0;
+        }
+        Self { read: (characters as f64 / A_TOKEN) as u64, written: (count * A_REPLY) as u64 }
+    }
+
+    /// What it costs, at the table's prices.
+    pub fn cost(self, table: &Table) -> f64 {
+        let Table { price_read, price_written, .. } = table;
+        (self.read as f64 * price_read.get() + self.written as f64 * price_written.get()) / 1e6
+    }
+}
+
+/// What a server is asked about one answer, in a round.
+pub fn chat(text: &str, round: u64, table: &Table) -> Chat {
+    Chat {
+        temperature: WARMER * round as f64,
+        seed: round,
+        ..Chat::greedy(vec![Part::Text(text.to_owned())], table.max_tokens)
+    }
 }
 
 /// The judge of `[eval.judge]`.
@@ -168,8 +197,7 @@ impl<'a> Judge<'a> {
 
     /// What some tokens cost.
     pub fn cost(&self, used: Used) -> f64 {
-        let Table { price_read, price_written, .. } = self.table;
-        (used.read as f64 * price_read.get() + used.written as f64 * price_written.get()) / 1e6
+        used.cost(self.table)
     }
 
     /// Grades the answers to a benchmark's questions, in order.
@@ -187,7 +215,8 @@ impl<'a> Judge<'a> {
             .iter()
             .zip(by_rule(grader, asked))
             .map(|(asked, grade)| {
-                let grade = grade.or_else(|| (grader.plain)(answer_of(asked.row)));
+                let grade =
+                    grade.or_else(|| (grader.plain)(grader.said(asked.question, asked.row)));
                 Judgement {
                     benchmark: benchmark.name().to_owned(),
                     question: asked.question.id.clone(),
@@ -200,8 +229,10 @@ impl<'a> Judge<'a> {
             .collect();
         let mut open: Vec<usize> =
             (0..asked.len()).filter(|&at| judgements[at].by == By::Failed).collect();
-        let prompts: Vec<String> =
-            asked.iter().map(|asked| (grader.ask)(asked.question, answer_of(asked.row))).collect();
+        let prompts: Vec<String> = asked
+            .iter()
+            .map(|asked| (grader.ask)(asked.question, grader.said(asked.question, asked.row)))
+            .collect();
         self.estimate(benchmark.name(), open.iter().map(|&at| prompts[at].as_str()));
         for round in 0..ROUNDS {
             if open.is_empty() {
@@ -234,15 +265,10 @@ impl<'a> Judge<'a> {
     }
 
     /// Says what judging will cost, before it does.
-    fn estimate<'t>(&self, benchmark: &str, prompts: impl Iterator<Item = &'t str>) {
-        let (mut count, mut characters) = (0_u64, 0);
-        for prompt in prompts {
-            count += 1;
-            characters += prompt.chars().count();
-        }
+    fn estimate<'t>(&self, benchmark: &str, prompts: impl ExactSizeIterator<Item = &'t str>) {
+        let count = prompts.len();
         if count > 0 && !matches!(self.who, Who::Nobody) {
-            let read = (characters as f64 / A_TOKEN) as u64;
-            let used = Used { read, written: (count as f64 * A_REPLY) as u64 };
+            let used = Used::guess(prompts);
             (self.tell)(&format!(
                 "{benchmark}: {count} answers to judge by {}, about {} tokens to read and {} to \
                  write, {:.2} in all; kept replies cost nothing again",
@@ -263,12 +289,8 @@ impl<'a> Judge<'a> {
             }
             Who::Here(here) => here.write(texts, self.table),
             Who::Server(client) => {
-                let chat = |text: &&str| Chat {
-                    temperature: WARMER * round as f64,
-                    seed: round,
-                    ..Chat::greedy(vec![Part::Text((*text).to_owned())], self.table.max_tokens)
-                };
-                let chats: Vec<Chat> = texts.iter().map(chat).collect();
+                let chats: Vec<Chat> =
+                    texts.iter().map(|text| chat(text, round, self.table)).collect();
                 let replies = client.ask_all(&chats, server::ANY, &|_, _| ());
                 let mut used = self.used;
                 let read = replies

@@ -13,6 +13,7 @@
 pub mod answers;
 pub mod asking;
 pub mod benchmark;
+pub mod bill;
 pub mod choice;
 mod describe;
 pub mod export;

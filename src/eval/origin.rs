@@ -71,11 +71,13 @@ impl Origin {
             let text = (grader.ask)(&Question::default(), "");
             blake3::hash(text.as_bytes()).to_hex()[..8].to_owned()
         });
+        let is_whole = file.is_some() && benchmark.file().is_some_and(|own| own.always_direct);
+        let extraction = if is_whole { "whole response" } else { benchmark.extraction() };
         Self {
             benchmark: benchmark.name().to_owned(),
             questions,
             n: asked.len(),
-            extraction: benchmark.extraction().to_owned(),
+            extraction: extraction.to_owned(),
             judge: judged_by.to_owned(),
             rubric: rubric.unwrap_or_default(),
             by_rule,

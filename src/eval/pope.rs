@@ -5,7 +5,7 @@
 //! Every split asks about present objects too. Those of generated questions are
 //! dealt out to the three splits in turn, so that each split stays near balance.
 
-use super::benchmark::file::{File, SHORT, answered};
+use super::benchmark::file::{ALONE, File, SHORT, answered};
 use super::benchmark::{FIRST_MARKER, answer_of, answer_of_internvl};
 use super::metric::yes_no::{self, yes_or_no};
 use super::{Asked, Benchmark, Better, Counted, Counts, Metric, Row, Value, flag, ratio};
@@ -14,9 +14,15 @@ use crate::data::record::Question;
 use std::collections::BTreeMap;
 
 static FILE: File = File {
-    format: Format { main: &["coco_pope_", "POPE"], joins: &[] },
+    format: Format {
+        main: &["POPE"],
+        parts: &["coco_pope_adversarial", "coco_pope_popular", "coco_pope_random"],
+        inside: &["coco"],
+        ..ALONE
+    },
     tiles: 6,
     direct: SHORT,
+    always_direct: false,
     question,
 };
 

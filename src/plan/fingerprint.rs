@@ -1,7 +1,8 @@
-//! Imported files enter a key by their content, not by their date.
+//! Imported files, and those that they name, enter a key by their content, not by their date.
 
 use crate::data::pairs::{annotation_path, read_meta};
 use rayon::prelude::*;
+use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,30 @@ use std::path::{Path, PathBuf};
 /// Files up to this size are hashed in one piece, larger ones (weights) in pieces of it, side
 /// by side.
 const PIECE: u64 = 16 << 20;
+
+/// Fingerprints of a plan's files by the names under which they enter keys, each taken once.
+#[derive(Default)]
+pub struct Prints(HashMap<String, Option<String>>);
+
+impl Prints {
+    /// That of a name: a path, unless it is known otherwise.
+    pub fn of(&mut self, name: &str) -> Option<String> {
+        self.lies_at(name, Path::new(name));
+        self.0[name].clone()
+    }
+
+    /// The name stands for another path.
+    pub fn lies_at(&mut self, name: &str, path: &Path) {
+        self.0.entry(name.to_owned()).or_insert_with(|| fingerprint(path));
+    }
+
+    /// The name under which files enter a key that another file names; none where it names none, as
+    /// one that holds its pictures.
+    pub fn beside(&mut self, name: String, list: impl FnOnce() -> Vec<PathBuf>) -> Option<String> {
+        let known = self.0.entry(name.clone());
+        known.or_insert_with(|| together(&list())).is_some().then_some(name)
+    }
+}
 
 /// A hash of a file, or of a folder's files by name. None where there is nothing.
 pub fn fingerprint(path: &Path) -> Option<String> {
@@ -25,6 +50,23 @@ pub fn fingerprint(path: &Path) -> Option<String> {
         add(&mut hasher, path)?;
     }
     Some(hasher.finalize().to_hex()[..32].to_owned())
+}
+
+/// A hash of some files by their names and contents, side by side: what another file names. None
+/// where there are none.
+fn together(files: &[PathBuf]) -> Option<String> {
+    let hash = |path: &PathBuf| {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(path.file_name()?.as_encoded_bytes()).update(&[0]);
+        add(&mut hasher, path)?;
+        Some(hasher.finalize())
+    };
+    let hashes: Vec<Option<blake3::Hash>> = files.par_iter().map(hash).collect();
+    let mut hasher = blake3::Hasher::new();
+    for hash in hashes.iter().flatten() {
+        hasher.update(hash.as_bytes());
+    }
+    hashes.iter().any(Option::is_some).then(|| hasher.finalize().to_hex()[..32].to_owned())
 }
 
 fn add(hasher: &mut blake3::Hasher, path: &Path) -> Option<()> {

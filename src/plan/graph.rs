@@ -1,14 +1,15 @@
 //! From points to jobs and tasks: which stage reads what, and what is shared.
 
-use super::fingerprint::{annotations, fingerprint};
+use super::features::keeps_features;
+use super::fingerprint::{Prints, annotations};
 use super::key::{key, machine as machine_of};
 use super::slice::slice;
 use super::{Job, Machine, Plan, Stage, Task, id};
-use crate::model::sizes::Row;
+use crate::eval;
 use crate::spec::Settings;
 use crate::spec::experiment::{Experiment, Point, Round};
-use crate::spec::model::Module;
 use crate::spec::root::ReferenceOf;
+use crate::tasks::corpus;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -37,7 +38,7 @@ pub fn plan_reusing(
     let mut graph = Graph {
         machine,
         reuse,
-        prints: HashMap::new(),
+        prints: Prints::default(),
         until: until.unwrap_or(Stage::Scores),
         feature_gib: experiment.store.feature_gib.get(),
         tasks: Vec::new(),
@@ -60,8 +61,7 @@ pub fn plan_reusing(
 struct Graph<'a> {
     machine: &'a Machine,
     reuse: &'a Reuse<'a>,
-    /// Fingerprints of imported files, each taken once.
-    prints: HashMap<String, Option<String>>,
+    prints: Prints,
     until: Stage,
     feature_gib: f64,
     tasks: Vec<Task>,
@@ -147,7 +147,14 @@ impl Graph<'_> {
         let files = settings.corpus.files.iter().flat_map(|files| {
             [files.base.as_ref(), Some(&files.train), files.validation.as_ref(), Some(&files.test)]
         });
-        let files: Vec<String> = files.flatten().cloned().collect();
+        let mut files: Vec<String> = files.flatten().cloned().collect();
+        if let Some(named) = &settings.corpus.files {
+            for file in &files {
+                self.prints.lies_at(file, &corpus::located(named, file));
+            }
+            let (name, pictures) = (corpus::named_pictures(&settings.corpus), &settings.corpus);
+            files.extend(self.prints.beside(name, || corpus::pictures(pictures)));
+        }
         self.task(Stage::Corpus, settings, &[], &files, chain)
     }
 
@@ -263,7 +270,13 @@ impl Graph<'_> {
 
     /// Benchmarks' own files, where there are some.
     fn benchmarks(&mut self, settings: &Settings, chain: &mut Chain) -> Option<String> {
-        let files: Vec<String> = settings.eval.files.values().cloned().collect();
+        let mut files: Vec<String> = settings.eval.files.values().cloned().collect();
+        for (benchmark, path) in &settings.eval.files {
+            let name = format!("{benchmark}: beside {path}");
+            files.extend(
+                self.prints.beside(name, || eval::files::beside(benchmark, Path::new(path))),
+            );
+        }
         (!files.is_empty()).then(|| self.task(Stage::Benchmarks, settings, &[], &files, chain))
     }
 
@@ -289,11 +302,7 @@ impl Graph<'_> {
             on(&mut tables, self.machine);
         }
         if !files.is_empty() {
-            let mut print = |path: &String| {
-                let known = self.prints.entry(path.clone());
-                let print = known.or_insert_with(|| fingerprint(Path::new(path))).clone();
-                (path.clone(), print.into())
-            };
+            let mut print = |path: &String| (path.clone(), self.prints.of(path).into());
             let prints: Map<String, Value> = files.iter().map(&mut print).collect();
             tables.insert("files".to_owned(), Value::Object(prints));
         }
@@ -377,25 +386,4 @@ fn add(jobs: &mut Vec<Job>, mut job: Job) {
     }
     job.id = id::unique(job.id, |id| jobs.iter().any(|other| other.id == id));
     jobs.push(job);
-}
-
-/// Whether image features are computed once: the vision tower is frozen and they fit.
-pub fn keeps_features(settings: &Settings, limit_gib: f64) -> bool {
-    let frozen = settings.loss.is_none() || !settings.model.train.contains(&Module::Vision);
-    let is_here = !settings.eval.server.is_set();
-    is_here && frozen && feature_gib(settings).is_none_or(|gib| gib <= limit_gib)
-}
-
-/// Size of the kept features in GiB; None where it is not known before the files are read.
-pub fn feature_gib(settings: &Settings) -> Option<f64> {
-    let corpus = &settings.corpus;
-    if corpus.files.is_some() || settings.model.checkpoint.is_some() {
-        return None;
-    }
-    let images = (corpus.train + corpus.validation + corpus.test) as f64;
-    let row = Row::of(settings.model.size, &settings.model.dims);
-    let (side, patch, width) = (row.image_side, row.tower.patch.max(1), row.tower.width);
-    // The pixel shuffle makes one token of four patches, four times as wide: f32.
-    let patches = (side / patch).pow(2) as f64;
-    Some(images * patches * width as f64 * 4.0 / f64::from(1 << 30))
 }

@@ -14,6 +14,7 @@
 //! `slice`, its inputs in [`graph`], its cost in [`estimate`].
 
 pub mod estimate;
+mod features;
 pub mod fingerprint;
 pub mod graph;
 pub mod id;

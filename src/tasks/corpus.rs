@@ -99,15 +99,9 @@ fn import(corpus: &Corpus, files: &Files, ctx: &StageContext) -> Result<()> {
         Error::new(format!("the image root `{}` cannot be opened: {error}", files.root))
             .hint("`corpus.files.root` is the folder that image paths are relative to")
     })?;
-    let named = |split| match split {
-        Split::Base => files.base.as_deref(),
-        Split::Train => Some(files.train.as_str()),
-        Split::Validation => files.validation.as_deref(),
-        Split::Test => Some(files.test.as_str()),
-    };
     let mut seen = Seen::default();
     for (done, split) in (1..).zip(Split::ALL) {
-        let questions = match named(split) {
+        let questions = match named(files, split) {
             None => Vec::new(),
             Some(file) => {
                 let path = beside(&root, file);
@@ -122,6 +116,43 @@ fn import(corpus: &Corpus, files: &Files, ctx: &StageContext) -> Result<()> {
         ctx.progress.report(done, Split::ALL.len() as u64, note);
     }
     Ok(())
+}
+
+/// The question file of a split.
+fn named(files: &Files, split: Split) -> Option<&str> {
+    match split {
+        Split::Base => files.base.as_deref(),
+        Split::Train => Some(&files.train),
+        Split::Validation => files.validation.as_deref(),
+        Split::Test => Some(&files.test),
+    }
+}
+
+/// Where a question file lies.
+pub fn located(files: &Files, file: &str) -> PathBuf {
+    beside(Path::new(&files.root), file)
+}
+
+/// What [`pictures`] are called in a key: all that decides which they are.
+pub fn named_pictures(corpus: &Corpus) -> String {
+    let Corpus { base, train, validation, test, seed, files, .. } = corpus;
+    let root = files.as_ref().map_or("", |files| &files.root);
+    format!("pictures below {root} ({base}, {train}, {validation}, {test} questions, seed {seed})")
+}
+
+/// The pictures that the stage would bring from files, each once. Rows and pictures that cannot be
+/// read are left out: the stage says so.
+pub fn pictures(corpus: &Corpus) -> Vec<PathBuf> {
+    let Some(files) = &corpus.files else { return Vec::new() };
+    let Ok(root) = std::fs::canonicalize(&files.root) else { return Vec::new() };
+    let mut paths = BTreeSet::new();
+    for split in Split::ALL {
+        let Some(file) = named(files, split) else { continue };
+        let rows = read_numbered(&beside(&root, file)).unwrap_or_default();
+        let rows = choose(rows, wanted(corpus, split), corpus.seed, split);
+        paths.extend(rows.into_iter().flat_map(|(_, question)| question.images));
+    }
+    paths.iter().filter_map(|path| below(&root, path).ok()).collect()
 }
 
 /// What earlier splits brought.

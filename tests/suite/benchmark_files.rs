@@ -7,7 +7,7 @@ use prefab::data::benchmark::{Format, Join, Pictures, Record, read};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-const ANY: Format = Format { main: &["questions", "test_"], joins: &[] };
+const ANY: Format = Format { main: &["questions", "test_"], parts: &[], inside: &[], joins: &[] };
 
 /// A picture of one colour as a file's bytes, a different one for each number.
 fn bitmap(number: u32, side: u32) -> Vec<u8> {
@@ -202,6 +202,7 @@ fn files_of_a_folder_belong_together() {
                 of: &["question_id"],
             },
         ],
+        ..ANY
     };
     for given in [path.as_path(), path.parent().unwrap()] {
         let rows = folder.read(given, &format).unwrap();

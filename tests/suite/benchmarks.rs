@@ -126,6 +126,15 @@ fn mathematics_is_read_with_its_types() {
     let letters = lines.replace(r#"["1", "2"]"#, r#"["A", "B"]"#);
     let [one] = folder.reads("mathvision", "letters.jsonl", &letters).try_into().unwrap();
     assert_eq!(one.question, "Which?", "options that stand in the picture");
+    // VLMEvalKit's frame goes, whatever stands in it.
+    for (id, framed) in ["Question: Which?", r"Hint: a letter.\nQuestion: Which?\nChoices:\n(A) 1"]
+        .into_iter()
+        .enumerate()
+    {
+        let lines = lines.replace("Which?", framed);
+        let [one] = folder.reads("mathvision", &format!("{id}.jsonl"), &lines).try_into().unwrap();
+        assert_eq!(one.question, "Which?\nA. 1\nB. 2");
+    }
 }
 
 #[test]

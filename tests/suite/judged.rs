@@ -6,7 +6,8 @@ use prefab::data::questions::write_questions;
 use prefab::data::record::Question;
 use prefab::data::tokenizer::Tokenizer;
 use prefab::eval::asking::Asking;
-use prefab::eval::judging::{By, Judge, Judgement};
+use prefab::eval::bill::Bill;
+use prefab::eval::judging::{By, Judge, Judgement, Used};
 use prefab::eval::scores::{self, Score, Scored, score_asked};
 use prefab::eval::{Row, benchmark, files, matching};
 use prefab::model::{Config, Vlm};
@@ -168,6 +169,8 @@ fn a_stage_is_done_when_every_reply_is_there() {
             () if text.contains("Q0?") => Answer::Status(400, "", "not this picture".into()),
             () if text.contains("Q1?") && down => Answer::Status(503, "", "busy".into()),
             () if text.contains("Q2?") => texts(&["unreadable"]),
+            () if text.contains("Q4?") => Answer::Json(serde_json::json!({ "choices": [{
+                "message": { "content": null, "refusal": "I will not" }, "finish_reason": "stop" }] })),
             () => texts(&["1.0"]),
         }
     });
@@ -198,14 +201,15 @@ fn a_stage_is_done_when_every_reply_is_there() {
     let before = server.count();
     broken.store(false, std::sync::atomic::Ordering::SeqCst);
     scores::run(&eval, &ctx).unwrap();
-    // What was refused is asked again, and what had no reply; the rest was kept.
-    assert_eq!(server.count() - before, 2);
+    // What was refused is asked again, by the model twice, and what had no reply; the rest was kept.
+    assert_eq!(server.count() - before, 4);
     let origins = std::fs::read_to_string(ctx.out.join("benchmarks.csv")).unwrap();
     assert!(origins.lines().nth(1).unwrap().contains(",m,"), "{origins}");
     let judged: Vec<Judgement> =
         prefab::eval::rows::read(&ctx.out.join("judgements.jsonl")).unwrap();
     let by: Vec<By> = judged.iter().map(|judgement| judgement.by).collect();
-    assert_eq!(by, [By::Failed, By::Judge, By::Failed, By::Judge, By::Judge]);
+    assert_eq!(by, [By::Failed, By::Judge, By::Failed, By::Judge, By::Failed]);
+    assert!(judged[4].reply.starts_with("no reply: a choice has no text"), "{:?}", judged[4]);
 }
 
 #[test]
@@ -288,6 +292,60 @@ fn a_checkpoint_judges_without_a_server() {
     let error = score(&eval).unwrap_err();
     assert!(error.to_string().contains("is not in the vocabulary"), "{error}");
     assert!(error.hint_text().unwrap().contains("or a server"), "{error:?}");
+}
+
+#[test]
+fn their_own_prompt_is_asked_whatever_the_spec_says() {
+    let folder = Folder::new();
+    let question = folder.reads("mm_vet", "mm-vet.json", MM_VET).remove(0);
+    assert_eq!((question.says("direct"), question.meta.get("cot").unwrap().as_str()), ("", ""));
+    let table = "index\tquestion\tcaption\tgpt4_ans\n0\tQ?\ta cat\tgood\n";
+    let [own] = folder.reads("llava_bench", "LLaVABench.tsv", table).try_into().unwrap();
+    assert_eq!(own.says("cot"), "Answer this question in detail.");
+    // Nor is a marker looked for: the response is the answer.
+    let text = "It is red. Final answer: blue";
+    let said = |name: &str, question: &Question| {
+        let mut row = row(question, text);
+        row.answer.prompt = Prompt::Cot;
+        benchmark(name).unwrap().grader().unwrap().said(question, &row).to_owned()
+    };
+    assert_eq!(said("mm_vet", &question), text);
+    assert_eq!(said("llava_bench", &own), text);
+    assert_eq!(
+        said("mm_vet", &Question::default()),
+        "blue",
+        "generated ones are asked as the spec says"
+    );
+    let line = r#"{"question": "Q?", "gt_answer": "g", "image_src": "0.png"}"#;
+    let [other] = folder.reads("mmhal", "mmhal-bench.jsonl", line).try_into().unwrap();
+    assert!(!other.meta.contains_key("cot"));
+    assert_eq!(said("mmhal", &other), "blue");
+}
+
+#[test]
+fn a_bill_says_what_judging_will_cost() {
+    let folder = Folder::new();
+    let questions = folder.reads("mm_vet", "mm-vet.json", MM_VET);
+    let server = Server::start(|_, _| texts(&["0.5"]));
+    let mut eval = judged_by("mm_vet", &server);
+    let benchmark = benchmark("mm_vet").unwrap();
+    let replies = folder.0.path().join("replies");
+    let bill = |eval: &Eval, rows: Option<&[Row]>| {
+        Bill::new(eval, benchmark, &questions, rows, &replies).unwrap()
+    };
+    eval.prompts.push(Prompt::Cot);
+    let ahead = bill(&eval, None);
+    assert_eq!((ahead.calls, ahead.kept, ahead.used.written), (10, 0, 800));
+    assert!(ahead.used.read > 2000, "{ahead:?}");
+    assert!(!replies.exists(), "nothing is made");
+    eval.prompts.pop();
+    let said = ["a", "b", "c", "d", " "];
+    let rows: Vec<Row> = questions.iter().zip(said).map(|(q, text)| row(q, text)).collect();
+    let before = bill(&eval, Some(&rows));
+    assert_eq!((before.calls, before.kept), (4, 0), "an empty answer needs no judge");
+    folder.score("mm_vet", &questions, &said[..], &server);
+    let after = bill(&eval, Some(&rows));
+    assert_eq!((after.calls, after.kept, after.used), (4, 4, Used::default()));
 }
 
 #[test]

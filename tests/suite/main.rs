@@ -2,6 +2,7 @@
 
 mod answers;
 mod benchmark_files;
+mod benchmark_folders;
 mod benchmarks;
 mod cli;
 mod config_damage;

@@ -1,15 +1,21 @@
-//! A benchmark's file, or its folder of files that belong together.
+//! A benchmark's rows, with the fields of files that belong beside them.
 
+use super::folder::{beginning, extension, files};
 use super::{Faults, Pictures, Record, json, tsv};
-use crate::error::{Context, Error, Result};
-use std::collections::{BTreeSet, HashMap};
+use crate::error::{Error, Result};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// Which files a benchmark is made of.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Format {
-    /// How the names of files begin that hold questions, where a folder is given.
+    /// How the name of the file begins that holds the questions, where a folder is given: any of
+    /// these; the empty name is every file's.
     pub main: &'static [&'static str],
+    /// How the names of files begin that make up the benchmark together.
+    pub parts: &'static [&'static str],
+    /// Folders inside the given one that may hold them.
+    pub inside: &'static [&'static str],
     /// Files beside them.
     pub joins: &'static [Join],
 }
@@ -31,43 +37,16 @@ pub struct Join {
 ///
 /// # Errors
 ///
-/// A path where nothing lies, a folder without such files, a kind of file that is not read, and
-/// faulty rows.
+/// A path where nothing lies, a folder without such files or with several that could be meant, a
+/// kind of file that is not read, and faulty rows.
 pub fn read(path: &Path, format: &Format, pictures: &mut Pictures<'_>) -> Result<Vec<Record>> {
-    let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
-    let files = match path.is_dir() {
-        true => match beginning(folder, format.main)? {
-            none if none.is_empty() => shards(folder)?,
-            files => files,
-        },
-        false => vec![whole(path)?.to_path_buf()],
-    };
-    if files.is_empty() {
-        return Err(Error::new(format!("{} has no file of this benchmark", path.display()))
-            .hint(format!("its name begins with {}", format.main.join(" or "))));
-    }
+    let files = files(path, format)?;
     let mut records = Vec::new();
     for file in &files {
-        records.extend(match extension(file).as_str() {
-            "tsv" => tsv::read(file, pictures)?,
-            "json" | "jsonl" => json::read(file, Some(pictures))?,
-            #[cfg(feature = "parquet")]
-            "parquet" => super::parquet::read(file, pictures)?,
-            other => {
-                return Err(Error::new(format!("{}: `.{other}` is not read", file.display()))
-                    .hint("give VLMEvalKit's .tsv, a .parquet, or export the table as .json or .jsonl"));
-            }
-        });
+        records.extend(rows(file, pictures)?);
     }
-    for join in format.joins {
-        let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        // A table has everything in its own columns.
-        let is_own = |file: &&PathBuf| {
-            files.contains(file) || ["tsv", "parquet"].contains(&extension(file).as_str())
-        };
-        for file in beginning(here, &[join.file])?.iter().filter(|file| !is_own(file)) {
-            put_beside(&mut records, join, file)?;
-        }
+    for (join, file) in joined(&files, format)? {
+        put_beside(&mut records, join, &file)?;
     }
     if records.is_empty() {
         return Err(Error::new(format!("{} has no rows", path.display())));
@@ -75,75 +54,79 @@ pub fn read(path: &Path, format: &Format, pictures: &mut Pictures<'_>) -> Result
     Ok(records)
 }
 
-fn extension(path: &Path) -> String {
-    path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
+/// The files that reading a path opens beside itself: pictures that its rows name, and what is put
+/// beside these. Rows that cannot be read name none: whoever reads them says so.
+pub fn beside(path: &Path, format: &Format) -> Vec<PathBuf> {
+    let Ok(files) = files(path, format) else { return Vec::new() };
+    let mut pictures = Pictures::listed(path);
+    for file in files.iter().filter(|file| !embeds(file)) {
+        let _ = rows(file, &mut pictures);
+    }
+    let joined = joined(&files, format).unwrap_or_default();
+    let mut all: Vec<PathBuf> = files.into_iter().filter(|file| file != path).collect();
+    all.extend(joined.into_iter().map(|(_, file)| file));
+    // A folder's own files enter its fingerprint.
+    all.retain(|file| !path.is_dir() || file.parent() != Some(path));
+    all.extend(pictures.found());
+    all
 }
 
-/// Files of a folder whose names begin so, in order of the list and of names.
-fn beginning(folder: &Path, names: &[&str]) -> Result<Vec<PathBuf>> {
-    let entries =
-        std::fs::read_dir(folder).with_context(|| format!("opening {}", folder.display()))?;
-    let mut files: Vec<(usize, PathBuf)> = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| ["tsv", "json", "jsonl", "parquet"].contains(&extension(path).as_str()))
-        .filter_map(|path| {
-            let name = path.file_name()?.to_string_lossy().into_owned();
-            let rank = names.iter().position(|begin| name.starts_with(begin))?;
-            Some((rank, path))
-        })
-        .collect();
-    files.sort();
-    Ok(files.into_iter().map(|(_, path)| path).collect())
+/// Whether a file holds its pictures, so that there is no need to look for any.
+#[cfg_attr(not(feature = "parquet"), expect(unused_variables, reason = "no tables are read"))]
+fn embeds(file: &Path) -> bool {
+    #[cfg(feature = "parquet")]
+    return extension(file) == "parquet" && super::parquet::embeds(file);
+    #[cfg(not(feature = "parquet"))]
+    return false;
 }
 
-/// What a table is called before its shard's number: `test` of `test-00000-of-00003.parquet`;
-/// and how many shards it has.
-fn shard(path: &Path) -> Option<(&str, usize)> {
-    let stem = path.file_stem()?.to_str()?;
-    let (rest, of) = stem.rsplit_once("-of-")?;
-    let (table, number) = rest.rsplit_once('-')?;
-    number.parse::<usize>().ok()?;
-    Some((table, of.parse().ok()?))
-}
-
-/// A file that is no part of another.
-fn whole(path: &Path) -> Result<&Path> {
-    match shard(path) {
-        Some((_, of)) if of > 1 => {
-            Err(Error::new(format!("{} is one of {of} shards", path.display()))
-                .hint("name the folder that holds them all"))
-        }
-        _ => Ok(path),
+fn rows(file: &Path, pictures: &mut Pictures<'_>) -> Result<Vec<Record>> {
+    match extension(file).as_str() {
+        "tsv" => tsv::read(file, pictures),
+        "json" | "jsonl" => json::read(file, Some(pictures)),
+        #[cfg(feature = "parquet")]
+        "parquet" => super::parquet::read(file, pictures),
+        other => Err(Error::new(format!("{}: `.{other}` is not read", file.display()))
+            .hint("give VLMEvalKit's .tsv, a .parquet, or export the table as .json or .jsonl")),
     }
 }
 
-/// The shards of the one Parquet table that a folder holds, as the Hub names them.
-fn shards(folder: &Path) -> Result<Vec<PathBuf>> {
-    let files: Vec<PathBuf> = beginning(folder, &[""])?
-        .into_iter()
-        .filter(|file| extension(file) == "parquet" && shard(file).is_some())
-        .collect();
-    let tables: BTreeSet<(&str, usize)> = files.iter().filter_map(|file| shard(file)).collect();
-    let Some((table, of)) = tables.first() else { return Ok(files) };
-    if tables.len() > 1 {
-        let names: Vec<&str> = tables.iter().map(|(table, _)| *table).collect();
-        return Err(Error::new(format!(
-            "{} holds several tables: {}",
-            folder.display(),
-            names.join(", ")
-        ))
-        .hint("name one table's file, or give its shards a folder of their own"));
+/// Whether a file has everything in its own columns.
+fn is_table(file: &Path) -> bool {
+    ["tsv", "parquet"].contains(&extension(file).as_str())
+}
+
+/// The files that are put beside those with the questions: in their folder, else one folder
+/// down, where InternVL's layout has the data sets' own releases (`docvqa/val/val_v1.0.json`).
+fn joined(files: &[PathBuf], format: &Format) -> Result<Vec<(&'static Join, PathBuf)>> {
+    let folder = files.first().and_then(|file| file.parent()).unwrap_or(Path::new(""));
+    let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let mut found = Vec::new();
+    for join in format.joins {
+        let there = beginning(here, join.file)?;
+        let is_there = |file: &PathBuf| !is_table(file);
+        let below = if there.iter().any(is_there) || files.iter().any(|file| is_table(file)) {
+            Vec::new()
+        } else {
+            subfolders(here)
+                .iter()
+                .flat_map(|folder| beginning(folder, join.file))
+                .flatten()
+                .collect()
+        };
+        let own = |file: &PathBuf| files.iter().any(|own| own.file_name() == file.file_name());
+        let all = there.into_iter().chain(below).filter(|file| is_there(file) && !own(file));
+        found.extend(all.map(|file| (join, file)));
     }
-    if files.len() != *of {
-        return Err(Error::new(format!(
-            "{} holds {} of the {of} shards of `{table}`",
-            folder.display(),
-            files.len()
-        ))
-        .hint("fetch the rest: a part would be scored as if it were the whole"));
-    }
-    Ok(files)
+    Ok(found)
+}
+
+fn subfolders(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> =
+        entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    folders.sort();
+    folders
 }
 
 /// Puts the fields of a file beside those of the questions that they belong to.

@@ -6,6 +6,7 @@
 //! | [`tsv`] | a row a question, pictures in base64, once each or by another row's index |
 //! | [`json`] | lists, lines, objects by id; pictures in base64 or as paths |
 //! | [`parquet`] | the Hub's tables, pictures embedded or as paths; a cargo feature, on by default |
+//! | [`folder`] | which files of a folder are the benchmark's |
 //! | [`join`] | fields of one file beside those of another: captions, reference answers |
 //! | [`picture`] | pictures out of a file into a folder, one at a time |
 //! | [`list`] | lists as Python prints them |
@@ -14,6 +15,7 @@
 //! holds the texts and one row's pictures. What is wrong with rows is collected: an error names
 //! the first of them by row and counts the rest.
 
+pub mod folder;
 pub mod join;
 pub mod json;
 pub mod list;
@@ -23,6 +25,6 @@ pub mod picture;
 pub mod record;
 pub mod tsv;
 
-pub use join::{Format, Join, read};
+pub use join::{Format, Join, beside, read};
 pub use picture::Pictures;
 pub use record::{Faults, Record};

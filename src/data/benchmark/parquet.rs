@@ -29,7 +29,7 @@ pub fn read(path: &Path, pictures: &mut Pictures<'_>) -> Result<Vec<Record>> {
     let table = SerializedFileReader::new(file).map_err(broken)?;
     let mut faults = Faults::default();
     let mut records = Vec::new();
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let stem = super::folder::table(path);
     for (number, row) in (1..).zip(table.get_row_iter(None).map_err(broken)?) {
         let place = format!("{} row {number}", path.display());
         let row = row.map_err(|error| {
@@ -45,6 +45,16 @@ pub fn read(path: &Path, pictures: &mut Pictures<'_>) -> Result<Vec<Record>> {
     }
     faults.check(path, records.len())?;
     Ok(records)
+}
+
+/// Whether a column of pictures holds them and not their paths; not of what is no table.
+pub fn embeds(path: &Path) -> bool {
+    let Some(table) = File::open(path).ok().and_then(|file| SerializedFileReader::new(file).ok())
+    else {
+        return false;
+    };
+    let columns = table.metadata().file_metadata().schema().get_fields().to_vec();
+    columns.iter().any(|column| PICTURES.contains(&column.name()) && column.is_group())
 }
 
 /// The columns of a row as JSON, and its pictures: the embedded ones of the first column that

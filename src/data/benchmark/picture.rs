@@ -19,11 +19,21 @@ const BESIDE: [&str; 6] = ["images", "image", "img", "val2014", "train_images", 
 /// Where pictures go, and where those that a file names lie.
 #[derive(Debug)]
 pub struct Pictures<'a> {
-    /// Where they go; nowhere for files that are read for their texts.
-    out: Option<&'a Path>,
+    to: To<'a>,
     folder: String,
     roots: Vec<PathBuf>,
     copied: HashMap<String, String>,
+}
+
+/// What becomes of pictures.
+#[derive(Clone, Debug)]
+enum To<'a> {
+    /// They go below a folder.
+    Folder(&'a Path),
+    /// They stay where they are, and only their names count.
+    Nowhere,
+    /// Those that are files are listed.
+    List(Vec<PathBuf>),
 }
 
 impl<'a> Pictures<'a> {
@@ -36,19 +46,27 @@ impl<'a> Pictures<'a> {
         use crate::error::Context;
         let folder = format!("images/{name}");
         std::fs::create_dir_all(out.join(&folder)).with_context(|| format!("creating {folder}"))?;
-        let own = if file.is_dir() { Some(file) } else { file.parent() };
-        let own = own.filter(|own| !own.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let own = std::fs::canonicalize(own).unwrap_or_else(|_| own.to_path_buf());
-        let beside = BESIDE.iter().map(|name| own.join(name));
-        let above = own.ancestors().skip(1).take(ABOVE).map(Path::to_path_buf);
-        let roots = std::iter::once(own.clone()).chain(beside).chain(above).collect();
-        Ok(Self { out: Some(out), folder, roots, copied: HashMap::new() })
+        Ok(Self { to: To::Folder(out), folder, roots: roots(file), copied: HashMap::new() })
     }
 
     /// Pictures that nobody looks at: they stay where they are, and only their names count.
     pub fn unseen() -> Self {
         let (folder, roots) = (String::new(), Vec::new());
-        Self { out: None, folder, roots, copied: HashMap::new() }
+        Self { to: To::Nowhere, folder, roots, copied: HashMap::new() }
+    }
+
+    /// Pictures of a file that are only looked for: [`Self::found`] says where they lie.
+    pub fn listed(file: &Path) -> Self {
+        let (to, folder) = (To::List(Vec::new()), String::new());
+        Self { to, folder, roots: roots(file), copied: HashMap::new() }
+    }
+
+    /// Where the pictures lie that were looked for, each once, in order.
+    pub fn found(self) -> Vec<PathBuf> {
+        match self.to {
+            To::List(found) => found,
+            To::Folder(_) | To::Nowhere => Vec::new(),
+        }
     }
 
     /// Keeps a picture's bytes; its path below the output folder.
@@ -59,7 +77,7 @@ impl<'a> Pictures<'a> {
     pub fn keep(&self, bytes: &[u8]) -> Result<String, String> {
         let name = &blake3::hash(bytes).to_hex()[..20];
         let path = format!("{}/{name}.{}", self.folder, extension(bytes));
-        let Some(out) = self.out else { return Ok(path) };
+        let To::Folder(out) = self.to else { return Ok(path) };
         let target = out.join(&path);
         if !target.exists() {
             decode::from_bytes(bytes)
@@ -90,8 +108,8 @@ impl<'a> Pictures<'a> {
         self.keep(&bytes)
     }
 
-    /// Copies a picture that the file names: relative to its folder, to one of `BESIDE`, or to a
-    /// folder above.
+    /// Copies a picture that the file names: relative to its folder, to a folder above, or to one
+    /// of `BESIDE` in its folder and the one above.
     ///
     /// # Errors
     ///
@@ -109,6 +127,11 @@ impl<'a> Pictures<'a> {
             let own = self.roots[0].display();
             format!("there is no picture `{path}` in {own}, its `images`, or a folder above")
         })?;
+        if let To::List(list) = &mut self.to {
+            list.push(found);
+            self.copied.insert(path.to_owned(), String::new());
+            return Ok(String::new());
+        }
         let bytes = std::fs::read(&found).map_err(|error| format!("reading `{path}`: {error}"))?;
         let kept = self.keep(&bytes).map_err(|error| format!("`{path}`: {error}"))?;
         self.copied.insert(path.to_owned(), kept.clone());
@@ -121,13 +144,30 @@ impl<'a> Pictures<'a> {
     ///
     /// As [`Self::copy`] and [`Self::keep_base64`].
     pub fn take(&mut self, text: &str) -> Result<String, String> {
-        match (self.out, is_path(text)) {
-            (None, true) => Ok(text.to_owned()),
-            (None, false) => self.keep(text.as_bytes()),
-            (Some(_), true) => self.copy(text),
-            (Some(_), false) => self.keep_base64(text),
+        match (&self.to, is_path(text)) {
+            (To::Nowhere, true) => Ok(text.to_owned()),
+            (To::Nowhere, false) => self.keep(text.as_bytes()),
+            (To::Folder(_), false) => self.keep_base64(text),
+            (To::List(_), false) => Ok(String::new()),
+            (To::Folder(_) | To::List(_), true) => self.copy(text),
         }
     }
+}
+
+/// Where the pictures of a file may lie, nearest first.
+fn roots(file: &Path) -> Vec<PathBuf> {
+    let own = if file.is_dir() { Some(file) } else { file.parent() };
+    let own = own.filter(|own| !own.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let own = std::fs::canonicalize(own).unwrap_or_else(|_| own.to_path_buf());
+    // POPE's questions lie in `pope/coco`, its pictures in `pope/val2014`.
+    let beside = |folder: &Path| BESIDE.map(|name| folder.join(name));
+    let mut roots = vec![own.clone()];
+    roots.extend(beside(&own));
+    for (level, above) in own.ancestors().skip(1).take(ABOVE).enumerate() {
+        roots.push(above.to_path_buf());
+        roots.extend((level == 0).then(|| beside(above)).into_iter().flatten());
+    }
+    roots
 }
 
 /// Whether a text is a path to a picture and not base64: short, with a picture's extension.

@@ -10,8 +10,10 @@ use crate::eval::matching::exact;
 use crate::eval::metric::option::post_process;
 use crate::tasks::options;
 
-static SCIENCE: File = File { format: ALONE, tiles: 6, direct: LETTER, question };
-static DIAGRAMS: File = File { format: ALONE, tiles: 6, direct: "", question: diagram };
+static SCIENCE: File =
+    File { format: ALONE, tiles: 6, direct: LETTER, always_direct: false, question };
+static DIAGRAMS: File =
+    File { format: ALONE, tiles: 6, direct: "", always_direct: false, question: diagram };
 
 /// Multimodal chain of thought in many domains.
 pub static M3COT: Scored = Scored {

@@ -5,7 +5,7 @@
 
 use super::file::{ALONE, File, plain};
 use super::{LAST_MARKER, answer_of, groups, stands_in};
-use crate::data::benchmark::Record;
+use crate::data::benchmark::{Format, Record};
 use crate::data::record::Question;
 use crate::eval::matching::exact;
 use crate::eval::metric::crpe::{ROTATIONS, is_right, is_right_vlmevalkit};
@@ -13,7 +13,13 @@ use crate::eval::{Asked, Benchmark, Better, Counted, Counts, Metric, Value, flag
 use crate::tasks::rotated;
 use std::collections::BTreeMap;
 
-static FILE: File = File { format: ALONE, tiles: 6, direct: "", question };
+static FILE: File = File {
+    format: Format { parts: &["CRPE_EXIST", "CRPE_RELATION"], ..ALONE },
+    tiles: 6,
+    direct: "",
+    always_direct: false,
+    question,
+};
 
 /// CRPE, as a way to judge one row.
 pub struct Crpe {

@@ -17,12 +17,15 @@ pub struct File {
     pub tiles: usize,
     /// The published instruction behind a question that wants the answer alone; may be empty.
     pub direct: &'static str,
+    /// Whether it is asked so whatever the spec's prompt is, as published: no reasoning is asked
+    /// for, and the response is the answer.
+    pub always_direct: bool,
     /// A row as a question; says what is wrong with it.
     pub question: fn(&Record) -> Result<Question, String>,
 }
 
-/// A benchmark of one file.
-pub const ALONE: Format = Format { main: &[""], joins: &[] };
+/// A benchmark of one table, whatever its name.
+pub const ALONE: Format = Format { main: &[""], parts: &[], inside: &[], joins: &[] };
 
 /// Fields that name a question, in files of whatever form.
 const IDS: &[&str] = &["index", "question_id", "questionId", "pid", "qid", "id"];

@@ -10,8 +10,10 @@ use crate::eval::python::Py;
 use crate::eval::python::number::int;
 use crate::eval::{choice, flag};
 
-static VISTA: File = File { format: ALONE, tiles: 6, direct: "", question: vista };
-static VISION: File = File { format: ALONE, tiles: 6, direct: "", question: vision };
+static VISTA: File =
+    File { format: ALONE, tiles: 6, direct: "", always_direct: false, question: vista };
+static VISION: File =
+    File { format: ALONE, tiles: 6, direct: "", always_direct: false, question: vision };
 
 /// Mathematics in pictures of all kinds.
 pub static MATHVISTA: Scored = Scored {
@@ -115,8 +117,14 @@ fn vista(record: &Record) -> Result<Question, String> {
     Ok(question)
 }
 
+/// VLMEvalKit's rows may begin with a hint and `Question:`, which its evaluation of MPO strips.
 fn vision(record: &Record) -> Result<Question, String> {
     let mut question = plain(record)?;
+    if ["Question:", "Hint:"].iter().any(|begin| question.question.trim_start().starts_with(begin))
+        && let Some((_, asked)) = question.question.split_once("Question:")
+    {
+        question.question = asked.trim().to_owned();
+    }
     question.choices = choices(record)?;
     // Options that are letters alone stand in the picture.
     let says = |(letter, text): (char, &String)| text.trim() != letter.to_string();

@@ -9,9 +9,10 @@ use crate::eval::flag;
 use crate::eval::metric::{anls, relaxed, vqa};
 
 static CHARTS: File = File {
-    format: Format { main: &["test_human", "test_augmented"], joins: &[] },
+    format: Format { main: &[], parts: &["test_human", "test_augmented"], ..ALONE },
     tiles: 12,
     direct: SHORT,
+    always_direct: false,
     question: chart,
 };
 
@@ -23,30 +24,36 @@ const BY_ID: &[Join] = &[Join {
     of: &["questionId", "question_id"],
 }];
 static DOCUMENTS: File = File {
-    format: Format { main: &["val.", "val_v", "DocVQA"], joins: BY_ID },
+    format: Format { main: &["val.", "val_v", "DocVQA"], joins: BY_ID, ..ALONE },
     tiles: 18,
     direct: SHORT,
+    always_direct: false,
     question: several,
 };
 static INFOGRAPHICS: File = File {
     format: Format {
         main: &["val.", "infographics", "InfoVQA"],
         joins: &[Join { file: "infographics", ..BY_ID[0] }],
+        ..ALONE
     },
     tiles: 24,
     direct: SHORT,
+    always_direct: false,
     question: several,
 };
 static SCENES: File = File {
     format: Format {
         main: &["textvqa_val.", "TextVQA"],
         joins: &[Join { file: "textvqa_val_annotations", ..BY_ID[0] }],
+        ..ALONE
     },
     tiles: 24,
     direct: SHORT,
+    always_direct: false,
     question: several,
 };
-static PRINT: File = File { format: ALONE, tiles: 24, direct: SHORT, question: several };
+static PRINT: File =
+    File { format: ALONE, tiles: 24, direct: SHORT, always_direct: false, question: several };
 
 /// Questions about charts.
 pub static CHARTQA: Scored = Scored {

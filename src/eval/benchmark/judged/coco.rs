@@ -35,6 +35,14 @@ struct Annotation {
     caption: Option<String>,
 }
 
+/// How the names of its files begin.
+const KINDS: [&str; 2] = ["instances_", "captions_"];
+
+/// The files of a folder that are read.
+pub fn files(folder: &Path) -> Vec<PathBuf> {
+    KINDS.iter().flat_map(|kind| beginning(folder, kind)).collect()
+}
+
 /// Puts the objects of each row's picture beside it, by its `image_id`.
 ///
 /// # Errors
@@ -48,7 +56,7 @@ pub fn bring(records: &mut [Record], folder: &Path, synonyms: &[Vec<String>]) ->
             present.entry(id).or_default();
         }
     }
-    for kind in ["instances_", "captions_"] {
+    for kind in KINDS {
         let files = beginning(folder, kind);
         if files.is_empty() {
             return Err(Error::new(format!(

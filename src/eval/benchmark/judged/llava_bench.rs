@@ -5,7 +5,7 @@ use super::{FAILED_SHARE, Grade, Graded, LENGTH};
 use crate::data::benchmark::{Format, Join, Record};
 use crate::data::record::Question;
 use crate::eval::benchmark::File;
-use crate::eval::benchmark::file::plain;
+use crate::eval::benchmark::file::{ALONE, plain};
 use crate::eval::metric::llava_bench::scores;
 use crate::eval::{Better, Metric, Value};
 
@@ -21,9 +21,11 @@ static FILE: File = File {
                 of: &["question_id"],
             },
         ],
+        ..ALONE
     },
     tiles: 6,
     direct: "Answer this question in detail.",
+    always_direct: true,
     question,
 };
 

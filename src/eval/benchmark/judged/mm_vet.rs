@@ -5,7 +5,7 @@ use crate::data::benchmark::Record;
 use crate::data::benchmark::{Format, Join};
 use crate::data::record::Question;
 use crate::eval::benchmark::File;
-use crate::eval::benchmark::file::plain;
+use crate::eval::benchmark::file::{ALONE, plain};
 use crate::eval::metric::mm_vet::grade;
 use crate::eval::{Better, Metric, Value};
 
@@ -13,9 +13,11 @@ static FILE: File = File {
     format: Format {
         main: &["mm-vet.", "MMVet"],
         joins: &[Join { name: "truth", file: "mm-vet", key: &["question_id"], of: &["id"] }],
+        ..ALONE
     },
     tiles: 6,
     direct: "",
+    always_direct: true,
     question,
 };
 

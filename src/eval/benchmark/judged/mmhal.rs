@@ -4,12 +4,17 @@ use super::{FAILED_SHARE, Grade, Graded, LENGTH};
 use crate::data::benchmark::{Format, Record};
 use crate::data::record::Question;
 use crate::eval::benchmark::File;
-use crate::eval::benchmark::file::plain;
+use crate::eval::benchmark::file::{ALONE, plain};
 use crate::eval::metric::mmhal::{FAITHFUL, HIGHEST, rating};
 use crate::eval::{Better, Metric, Value, flag};
 
-static FILE: File =
-    File { format: Format { main: &["mmhal"], joins: &[] }, tiles: 6, direct: "", question };
+static FILE: File = File {
+    format: Format { main: &["mmhal"], ..ALONE },
+    tiles: 6,
+    direct: "",
+    always_direct: false,
+    question,
+};
 
 /// The benchmark's question types; a question's is its place modulo eight.
 pub const TYPES: [&str; 8] = [

@@ -16,10 +16,12 @@ pub use mm_vet::MM_VET;
 pub use mmhal::MMHAL;
 pub use object_halbench::OBJECT_HALBENCH;
 
-use super::{File, LAST_MARKER, groups, stands_in};
+use super::{File, LAST_MARKER, answer_of, groups, stands_in};
 use crate::data::record::Question;
+use crate::eval::asking::is_of_file;
 use crate::eval::describe::Lexicon;
-use crate::eval::{Asked, Benchmark, Better, Counted, Counts, Metric, Value, flag};
+use crate::eval::python::text::strip;
+use crate::eval::{Asked, Benchmark, Better, Counted, Counts, Metric, Row, Value, flag};
 use serde::{Deserialize, Serialize};
 
 /// What a grader made of an answer.
@@ -148,6 +150,17 @@ impl Benchmark for Graded {
             Counted { groups: all, counts, score }
         };
         asked.iter().map(count).collect()
+    }
+}
+
+impl Graded {
+    /// What is graded of a response: all of it where no reasoning was asked for, whatever the
+    /// prompt's name.
+    pub fn said<'a>(&self, question: &Question, row: &'a Row) -> &'a str {
+        match self.file.always_direct && is_of_file(question) {
+            true => strip(&row.answer.text),
+            false => answer_of(row),
+        }
     }
 }
 

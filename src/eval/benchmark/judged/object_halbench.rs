@@ -14,12 +14,12 @@ use crate::data::benchmark::{Format, Join, Record};
 use crate::data::record::Question;
 use crate::error::{Context, Error};
 use crate::eval::benchmark::File;
-use crate::eval::benchmark::file::plain;
+use crate::eval::benchmark::file::{ALONE, plain};
 use crate::eval::describe::{COVERAGE, MENTION_RATE, RESPONSE_RATE, count_objects};
 use crate::eval::metric::chair::{Vocabulary, object_list};
 use crate::eval::python::text::words;
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 static FILE: File = File {
     format: Format {
@@ -30,9 +30,11 @@ static FILE: File = File {
             key: &["image_id"],
             of: &["image_id", "id"],
         }],
+        ..ALONE
     },
     tiles: 6,
     direct: "",
+    always_direct: false,
     question,
 };
 
@@ -151,8 +153,7 @@ fn question(record: &Record) -> std::result::Result<Question, String> {
 ///
 /// A folder without a synonym list, and files that cannot be read.
 pub fn bring_gold(records: &mut [Record], path: &Path) -> Result<()> {
-    let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let folder = folder_of(path);
     let rows = synonym_list(folder)?;
     let lists = |record: &Record| record.list(&["objects", "known.objects"]).is_some();
     if !records.iter().all(lists) {
@@ -165,8 +166,19 @@ pub fn bring_gold(records: &mut [Record], path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The rows of `synonyms*.txt`: words parted by commas, the class first.
-fn synonym_list(folder: &Path) -> Result<Vec<Vec<String>>> {
+fn folder_of(path: &Path) -> &Path {
+    let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
+    if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
+}
+
+/// The files that [`bring_gold`] may read.
+pub fn gold(path: &Path) -> Vec<PathBuf> {
+    let folder = folder_of(path);
+    let synonyms = synonym_files(folder).unwrap_or_default();
+    synonyms.into_iter().chain(coco::files(&folder.join("annotations"))).collect()
+}
+
+fn synonym_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(folder).with_context(|| folder.display())?;
     let mut files: Vec<_> = entries
         .flatten()
@@ -177,6 +189,12 @@ fn synonym_list(folder: &Path) -> Result<Vec<Vec<String>>> {
         })
         .collect();
     files.sort();
+    Ok(files)
+}
+
+/// The rows of `synonyms*.txt`: words parted by commas, the class first.
+fn synonym_list(folder: &Path) -> Result<Vec<Vec<String>>> {
+    let files = synonym_files(folder)?;
     let file = files.first().ok_or_else(|| {
         Error::new(format!("{} has no synonym list `synonyms*.txt`", folder.display()))
             .hint("fetch the list that RLAIF-V and CHAIR use, a row a class, the class first")

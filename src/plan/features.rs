@@ -1,0 +1,26 @@
+//! Whether a plan has a stage that keeps image features.
+
+use crate::model::sizes::Row;
+use crate::spec::Settings;
+use crate::spec::model::Module;
+
+/// Whether image features are computed once: the vision tower is frozen and they fit.
+pub fn keeps_features(settings: &Settings, limit_gib: f64) -> bool {
+    let frozen = settings.loss.is_none() || !settings.model.train.contains(&Module::Vision);
+    let is_here = !settings.eval.server.is_set();
+    is_here && frozen && gib(settings).is_none_or(|gib| gib <= limit_gib)
+}
+
+/// Size of the kept features in GiB; None where it is not known before the files are read.
+fn gib(settings: &Settings) -> Option<f64> {
+    let corpus = &settings.corpus;
+    if corpus.files.is_some() || settings.model.checkpoint.is_some() {
+        return None;
+    }
+    let images = (corpus.train + corpus.validation + corpus.test) as f64;
+    let row = Row::of(settings.model.size, &settings.model.dims);
+    let (side, patch, width) = (row.image_side, row.tower.patch.max(1), row.tower.width);
+    // The pixel shuffle makes one token of four patches, four times as wide: f32.
+    let patches = (side / patch).pow(2) as f64;
+    Some(images * patches * width as f64 * 4.0 / f64::from(1 << 30))
+}
