@@ -139,7 +139,7 @@ pub struct Judge<'a> {
 
 enum Who {
     Nobody,
-    Server(Client),
+    Server(Box<Client>),
     Here(Box<Here>),
 }
 
@@ -175,7 +175,9 @@ impl<'a> Judge<'a> {
     /// As [`Self::open`].
     pub fn with(table: &'a Table, replies: &Path, device: tch::Device) -> Result<Self> {
         let who = match &table.checkpoint {
-            _ if table.server.is_set() => Who::Server(Client::new(&table.server, replies)?),
+            _ if table.server.is_set() => {
+                Who::Server(Box::new(Client::new(&table.server, replies)?))
+            }
             Some(dir) => {
                 let dir = Path::new(dir);
                 let (tokenizer, model) = (Tokenizer::load(dir)?, Vlm::load_to_answer(dir, device)?);

@@ -181,14 +181,14 @@ pub fn without_pictures(asked: &str) -> String {
 /// Who continues answers.
 enum Writer {
     Local(Box<Local>),
-    Server(Client),
+    Server(Box<Client>),
 }
 
 impl Writer {
     fn open(shop: &Shop<'_>) -> Result<Self> {
         let server = &shop.settings.dropout_ntp.server;
         Ok(match server.is_set() {
-            true => Self::Server(Client::new(server, &server::replies(shop.ctx))?),
+            true => Self::Server(Box::new(Client::new(server, &server::replies(shop.ctx))?)),
             false => Self::Local(Box::new(Local::base(shop.ctx)?)),
         })
     }

@@ -119,28 +119,17 @@ pub fn is_right(problem: &Problem<'_>, extraction: &Py, gold: &Py) -> bool {
 /// Whether two texts are the same number, or lists of the same numbers: `14%` is not `14`, and units
 /// that both have must be the same, currencies among them.
 fn is_same_list(gold: &str, said: &str) -> bool {
-    let numbers = |text: &str| -> Option<Vec<(f64, bool, Option<&'static str>)>> {
-        let all = quantity::read(text).map(|one| vec![one]).or_else(|| quantity::list(text))?;
-        let part = |one: Quantity| (one.value, one.percent, one.unit.or(currency(text)));
-        Some(all.into_iter().map(part).collect())
+    let numbers = |text: &str| -> Option<Vec<Quantity>> {
+        quantity::read(text).map(|one| vec![one]).or_else(|| quantity::list(text))
     };
     let Some((gold, said)) = numbers(gold).zip(numbers(said)) else { return false };
     let mut pairs = gold.iter().zip(&said);
     gold.len() == said.len()
         && pairs.all(|(gold, said)| {
-            gold.0 == said.0 && gold.1 == said.1 && gold.2.zip(said.2).is_none_or(|(a, b)| a == b)
+            gold.value == said.value
+                && gold.percent == said.percent
+                && gold.unit.zip(said.unit).is_none_or(|(a, b)| a == b)
         })
-}
-
-/// The unit of a currency sign; dollars around a text set it as mathematics.
-fn currency(text: &str) -> Option<&'static str> {
-    let text = strip(text);
-    let is_set = text.len() > 1 && text.starts_with('$') && text.ends_with('$');
-    let signs =
-        [('$', "dollar"), ('€', "euro"), ('£', "pound sterling"), ('¥', "yuan"), ('₩', "won")];
-    let found =
-        signs.into_iter().find(|(sign, _)| text.contains(*sign) && !(is_set && *sign == '$'));
-    found.map(|(_, unit)| unit)
 }
 
 /// The choice at the smallest edit distance; the earliest of several.
