@@ -218,6 +218,8 @@ pub const STEP_METRICS: &[&str] = &[
     "accuracy/object",
     "accuracy/bar",
     "accuracy/digit",
+    "accuracy/eater",
+    "accuracy/food",
 ];
 
 /// Columns of runs.csv that a chart can use for an axis, a group or a band.

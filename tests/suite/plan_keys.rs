@@ -109,7 +109,7 @@ fn a_benchmarks_file_changes_answers_and_scores_alone() {
 
 #[test]
 fn a_server_that_answers_needs_no_features() {
-    let text = "schema = 1\nmodel.checkpoint = \"DIR\"\n";
+    let text = "schema = 1\nmodel.checkpoint = \"PATH/TO/DIR\"\n";
     let server = "eval.server = { url = \"http://localhost/v1\", model = \"m\" }\n";
     let (here, there) = (planned(text), planned(&format!("{text}{server}")));
     assert_eq!([&here, &there].map(|plan| count(plan, Stage::Features)), [1, 0]);
@@ -211,7 +211,8 @@ fn what_changed_for_servers_and_files_moves_no_other_key() {
         let settings = plan.task_of(plan.jobs.last().unwrap(), stage).unwrap().settings.clone();
         settings.keys().filter(|key| key.ends_with("_version")).cloned().collect()
     };
-    let files = format!("{MPO}corpus.files.train = \"train.jsonl\"\n");
+    let set = "{ root = \"PATH/TO/SET\", train = \"PATH/TO/train.jsonl\" }\n";
+    let files = format!("{MPO}corpus.files = {set}");
     for stage in [Features, Candidates, Pairs, Answers] {
         assert_eq!(marks(MPO, stage), Vec::<String>::new(), "{stage}");
         assert_eq!(marks(&files, stage), Vec::<String>::new(), "{stage}: one tile a picture");

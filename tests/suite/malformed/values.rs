@@ -75,7 +75,7 @@ pub const CASES: &[Case] = &[
     case("[eval]\nprompts = «[]»\n", "names none", "prompts = [\"direct\", \"cot\"]", ""),
     case("[eval]\nprompts = [\"cot\", «\"cot\"»]\n", "listed twice", "take one of them out", ""),
     case("[corpus]\ntrain = «-1»\n", "0 or above, got `-1`", "6000", ""),
-    case("[base]\nsloppy = «1.5»\n", "must be from 0 to 1, got 1.5", "0.65", "range"),
+    case("[base]\nsloppy = «1.5»\n", "must be from 0 to 1, got 1.5", "0.75", "range"),
     case("[candidates]\ntemperature = «0»\n", "must be above 0, got 0", "temperature = 1", ""),
     case("[candidates]\ntop_p = «0.0»\n", "must be above 0", "1.0 keeps all", ""),
     case("[candidates]\nbatch = «0»\n", "must be 1 or above, got 0", "candidates.batch = 1", ""),
