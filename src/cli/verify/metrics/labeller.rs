@@ -12,7 +12,9 @@ use crate::eval::metric::labeller::{self, Mode};
 use crate::eval::metric::relaxed;
 use crate::spec::candidates::Prompt;
 use crate::{Error, Result};
-use rules::{ANY_CASE, ANY_CHARACTER, BARE_BOX, BOX_SPACE, INFOVQA, LETTER_TEXT, NO_BOX, NO_THOUGHTS, WORD};
+use rules::{
+    ANY_CASE, ANY_CHARACTER, BARE_BOX, BOX_SPACE, INFOVQA, LETTER_TEXT, NO_BOX, NO_THOUGHTS, WORD,
+};
 use serde_json::{Value, json};
 
 /// The groups of this file.

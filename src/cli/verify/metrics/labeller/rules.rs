@@ -25,7 +25,8 @@ pub(super) fn of(mode: Mode) -> &'static [Rule] {
 }
 
 const VQA: &[Rule] = &[LETTER_GOLD, NUMBERS, COMMAS, FORMULA, SPACE];
-pub(super) const RELAXED: &[Rule] = &[YEARS, PERCENT, ZERO, NOT_FINITE, SEPARATORS, CHART_DRESS, SPACE];
+pub(super) const RELAXED: &[Rule] =
+    &[YEARS, PERCENT, ZERO, NOT_FINITE, SEPARATORS, CHART_DRESS, SPACE];
 pub(super) const LETTER: &[Rule] =
     &[DECIMAL, ABBREVIATION, SEVERAL, LETTER_STYLE, MINUS, INNER_SPACE, MARKS];
 pub(super) const MATH: &[Rule] = &[INTEGERS, ZERO, NOT_FINITE, PERCENT, LISTS, DRESS, SPACE];
