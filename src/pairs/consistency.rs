@@ -1,7 +1,7 @@
 //! Right answers whose rationale contradicts them: lucky guesses, and slips of the last line.
 //! They teach that reasoning does not matter, so `pairs.correctness.consistency` can drop them.
 //!
-//! The rule looks for what surely contradicts ([`contradiction`]). The judge is asked whether the reasoning leads to the answer.
+//! The rule looks for what surely contradicts (`contradiction.rs`). The judge is asked whether the reasoning leads to the answer.
 //!
 //! # Source
 //!
