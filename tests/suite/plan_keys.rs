@@ -211,8 +211,9 @@ fn what_changed_for_servers_and_files_moves_no_other_key() {
         let settings = plan.task_of(plan.jobs.last().unwrap(), stage).unwrap().settings.clone();
         settings.keys().filter(|key| key.ends_with("_version")).cloned().collect()
     };
-    let set = "{ root = \"PATH/TO/SET\", train = \"PATH/TO/train.jsonl\" }\n";
-    let files = format!("{MPO}corpus.files = {set}");
+    let splits = ["root", "base", "train", "validation", "test"]
+        .map(|key| format!("corpus.files.{key} = \"PATH/TO/{key}\"\n"));
+    let files = format!("{MPO}{}", splits.concat());
     for stage in [Features, Candidates, Pairs, Answers] {
         assert_eq!(marks(MPO, stage), Vec::<String>::new(), "{stage}");
         assert_eq!(marks(&files, stage), Vec::<String>::new(), "{stage}: one tile a picture");
