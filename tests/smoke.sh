@@ -7,7 +7,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 run() {
     "$prefab" run experiments/quickstart.toml --name "$1" --results "$folder/results" --store "$folder/$2" \
-        --set corpus.train=160 --set corpus.validation=40 --set corpus.test=120 \
+        --set corpus.train=160 --set corpus.validation=40 --set eval.slice=40 --set corpus.test=120 \
         --set train.pairs_per_step=8 --set train.micro_batch=8
 }
 
@@ -21,7 +21,7 @@ grep -q 'nothing to do, all' "$folder/again.log" || { echo "smoke: the second ru
 
 # Killed after a few seconds in a store of its own, then run to the end.
 setsid sh -c "exec timeout -s KILL 6 $prefab run experiments/quickstart.toml --name second --results $folder/results --store $folder/other \
-    --set corpus.train=160 --set corpus.validation=40 --set corpus.test=120 \
+    --set corpus.train=160 --set corpus.validation=40 --set eval.slice=40 --set corpus.test=120 \
     --set train.pairs_per_step=8 --set train.micro_batch=8" || true
 run second other
 cmp "$folder/results/first/runs.csv" "$folder/results/second/runs.csv" || { echo "smoke: runs.csv differs after a kill" >&2; exit 1; }
