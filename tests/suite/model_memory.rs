@@ -43,7 +43,7 @@ fn write(dir: &std::path::Path, config: &Config) -> u64 {
 
 #[test]
 #[ignore = "needs a gigabyte of disk and three of memory"]
-fn loading_takes_little_more_than_the_weights() {
+fn slow_loading_takes_little_more_than_the_weights() {
     let dims = Dims { layers: Some(12), vision_layers: Some(6), ..Dims::default() };
     let model = Model {
         size: Size::V2_2B,
