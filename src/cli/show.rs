@@ -136,11 +136,13 @@ fn benchmarks() -> String {
             name.to_owned(),
             file.map_or_else(|| "-".to_owned(), |_| benchmark.asks().to_owned()),
             match file {
+                Some(_) if tasks.is_empty() => "-".to_owned(),
                 Some(_) => format!("{STAND_IN}: {tasks}"),
                 None => format!("generated: {tasks}"),
             },
             metrics.join(" "),
-            file.map_or_else(|| "-".to_owned(), |file| file.tiles.to_string()),
+            file.and_then(|file| file.tiles)
+                .map_or_else(|| "-".to_owned(), |tiles| tiles.to_string()),
             if benchmark.grader().is_some() { "judge or rule" } else { "-" }.to_owned(),
             format!("{}. {}", benchmark.about(), benchmark.source()),
         ]);

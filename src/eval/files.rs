@@ -108,16 +108,23 @@ fn from_records(
         if let Some(other) = first.insert(question.id.clone(), record) {
             faults.note(&record.place, format!("its id `{own}` is that of {} too", other.place));
         }
-        name.clone_into(&mut question.task);
-        name.clone_into(&mut question.source);
+        // A row may say which data set it is of, and so how its answer is matched.
+        for field in [&mut question.task, &mut question.source] {
+            if field.is_empty() {
+                name.clone_into(field);
+            }
+        }
         question.meta.insert(OF.to_owned(), name.to_owned());
         question.meta.insert("index".to_owned(), own);
-        question.meta.insert("tiles".to_owned(), file.tiles.to_string());
-        let own =
-            question.meta.entry("direct".to_owned()).or_insert_with(|| file.direct.to_owned());
-        if file.always_direct {
-            let own = own.clone();
-            question.meta.insert("cot".to_owned(), own);
+        if let Some(tiles) = file.tiles {
+            question.meta.insert("tiles".to_owned(), tiles.to_string());
+        }
+        if let Some(direct) = file.direct {
+            let own = question.meta.entry("direct".to_owned()).or_insert_with(|| direct.to_owned());
+            if file.always_direct {
+                let own = own.clone();
+                question.meta.insert("cot".to_owned(), own);
+            }
         }
         questions.push(question);
     }

@@ -40,7 +40,7 @@ use crate::data::record::{Answer, Question, Verdict};
 use crate::spec::candidates::Prompt;
 use crate::{Error, Result};
 use benchmark::judged::{Grade, Graded};
-use benchmark::{File, choice as choice_of, crpe, judged, math, reading};
+use benchmark::{File, choice as choice_of, crpe, judged, math, own, reading};
 use serde::{Deserialize, Serialize};
 
 /// Declares the list of benchmarks, in the order in which `show` prints them.
@@ -82,6 +82,7 @@ benchmarks! {
     reading::TEXTVQA,
     reading::TEXTVQA_VLMEVALKIT,
     reading::OCRBENCH,
+    own::QUESTIONS,
 }
 
 /// The benchmark of a name.

@@ -20,8 +20,8 @@ static FILE: File = File {
         inside: &["coco"],
         ..ALONE
     },
-    tiles: 6,
-    direct: SHORT,
+    tiles: Some(6),
+    direct: Some(SHORT),
     always_direct: false,
     question,
 };

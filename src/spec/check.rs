@@ -311,7 +311,16 @@ fn askable(settings: &Settings, find: &mut Finder) {
             continue;
         }
         let needed = NEEDED_TASKS.iter().find(|(benchmark, _)| benchmark == name);
-        let Some((_, needed)) = needed else { continue };
+        let Some((_, needed)) = needed else {
+            if file_of(name).is_some() {
+                find.wrong(
+                    &format!("eval.benchmarks.{index}"),
+                    format!("benchmark `{name}` asks the questions of a file, and none is named"),
+                    format!("name it: `eval.files.{name} = \"PATH\"`"),
+                );
+            }
+            continue;
+        };
         if !needed.iter().any(|task| tasks.iter().any(|known| known == task)) {
             let key = match find.is_written("eval.benchmarks") {
                 true => format!("eval.benchmarks.{index}"),

@@ -39,6 +39,7 @@ pub const BENCHMARKS: &[&str] = &[
     "textvqa",
     "textvqa_vlmevalkit",
     "ocrbench",
+    "questions",
 ];
 
 /// Benchmarks that read a file of their own, each with the ways of scoring its questions.
@@ -59,6 +60,7 @@ pub const FILE_BENCHMARKS: &[(&str, &[&str])] = &[
     ("infovqa", &["infovqa"]),
     ("textvqa", &["textvqa", "textvqa_vlmevalkit"]),
     ("ocrbench", &["ocrbench"]),
+    ("questions", &["questions"]),
 ];
 
 /// Benchmarks whose questions of files a judge grades.
@@ -171,6 +173,7 @@ pub const METRICS: &[(&[&str], &[&str])] = &[
             "textvqa",
             "textvqa_vlmevalkit",
             "ocrbench",
+            "questions",
         ],
         &["accuracy", "unparsable", "tokens"],
     ),

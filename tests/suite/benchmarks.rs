@@ -168,6 +168,30 @@ fn reading_is_read_with_all_known_answers() {
     assert_eq!(one.aliases, ["y"]);
 }
 
+#[test]
+fn questions_of_ones_own_are_matched_as_their_data_set_is() {
+    let folder = Folder::new();
+    let rows = r#"{"images": ["1.bmp"], "question": "How high?", "answer": "10", "task": "bars", "source": "ChartQA"}
+{"image": "1.bmp", "question": "Which?", "answer": "wine glass", "aliases": ["goblet"]}
+{"image": "1.bmp", "question": "Which?", "answer": "B", "choices": ["red", "blue"]}
+"#;
+    let questions = folder.reads("questions", "own.jsonl", rows);
+    // Asked as the spec says, with the model's own tiles.
+    assert!(questions.iter().all(|q| q.says("direct").is_empty() && q.says("tiles").is_empty()));
+    // ChartQA allows 5 %; the second is no data set's; the third is right by its option's text.
+    let right: Vec<Row> =
+        questions.iter().zip(["10.4", "goblet", "blue"]).map(|(q, t)| row(q, t)).collect();
+    let wrong: Vec<Row> =
+        questions.iter().zip(["10.6", "glass", "red"]).map(|(q, t)| row(q, t)).collect();
+    let eval = eval(&["questions"], &[("questions", "own.jsonl")]);
+    for (rows, share) in [(right, 1.0), (wrong, 0.0)] {
+        let (scores, verdicts) = score(&eval, &questions, &rows, &[]).unwrap();
+        assert_eq!(value(&scores, "all", "accuracy"), share);
+        assert_eq!(value(&scores, "bars", "accuracy"), share);
+        assert_eq!(verdicts.len(), 3);
+    }
+}
+
 fn rotations(categories: [&str; 8]) -> String {
     let mut table = "index\timage_path\tquestion\tanswer\tcategory\n".to_owned();
     for (row, category) in categories.iter().enumerate() {

@@ -11,9 +11,14 @@ use crate::eval::metric::option::post_process;
 use crate::tasks::options;
 
 static SCIENCE: File =
-    File { format: ALONE, tiles: 6, direct: LETTER, always_direct: false, question };
-static DIAGRAMS: File =
-    File { format: ALONE, tiles: 6, direct: "", always_direct: false, question: diagram };
+    File { format: ALONE, tiles: Some(6), direct: Some(LETTER), always_direct: false, question };
+static DIAGRAMS: File = File {
+    format: ALONE,
+    tiles: Some(6),
+    direct: Some(""),
+    always_direct: false,
+    question: diagram,
+};
 
 /// Multimodal chain of thought in many domains.
 pub static M3COT: Scored = Scored {

@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 
 static FILE: File = File {
     format: Format { parts: &["CRPE_EXIST", "CRPE_RELATION"], ..ALONE },
-    tiles: 6,
-    direct: "",
+    tiles: Some(6),
+    direct: Some(""),
     always_direct: false,
     question,
 };

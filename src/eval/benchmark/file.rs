@@ -13,10 +13,11 @@ pub const LETTER: &str = "Answer with the option's letter from the given choices
 pub struct File {
     /// Which files it is made of.
     pub format: Format,
-    /// Most tiles of a picture, as published.
-    pub tiles: usize,
-    /// The published instruction behind a question that wants the answer alone; may be empty.
-    pub direct: &'static str,
+    /// Most tiles of a picture, as published; none: the model's own.
+    pub tiles: Option<usize>,
+    /// The published instruction behind a question that wants the answer alone, which may be
+    /// empty; none: the model's own.
+    pub direct: Option<&'static str>,
     /// Whether it is asked so whatever the spec's prompt is, as published: no reasoning is asked
     /// for, and the response is the answer.
     pub always_direct: bool,

@@ -11,9 +11,14 @@ use crate::eval::python::number::int;
 use crate::eval::{choice, flag};
 
 static VISTA: File =
-    File { format: ALONE, tiles: 6, direct: "", always_direct: false, question: vista };
-static VISION: File =
-    File { format: ALONE, tiles: 6, direct: "", always_direct: false, question: vision };
+    File { format: ALONE, tiles: Some(6), direct: Some(""), always_direct: false, question: vista };
+static VISION: File = File {
+    format: ALONE,
+    tiles: Some(6),
+    direct: Some(""),
+    always_direct: false,
+    question: vision,
+};
 
 /// Mathematics in pictures of all kinds.
 pub static MATHVISTA: Scored = Scored {

@@ -6,6 +6,7 @@
 //! | [`math`] | MathVista, MathVision |
 //! | [`reading`] | ChartQA, DocVQA, InfoVQA, TextVQA, OCRBench |
 //! | [`crpe`] | CRPE, all four rotations |
+//! | [`own`] | questions of one's own |
 //! | [`judged`] | MM-Vet, LLaVA-Bench, MMHal-Bench, Object HalBench: see there |
 //! | [`file`](mod@file) | how a row of a file becomes a question |
 //!
@@ -19,6 +20,7 @@ pub mod crpe;
 pub mod file;
 pub mod judged;
 pub mod math;
+pub mod own;
 pub mod reading;
 
 pub use file::File;

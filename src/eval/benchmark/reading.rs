@@ -10,8 +10,8 @@ use crate::eval::metric::{anls, relaxed, vqa};
 
 static CHARTS: File = File {
     format: Format { main: &[], parts: &["test_human", "test_augmented"], ..ALONE },
-    tiles: 12,
-    direct: SHORT,
+    tiles: Some(12),
+    direct: Some(SHORT),
     always_direct: false,
     question: chart,
 };
@@ -25,8 +25,8 @@ const BY_ID: &[Join] = &[Join {
 }];
 static DOCUMENTS: File = File {
     format: Format { main: &["val.", "val_v", "DocVQA"], joins: BY_ID, ..ALONE },
-    tiles: 18,
-    direct: SHORT,
+    tiles: Some(18),
+    direct: Some(SHORT),
     always_direct: false,
     question: several,
 };
@@ -36,8 +36,8 @@ static INFOGRAPHICS: File = File {
         joins: &[Join { file: "infographics", ..BY_ID[0] }],
         ..ALONE
     },
-    tiles: 24,
-    direct: SHORT,
+    tiles: Some(24),
+    direct: Some(SHORT),
     always_direct: false,
     question: several,
 };
@@ -47,13 +47,18 @@ static SCENES: File = File {
         joins: &[Join { file: "textvqa_val_annotations", ..BY_ID[0] }],
         ..ALONE
     },
-    tiles: 24,
-    direct: SHORT,
+    tiles: Some(24),
+    direct: Some(SHORT),
     always_direct: false,
     question: several,
 };
-static PRINT: File =
-    File { format: ALONE, tiles: 24, direct: SHORT, always_direct: false, question: several };
+static PRINT: File = File {
+    format: ALONE,
+    tiles: Some(24),
+    direct: Some(SHORT),
+    always_direct: false,
+    question: several,
+};
 
 /// Questions about charts.
 pub static CHARTQA: Scored = Scored {

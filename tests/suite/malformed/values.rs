@@ -291,5 +291,11 @@ pub const CASES: &[Case] = &[
         "add `count`",
         "",
     ),
+    case(
+        "[eval]\nbenchmarks = [\"reasoning\", «\"questions\"»]\n",
+        "asks the questions of a file, and none is named",
+        "eval.files.questions = \"PATH\"",
+        "",
+    ),
     case("[model]\nsize = «\"TINY\"»\n", "cannot be `TINY`", "did you mean `tiny`?", ""),
 ];

@@ -23,8 +23,8 @@ static FILE: File = File {
         ],
         ..ALONE
     },
-    tiles: 6,
-    direct: "Answer this question in detail.",
+    tiles: Some(6),
+    direct: Some("Answer this question in detail."),
     always_direct: true,
     question,
 };

@@ -15,8 +15,8 @@ static FILE: File = File {
         joins: &[Join { name: "truth", file: "mm-vet", key: &["question_id"], of: &["id"] }],
         ..ALONE
     },
-    tiles: 6,
-    direct: "",
+    tiles: Some(6),
+    direct: Some(""),
     always_direct: true,
     question,
 };

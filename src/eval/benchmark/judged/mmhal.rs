@@ -10,8 +10,8 @@ use crate::eval::{Better, Metric, Value, flag};
 
 static FILE: File = File {
     format: Format { main: &["mmhal"], ..ALONE },
-    tiles: 6,
-    direct: "",
+    tiles: Some(6),
+    direct: Some(""),
     always_direct: false,
     question,
 };

@@ -32,8 +32,8 @@ static FILE: File = File {
         }],
         ..ALONE
     },
-    tiles: 6,
-    direct: "",
+    tiles: Some(6),
+    direct: Some(""),
     always_direct: false,
     question,
 };

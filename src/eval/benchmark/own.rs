@@ -1,0 +1,41 @@
+//! Questions of one's own: any file of pictures, questions and known answers.
+
+use super::file::{ALONE, File, answered};
+use super::{ACCURACY, Scored};
+use crate::data::benchmark::Record;
+use crate::data::record::Question;
+use crate::eval::flag;
+
+static ROWS: File =
+    File { format: ALONE, tiles: None, direct: None, always_direct: false, question };
+
+/// See the module.
+pub static QUESTIONS: Scored = Scored {
+    name: "questions",
+    about: "questions of your own: `image`, `question`, `answer`; by `task` where rows have one",
+    source: "right as for a corpus: matched as the rows' `source` is in `prefab show sources`",
+    asks: "questions",
+    file: &ROWS,
+    filed: Question::clone,
+    tasks: &[],
+    needs: "a file: `eval.files.questions`",
+    extraction: "as of candidates: the final answer of its form",
+    score: |_, row| flag(row.is_right()),
+    group: |question| match question.task.as_str() {
+        "questions" => String::new(),
+        task => task.to_owned(),
+    },
+    metrics: ACCURACY,
+};
+
+fn question(record: &Record) -> Result<Question, String> {
+    let said = |name: &str| record.text(&[name]).unwrap_or_default();
+    let mut question = answered(record, &["answers", "answer"])?;
+    question.aliases.extend(record.list(&["aliases"]).unwrap_or_default());
+    Ok(Question {
+        choices: record.list(&["choices", "options"]).unwrap_or_default(),
+        task: said("task"),
+        source: said("source"),
+        ..question
+    })
+}
