@@ -90,7 +90,7 @@ impl Mix {
                 Some(Peer::LlamaFactory | Peer::Paper) => Generation::Answer,
                 Some(Peer::Internvl | Peer::Trl) | None => Generation::Token,
             }),
-            sync: (algorithm.name == "tr_dpo").then(|| sync(loss)),
+            sync: loss.moves_reference().then(|| sync(loss)),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use super::config::{Config, LanguageConfig, VisionConfig};
 use super::parameters;
-use crate::spec::model::{Model, Module};
+use crate::spec::model::{Lora, Model, Module};
 use crate::spec::train::{Gradients, Moments, Precision, Train};
 
 /// Numbers in the weights of each part.
@@ -146,11 +146,7 @@ pub fn states(config: &Config, model: &Model, train: &Train) -> Memory {
             (counts.within(&model.train), matrices, 4 * counts.total())
         }
         Some(lora) => {
-            let adapted = parameters::list(config)
-                .into_iter()
-                .filter(|parameter| super::lora::is_adapted(&parameter.name, lora, &model.train));
-            let sides: i64 = adapted.map(|parameter| parameter.shape[0] + parameter.shape[1]).sum();
-            let adapters = lora.rank.get() as u64 * sides as u64;
+            let adapters = adapters(config, model, lora);
             let trains_projector = model.train.contains(&Module::Projector);
             let trained = adapters + if trains_projector { counts.projector } else { 0 };
             (trained, 0, frozen(config) + 4 * adapters)
@@ -164,6 +160,23 @@ pub fn states(config: &Config, model: &Model, train: &Train) -> Memory {
         gradients: 4 * (trained - halved) + 2 * halved,
         moments: 2 * moment * trained,
         activations: 0,
+    }
+}
+
+/// Numbers in the adapters.
+fn adapters(config: &Config, model: &Model, lora: &Lora) -> u64 {
+    let adapted = parameters::list(config)
+        .into_iter()
+        .filter(|parameter| super::lora::is_adapted(&parameter.name, lora, &model.train));
+    let sides: i64 = adapted.map(|parameter| parameter.shape[0] + parameter.shape[1]).sum();
+    lora.rank.get() as u64 * sides as u64
+}
+
+/// The moving reference of tr_dpo: a second model in f32, or second adapters on the same one.
+pub fn moving_reference(config: &Config, model: &Model) -> u64 {
+    4 * match &model.lora {
+        None => Counts::of(config).total(),
+        Some(lora) => adapters(config, model, lora),
     }
 }
 

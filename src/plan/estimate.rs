@@ -7,6 +7,7 @@
 
 use super::{Plan, Settings, Stage, Task};
 use crate::spec::eval::Split;
+use crate::spec::loss::Loss;
 use crate::spec::model::Size;
 
 /// Seconds that a plan will take, by stage.
@@ -116,8 +117,7 @@ fn seconds(stage: Stage, settings: &Settings) -> f64 {
         Stage::Pairs => 2.0,
         Stage::Reference => num_pairs / 900.0,
         Stage::Policy => {
-            let moving =
-                settings.loss.as_ref().is_some_and(|loss| loss.algorithm.row().name == "tr_dpo");
+            let moving = settings.loss.as_ref().is_some_and(Loss::moves_reference);
             let work = num_pairs * train.epochs.get() / 110.0;
             if moving { work * 1.3 } else { work }
         }

@@ -3,7 +3,8 @@
 use super::{Plan, Settings, Stage};
 use crate::Result;
 use crate::model::Config;
-use crate::model::memory::{Batch, Memory, Writing, activations, frozen, reading, states, writing};
+use crate::model::memory::{Batch, Memory, Writing, activations, frozen, moving_reference};
+use crate::model::memory::{reading, states, writing};
 use crate::spec::model::{Lora, Module};
 use crate::spec::train::{Gradients, Moments, Precision, Train};
 use std::fmt::Write as _;
@@ -62,13 +63,14 @@ impl Need {
             predictions: pairs * answers.min(text) as u64,
             tiles: if model.train.contains(&Module::Vision) { pairs * tiles as u64 } else { 0 },
         };
-        let memory = match settings.loss {
-            None => Memory::default(),
-            Some(_) => Memory {
-                activations: activations(&config, model, train, batch),
-                ..states(&config, model, train)
-            },
-        };
+        let mut memory = Memory::default();
+        if let Some(loss) = &settings.loss {
+            memory = states(&config, model, train);
+            memory.activations = activations(&config, model, train, batch);
+            if loss.moves_reference() {
+                memory.weights += moving_reference(&config, model);
+            }
+        }
         let others = others(settings, &config, tiles, image + text);
         Ok(Self { memory, tokens: (image, text), others })
     }

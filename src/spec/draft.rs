@@ -7,6 +7,7 @@ use super::extract::Stack;
 use super::files;
 use super::finder::Finder;
 use super::layer::{At, DEFAULTS, Layer, insert, lookup, segments};
+use super::loss::Loss;
 use super::mistake::{Mistake, Mistakes};
 use super::root::{self, ReferenceOf, RoundTable, VariantTable};
 use super::source::{Place, Source};
@@ -255,8 +256,7 @@ impl Draft {
         settings: &Settings,
         mistakes: &mut Mistakes,
     ) {
-        let moves =
-            settings.loss.as_ref().is_some_and(|loss| loss.algorithm.row().name == "tr_dpo");
+        let moves = settings.loss.as_ref().is_some_and(Loss::moves_reference);
         if index > 0 && moves && round.reference == ReferenceOf::Base {
             let (source, span) =
                 root::at(&self.sources, &["round", &index.to_string()], Place::Key);

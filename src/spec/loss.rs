@@ -60,6 +60,13 @@ pub struct Loss {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Name(&'static Algorithm);
 
+impl Loss {
+    /// Whether the reference follows the policy: TR-DPO.
+    pub fn moves_reference(&self) -> bool {
+        self.algorithm.row().name == "tr_dpo"
+    }
+}
+
 impl Name {
     /// The row of the list.
     pub fn row(self) -> &'static Algorithm {

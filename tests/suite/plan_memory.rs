@@ -75,6 +75,23 @@ fn the_stage_that_needs_most_decides_what_fits() {
 }
 
 #[test]
+fn a_reference_that_moves_is_a_second_model() {
+    let planned = |more: &[&str]| said(&[&["plan", SPEC, "--device", "cpu"], more].concat());
+    let moving = ["--set", "loss.algorithm=\"tr_dpo\""];
+    let lora = ["--set", "model.lora.rank=16", "--set", "train.gradients=\"fp32\""];
+    let words = "weights ";
+    let weights = |text: &str| -> f64 {
+        let (_, behind) = text.split_once(words).unwrap();
+        behind.split_once(' ').unwrap().0.parse().unwrap()
+    };
+    // 8,075,365,376 numbers in f32 are 30.1 GiB; adapters of rank 16 a few hundredths.
+    let more = weights(&planned(&moving)) - weights(&planned(&[]));
+    assert!((30.0..30.2).contains(&more), "{more}");
+    let more = weights(&planned(&[&lora[..], &moving].concat())) - weights(&planned(&lora));
+    assert!((0.0..0.4).contains(&more), "{more}");
+}
+
+#[test]
 fn a_tiny_training_needs_no_word() {
     let quickstart = concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/figure-3-tuned.toml");
     assert!(!said(&["plan", quickstart, "--device", "cpu"]).contains("Memory"));
