@@ -69,7 +69,8 @@ fn answer(args: &Args) -> Result<(String, bool)> {
     let prompter = model.config.prompter(&tokenizer)?;
     let pixels = image::pixels_of(&args.image, &model.config.tiling())?; // [tiles, 3, side, side]
     let tiles = pixels.size()[0] as usize;
-    let features = tch::no_grad(|| model.image_features(&pixels.to_device(device)));
+    let pixels = pixels.to_device(device);
+    let features = tch::no_grad(|| model.image_features_in(&pixels, model.config.precision));
     let text = prompter.question_text(&args.question, args.prompt);
     let request = Request {
         prompt: prompter.encode_prompt_with(&text, &[tiles])?,

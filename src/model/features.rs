@@ -1,8 +1,8 @@
 //! The features stage: every picture goes through the frozen vision tower once.
 //!
 //! Writes features.safetensors, one f32 tensor a split, `[tiles, image_tokens,
-//! 4·vision_width]` (after pixel shuffle, before the projector), and index.json, whose rows
-//! those are. Rows are in order of first appearance in the split's JSONL. A picture that
+//! 4·vision_width]` (after pixel shuffle, before the projector; products in the precision that
+//! the model answers in), and index.json, whose rows those are. Rows are in order of first appearance in the split's JSONL. A picture that
 //! questions show with different limits of tiles has rows for each of them.
 //! [`Features`] maps the file: only the rows that are asked for are read. A killed stage goes on
 //! where it stopped.
@@ -97,7 +97,8 @@ fn write(splits: &[(Split, Vec<(View, usize)>)], vlm: &Vlm, ctx: &StageContext) 
         if !file.skip((4 * tiles(views) as i64 * tile[0] * tile[1]) as u64) {
             let files = views.iter().map(|(view, _)| (corpus.join(&view.path), view.max_tiles));
             let (pixels, _) = tiles_of(&files.collect::<Vec<_>>(), &tiling)?;
-            let features = vlm.image_features(&pixels.to_device(vlm.device())); // [tiles, tokens, 4·vision_width]
+            let pixels = pixels.to_device(vlm.device());
+            let features = vlm.image_features_in(&pixels, vlm.config.precision); // [tiles, tokens, 4·vision_width]
             file.write(&export::numbers(&features, Kind::Float))?;
         }
         done += views.len();

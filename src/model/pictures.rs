@@ -146,7 +146,7 @@ impl Pictures {
     }
 
     /// The same, with the matrix products of a tower that trains in `precision`. A frozen
-    /// tower's features are fp32 wherever they come from.
+    /// tower's are in the precision that the model answers in, wherever they are made.
     ///
     /// # Errors
     ///
@@ -199,7 +199,7 @@ impl Pictures {
         let mut parts = Vec::new();
         for files in together(files, config) {
             let (pixels, _) = tiles_of(files, &self.tiling)?;
-            parts.push(model.image_features(&pixels.to_device(self.device)));
+            parts.push(model.image_features_in(&pixels.to_device(self.device), config.precision));
         }
         Ok(Tensor::cat(&parts, 0))
     }

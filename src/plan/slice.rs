@@ -24,7 +24,7 @@ const SERVED_VERSION: u64 = 2;
 const TILES_VERSION: u64 = 2;
 
 /// Bumped when models of 16-bit files answer otherwise: those of fp32 keep their keys.
-const NARROW_VERSION: u64 = 2;
+const NARROW_VERSION: u64 = 3;
 
 /// The settings of one stage by table: exactly what its function is called with.
 pub fn slice(stage: Stage, settings: &Settings) -> Map<String, Value> {
