@@ -16,6 +16,8 @@ use std::path::Path;
 ///
 /// If the file system refuses.
 pub fn write(board: &Board, folder: &Path, workers: &Workers) -> Result<()> {
+    // Somebody may have cleared the folder meanwhile; the work is in the store.
+    disk::create_dirs(folder)?;
     replace_if_new(&folder.join("jobs.csv"), &jobs(board, workers)?)?;
     replace_if_new(&folder.join("stages.csv"), &stages(board)?)
 }
