@@ -32,9 +32,18 @@ build: libtorch
 libtorch:
     kernels/libtorch.sh
 
-# libtorch with its CUDA half, 4.6 GB
-cuda:
+# For NVIDIA cards: libtorch's CUDA half, 4.6 GB, nvcc, and a binary with kernels for cards
+cuda: nvcc
     kernels/libtorch.sh --cuda
+    cargo build --quiet --features cuda
+
+# nvcc from PyPI into .cuda, 0.3 GB; NVCC=FILE takes that one
+nvcc:
+    test -n "${NVCC:-}" || kernels/nvcc.sh
+
+# Every kernel for cards compiles; no card and no CUDA half of libtorch are needed
+check-cuda: libtorch nvcc
+    cargo check --quiet --package prefab-kernels --features cuda
 
 # Unit, law, snapshot and golden tests; random cases are the same each time (PROPTEST_RNG_SEED)
 test: libtorch

@@ -12,11 +12,12 @@
 // and width 512 1.8 and 1.7, in a ninth and a fifth of the memory. In f32 the repeated
 // product costs what the memory traffic saves; memory is then what it is for.
 //
-// On a card, and wherever `portable` is asked for, ATen's own operations take the place of the
-// row loops, over wider tiles.
+// A card's tiles are wider. Where no kernels were built for it (`portable`), ATen's own
+// operations take the place of the row loops.
 //
 // Shapes: hidden [tokens, width], weight [vocabulary, width], targets [tokens] i64,
 // logp [tokens] f32. hidden and weight share f32 or bf16.
+#include "card.h"
 #include "shim.h"
 
 #include "rows/rows.h"
@@ -48,8 +49,8 @@ using torch::autograd::Variable;
 using torch::autograd::variable_list;
 
 /// Columns of a tile: what a core's cache likes, and what keeps a card busy.
-int64_t tile_of(bool portable, int64_t vocabulary) {
-  return std::min<int64_t>(portable ? 16384 : 2048, vocabulary);
+int64_t tile_of(bool on_card, int64_t vocabulary) {
+  return std::min<int64_t>(on_card ? 16384 : 2048, vocabulary);
 }
 
 /// Which of a tile's columns the targets are, and which targets lie in it at all.
@@ -93,7 +94,11 @@ struct LinearLogpFn : torch::autograd::Function<LinearLogpFn> {
     const auto f32 = hidden.options().dtype(at::kFloat);
     auto maximum = at::full({tokens}, -1e30, f32), sum = at::zeros({tokens}, f32);
     auto target = at::full({tokens}, std::numeric_limits<float>::quiet_NaN(), f32);
-    const auto tile = tile_of(portable, vocabulary);
+    const auto *y = targets.const_data_ptr<int64_t>();
+    auto *m = maximum.mutable_data_ptr<float>(), *s = sum.mutable_data_ptr<float>();
+    auto *x = target.mutable_data_ptr<float>();
+    const auto card = portable ? OnCard() : OnCard(hidden);
+    const auto tile = tile_of(portable || card, vocabulary);
     at::Tensor logits;
     for (int64_t first = 0; first < vocabulary; first += tile) {
       const auto width = std::min(tile, vocabulary - first);
@@ -102,13 +107,13 @@ struct LinearLogpFn : torch::autograd::Function<LinearLogpFn> {
         portable_tile(logits, targets, first, maximum, sum, target);
         continue;
       }
-      const auto *y = targets.const_data_ptr<int64_t>();
-      auto *m = maximum.mutable_data_ptr<float>(), *s = sum.mutable_data_ptr<float>();
-      auto *x = target.mutable_data_ptr<float>();
       const void *l = logits.const_data_ptr();
-      for_blocks(tokens, [&](int64_t, int64_t begin, int64_t end) {
-        rows::logp_tile(l, bf16, width, first, y, m, s, x, begin, end);
-      });
+      if (card)
+        card->logp_tile(l, bf16, width, first, y, m, s, x, tokens, card.stream());
+      else
+        for_blocks(tokens, [&](int64_t, int64_t begin, int64_t end) {
+          rows::logp_tile(l, bf16, width, first, y, m, s, x, begin, end);
+        });
     }
     auto normalizer = maximum + sum.log();
     if (vocabulary > tile)
@@ -125,7 +130,8 @@ struct LinearLogpFn : torch::autograd::Function<LinearLogpFn> {
     const bool bf16 = hidden.scalar_type() == at::kBFloat16;
     const bool portable = ctx->saved_data["portable"].toBool();
     const auto tokens = hidden.size(0), vocabulary = weight.size(0);
-    const auto tile = tile_of(portable, vocabulary);
+    const auto card = portable ? OnCard() : OnCard(hidden);
+    const auto tile = tile_of(portable || card, vocabulary);
     const bool wants_hidden = ctx->needs_input_grad(0), wants_weight = ctx->needs_input_grad(1);
     at::Tensor dhidden, dweight;
     if (wants_weight)
@@ -140,9 +146,12 @@ struct LinearLogpFn : torch::autograd::Function<LinearLogpFn> {
         const auto *y = targets.const_data_ptr<int64_t>();
         const auto *z = normalizer.const_data_ptr<float>(), *d = dlogp.const_data_ptr<float>();
         void *l = logits.mutable_data_ptr();
-        for_blocks(tokens, [&](int64_t, int64_t begin, int64_t end) {
-          rows::logp_tile_backward(l, bf16, width, first, y, z, d, begin, end);
-        });
+        if (card)
+          card->logp_tile_backward(l, bf16, width, first, y, z, d, tokens, card.stream());
+        else
+          for_blocks(tokens, [&](int64_t, int64_t begin, int64_t end) {
+            rows::logp_tile_backward(l, bf16, width, first, y, z, d, begin, end);
+          });
       }
       if (wants_weight) {
         auto part = dweight.narrow(0, first, width);

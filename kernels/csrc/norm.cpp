@@ -10,6 +10,7 @@
 // 1.9 and 1.5; behind a scaled one 3.0 and 1.9.
 //
 // Shapes: x, delta, y [tokens, width]; gain, bias, scale [width].
+#include "card.h"
 #include "shim.h"
 
 #include "rows/rows.h"
@@ -68,10 +69,13 @@ Gradients norm_gradients(const Saved &s, double epsilon, bool centered, bool out
   void *to = dx.mutable_data_ptr();
   float *pg = floats_mut(dgain), *pb = floats_mut(dbias);
   const float *mean = floats(s.mean), *inverse = floats(s.inverse), *c = floats(carried);
-  for_blocks(tokens, [&](int64_t b, int64_t begin, int64_t end) {
-    rows::norm_backward(n, x, d, mean, inverse, c, to, pg + b * width,
-                        pb ? pb + b * width : nullptr, begin, end);
-  });
+  if (const OnCard card(s.x); card)
+    card->norm_backward(n, x, d, mean, inverse, c, to, pg, pb, kBlock, tokens, card.stream());
+  else
+    for_blocks(tokens, [&](int64_t b, int64_t begin, int64_t end) {
+      rows::norm_backward(n, x, d, mean, inverse, c, to, pg + b * width,
+                          pb ? pb + b * width : nullptr, begin, end);
+    });
   return {dx, total(dgain), dbias.defined() ? total(dbias) : at::Tensor()};
 }
 
@@ -88,9 +92,12 @@ struct NormFn : torch::autograd::Function<NormFn> {
     const void *from = x.const_data_ptr();
     void *to = out.mutable_data_ptr();
     float *m = floats_mut(mean), *v = floats_mut(inverse);
-    for_blocks(tokens, [&](int64_t, int64_t begin, int64_t end) {
-      rows::norm_forward(n, from, to, m, v, begin, end);
-    });
+    if (const OnCard card(x); card)
+      card->norm_forward(n, from, to, m, v, tokens, card.stream());
+    else
+      for_blocks(tokens, [&](int64_t, int64_t begin, int64_t end) {
+        rows::norm_forward(n, from, to, m, v, begin, end);
+      });
     ctx->save_for_backward({x, gain, bias, mean, inverse});
     ctx->saved_data["epsilon"] = epsilon;
     ctx->saved_data["centered"] = centered;
@@ -130,9 +137,12 @@ struct AddNormFn : torch::autograd::Function<AddNormFn> {
     const void *d = delta.const_data_ptr();
     void *to = out.mutable_data_ptr();
     float *s = floats_mut(sum), *m = floats_mut(mean), *v = floats_mut(inverse);
-    for_blocks(tokens, [&](int64_t, int64_t begin, int64_t end) {
-      rows::add_norm_forward(n, from, d, delta_bf16, c, s, to, m, v, begin, end);
-    });
+    if (const OnCard card(x); card)
+      card->add_norm_forward(n, from, d, delta_bf16, c, s, to, m, v, tokens, card.stream());
+    else
+      for_blocks(tokens, [&](int64_t, int64_t begin, int64_t end) {
+        rows::add_norm_forward(n, from, d, delta_bf16, c, s, to, m, v, begin, end);
+      });
     // Without a scale the gradient needs delta's number type only.
     ctx->save_for_backward({sum, gain, bias, mean, inverse, scale,
                             scale.defined() ? delta : at::Tensor()});
@@ -169,10 +179,13 @@ struct AddNormFn : torch::autograd::Function<AddNormFn> {
       const void *d = delta.defined() ? delta.const_data_ptr() : nullptr;
       void *to = ddelta.mutable_data_ptr();
       float *p = floats_mut(parts);
-      for_blocks(tokens, [&](int64_t b, int64_t begin, int64_t end) {
-        rows::scale_backward(width, s, d, delta_bf16, c, to, p ? p + b * width : nullptr, begin,
-                             end);
-      });
+      if (const OnCard card(g.dx); card)
+        card->scale_backward(width, s, d, delta_bf16, c, to, p, kBlock, tokens, card.stream());
+      else
+        for_blocks(tokens, [&](int64_t b, int64_t begin, int64_t end) {
+          rows::scale_backward(width, s, d, delta_bf16, c, to, p ? p + b * width : nullptr, begin,
+                               end);
+        });
       if (scale.defined())
         dscale = total(parts);
     }

@@ -8,6 +8,7 @@
 // reads.
 //
 // Shapes: x [tokens, heads, dim]; cosine, sine [tokens, dim / 2] f32.
+#include "card.h"
 #include "shim.h"
 
 #include "rows/rows.h"
@@ -35,9 +36,12 @@ at::Tensor turn(const at::Tensor &x, const at::Tensor &cosine, const at::Tensor 
                      is_bf16(x, "x")};
   const void *from = packed.const_data_ptr();
   void *to = out.mutable_data_ptr();
-  for_blocks(x.size(0), [&](int64_t, int64_t begin, int64_t end) {
-    rows::rope(r, from, packed.stride(0), to, begin, end);
-  });
+  if (const OnCard card(x); card)
+    card->rope(r, from, packed.stride(0), to, x.size(0), card.stream());
+  else
+    for_blocks(x.size(0), [&](int64_t, int64_t begin, int64_t end) {
+      rows::rope(r, from, packed.stride(0), to, begin, end);
+    });
   return out;
 }
 

@@ -4,6 +4,7 @@
 // as fast in bf16, 1.7 in f32.
 //
 // Shapes: gate_up [tokens, 2 · width], a row's gate before its up; out [tokens, width].
+#include "card.h"
 #include "shim.h"
 
 #include "rows/rows.h"
@@ -28,9 +29,12 @@ struct SwigluFn : torch::autograd::Function<SwigluFn> {
     auto out = at::empty({tokens, width}, x.options());
     const void *from = x.const_data_ptr();
     void *to = out.mutable_data_ptr();
-    for_blocks(tokens, [&](int64_t, int64_t begin, int64_t end) {
-      rows::swiglu_forward(width, bf16, from, to, begin, end);
-    });
+    if (const OnCard card(x); card)
+      card->swiglu_forward(width, bf16, from, to, tokens, card.stream());
+    else
+      for_blocks(tokens, [&](int64_t, int64_t begin, int64_t end) {
+        rows::swiglu_forward(width, bf16, from, to, begin, end);
+      });
     ctx->save_for_backward({x});
     return out;
   }
@@ -42,9 +46,13 @@ struct SwigluFn : torch::autograd::Function<SwigluFn> {
     const bool bf16 = x.scalar_type() == at::kBFloat16;
     const void *from = x.const_data_ptr(), *d = dout.const_data_ptr();
     void *to = dx.mutable_data_ptr();
-    for_blocks(x.size(0), [&](int64_t, int64_t begin, int64_t end) {
-      rows::swiglu_backward(x.size(1) / 2, bf16, from, d, to, begin, end);
-    });
+    const auto tokens = x.size(0), width = x.size(1) / 2;
+    if (const OnCard card(x); card)
+      card->swiglu_backward(width, bf16, from, d, to, tokens, card.stream());
+    else
+      for_blocks(tokens, [&](int64_t, int64_t begin, int64_t end) {
+        rows::swiglu_backward(width, bf16, from, d, to, begin, end);
+      });
     return {dx};
   }
 };

@@ -13,6 +13,8 @@ pub type Out = *mut *mut C_tensor;
 
 unsafe extern "C" {
     pub fn prefab_last_error() -> *const c_char;
+    /// Whether this thread's tensors on the processor go through a card's kernels; for tests.
+    pub fn prefab_emulate_card(on: c_int);
 
     pub fn prefab_norm(
         out: Out,
@@ -49,6 +51,16 @@ unsafe extern "C" {
         table: *const i64,
         length: i64,
     ) -> c_int;
+    /// `table` is described at `runs_of` in `csrc/flash.cpp`.
+    pub fn prefab_flash(
+        out: Out,
+        q: In,
+        k: In,
+        v: In,
+        scale: f64,
+        table: *const i64,
+        length: i64,
+    ) -> c_int;
     pub fn prefab_packed(y: Out, x: In, panels: In, bias: In, out: i64) -> c_int;
     /// `caches` and `table` are described in `csrc/decode.cpp`.
     pub fn prefab_decode(
@@ -62,7 +74,7 @@ unsafe extern "C" {
         table: *const i64,
         shares: i64,
     ) -> c_int;
-    /// `portable` takes ATen's operations in place of the loops for this processor.
+    /// `portable` takes ATen's operations in place of the loops for the device.
     pub fn prefab_linear_logp(
         out: Out,
         hidden: In,

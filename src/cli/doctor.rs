@@ -2,6 +2,7 @@
 
 use super::{aligned, say};
 use crate::Result;
+use crate::kernel::FOR_CARDS;
 use crate::plan::Stage;
 use crate::run::device::{self, Card};
 use crate::run::machine;
@@ -37,10 +38,11 @@ pub fn run(args: &Args) -> Result<()> {
     }
     rows.push(row("", cuda(&cards, folder.is_some_and(|at| at.join("libtorch_cuda.so").exists()))));
     let isa = device::vector_units();
-    rows.push(row(
-        "kernels",
-        format!("fused C++ on the processor ({isa}); plain libtorch on cards"),
-    ));
+    let on_cards = match FOR_CARDS {
+        true => "fused CUDA on cards",
+        false => "plain libtorch on cards (`./just cuda` builds fused ones)",
+    };
+    rows.push(row("kernels", format!("fused C++ on the processor ({isa}); {on_cards}")));
     let gib = |bytes: u64| bytes as f64 / (1u64 << 30) as f64;
     let store = match args.store.canonicalize() {
         Ok(root) => format!("{:.3} GiB in {}", gib(clean::size(&root)), root.display()),

@@ -4,7 +4,7 @@
 //! the result is laid out for the output projection. No rectangle is padded and no
 //! mask is made: each answer's rows look at their prompt's keys and at their own past.
 
-use super::{call, rope, supported};
+use super::{call, on_processor, rope};
 use prefab_kernels as ffi;
 use tch::{Kind, Tensor};
 
@@ -61,6 +61,22 @@ impl Layout {
     /// Rows of all groups.
     pub fn tokens(&self) -> usize {
         self.tokens
+    }
+
+    /// The numbers that `runs_of` in `csrc/flash.cpp` reads: groups of one shape that lie
+    /// together are one entry.
+    fn flash_table(&self) -> Vec<i64> {
+        let mut table = Vec::new();
+        for alike in self.groups.chunk_by(|(_, a), (_, b)| a == b) {
+            let (first, segments) = &alike[0];
+            let rows: usize = segments.iter().map(|segment| segment.length).sum();
+            table.extend([*first, alike.len(), rows, segments.len()].map(|x| x as i64));
+            for Segment { start, length, shared, causal } in segments {
+                table.extend([*start, *length, *shared].map(|x| x as i64));
+                table.push(i64::from(*causal));
+            }
+        }
+        table
     }
 
     /// The numbers that the C++ side reads; see `Layout` in `csrc/attention.cpp`.
@@ -140,8 +156,8 @@ pub fn attention(
     layout: &Layout,
     scale: f64,
 ) -> Tensor {
-    if !supported(&[qkv]) {
-        return plain(qkv, heads, angles, layout, scale);
+    if !on_processor(&[qkv]) {
+        return if suits_flash(qkv) { flash } else { plain }(qkv, heads, angles, layout, scale);
     }
     let angles = angles.map(|(cosine, sine)| (cosine.contiguous(), sine.contiguous()));
     let table = layout.table(&heads);
@@ -162,6 +178,52 @@ pub fn attention(
     out
 }
 
+/// Whether libtorch's flash kernels on a card take such heads.
+fn suits_flash(qkv: &Tensor) -> bool {
+    let head = qkv.size()[2];
+    qkv.kind() == Kind::BFloat16 && head % 8 == 0 && head <= 256
+}
+
+/// [`attention`] by libtorch's flash kernels, which read keys in tiles: no matrix of scores
+/// is ever made. An answer's two calls, for its prompt and for its own past, are merged.
+pub fn flash(
+    qkv: &Tensor,
+    heads: Heads,
+    angles: Option<(&Tensor, &Tensor)>,
+    layout: &Layout,
+    scale: f64,
+) -> Tensor {
+    let [q, k, v] = turned_heads(qkv, heads, angles, rope::rope);
+    let table = layout.flash_table();
+    let [out] = call::outputs(|[out]| unsafe {
+        // SAFETY: borrowed tensors and the table outlive the call; `out` is written on
+        // success. The kernel copies the table.
+        let (q, k, v) = (call::borrow(&q), call::borrow(&k), call::borrow(&v));
+        ffi::prefab_flash(out, q, k, v, scale, table.as_ptr(), table.len() as i64)
+    });
+    out.flatten(1, 2)
+}
+
+/// Rotated q and k, and v, with as many key-value heads as queries: `[tokens, queries, head]`.
+fn turned_heads(
+    qkv: &Tensor,
+    heads: Heads,
+    angles: Option<(&Tensor, &Tensor)>,
+    rope: impl Fn(&Tensor, &Tensor, &Tensor) -> Tensor,
+) -> [Tensor; 3] {
+    let (q, k, v) = heads.split(qkv);
+    let turn = |x: Tensor| match angles {
+        Some((cosine, sine)) => rope(&x, cosine, sine),
+        None => x,
+    };
+    let each = (heads.queries / heads.keys) as i64;
+    let repeat = |x: Tensor| match each {
+        1 => x,
+        _ => x.repeat_interleave_self_int(each, 1, None),
+    };
+    [turn(q), repeat(turn(k)), repeat(v)]
+}
+
 /// [`attention`] as plain tch code, one group after the other.
 pub fn plain(
     qkv: &Tensor,
@@ -171,15 +233,7 @@ pub fn plain(
     scale: f64,
 ) -> Tensor {
     let (tokens, _, head) = qkv.size3().expect("qkv has three axes");
-    let (q, k, v) = heads.split(qkv);
-    let turn = |x: Tensor| match angles {
-        Some((cosine, sine)) => rope::plain(&x, cosine, sine),
-        None => x,
-    };
-    let (q, k) = (turn(q), turn(k));
-    let each = (heads.queries / heads.keys) as i64;
-    let (k, v) =
-        (k.repeat_interleave_self_int(each, 1, None), v.repeat_interleave_self_int(each, 1, None));
+    let [q, k, v] = turned_heads(qkv, heads, angles, rope::plain);
     let width = heads.queries as i64 * head;
     let mut pieces = Vec::new();
     for (first, segments) in &layout.groups {
@@ -218,12 +272,14 @@ mod tests {
         let scale = 1.0 / (head as f64).sqrt();
         for (kind, tolerance) in [(Kind::Float, 5e-6), (Kind::BFloat16, 2e-2)] {
             let inputs = [random(&[tokens, heads.total() as i64, head], 1).to_kind(kind)];
-            agree(
-                &inputs,
-                tolerance,
-                |i| vec![attention(&i[0], heads, angles, layout, scale)],
-                |i| vec![plain(&i[0], heads, angles, layout, scale)],
-            );
+            for kernel in [attention, flash] {
+                agree(
+                    &inputs,
+                    tolerance,
+                    |i| vec![kernel(&i[0], heads, angles, layout, scale)],
+                    |i| vec![plain(&i[0], heads, angles, layout, scale)],
+                );
+            }
         }
     }
 

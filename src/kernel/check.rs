@@ -32,6 +32,37 @@ pub(super) fn agree(
     }
 }
 
+/// [`agree`] by the loops for the processor, and by a card's on the processor, where one thread
+/// adds up a whole row, and so rounds more than a block of 256 would: four times the tolerance.
+pub(super) fn agree_on_both(
+    inputs: &[Tensor],
+    tolerance: f64,
+    kernel: impl Fn(&[Tensor]) -> Vec<Tensor>,
+    plain: impl Fn(&[Tensor]) -> Vec<Tensor>,
+) {
+    agree(inputs, tolerance, &kernel, &plain);
+    let _card = EmulatedCard::new();
+    agree(inputs, 4.0 * tolerance, kernel, plain);
+}
+
+/// While it lives, this thread's kernels are a card's.
+pub(super) struct EmulatedCard(());
+
+impl EmulatedCard {
+    pub(super) fn new() -> Self {
+        // SAFETY: sets a flag of this thread.
+        unsafe { prefab_kernels::prefab_emulate_card(1) };
+        Self(())
+    }
+}
+
+impl Drop for EmulatedCard {
+    fn drop(&mut self) {
+        // SAFETY: as above.
+        unsafe { prefab_kernels::prefab_emulate_card(0) };
+    }
+}
+
 fn run(inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Vec<Tensor>) -> (Vec<Tensor>, Vec<Tensor>) {
     let leaves: Vec<Tensor> =
         inputs.iter().map(|input| input.detach().copy().set_requires_grad(true)).collect();

@@ -1,6 +1,6 @@
 //! The norm of all gradients, and the divisor that clips them.
 
-use super::{call, supported};
+use super::{call, on_processor};
 use prefab_kernels as ffi;
 use tch::{Kind, Tensor};
 
@@ -8,7 +8,7 @@ use tch::{Kind, Tensor};
 /// that it does not depend on the number of threads. Undefined tensors count nothing.
 pub fn norm(gradients: &[Tensor]) -> f64 {
     let defined: Vec<&Tensor> = gradients.iter().filter(|gradient| gradient.defined()).collect();
-    if !supported(&defined) {
+    if !on_processor(&defined) {
         return stacked(&defined);
     }
     let pointers = call::borrow_all(&defined);

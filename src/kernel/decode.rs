@@ -3,7 +3,7 @@
 //! No gradient: nothing is trained through a cache.
 
 use super::attention::Heads;
-use super::{call, rope, supported};
+use super::{call, on_processor, rope};
 use prefab_kernels as ffi;
 use std::cell::OnceCell;
 use tch::{Device, Kind, Tensor};
@@ -194,7 +194,7 @@ pub fn decode(
     written: i64,
 ) -> Tensor {
     let head = qkv.size()[2];
-    if !supported(&[qkv]) || head % STRIDE != 0 {
+    if !on_processor(&[qkv]) || head % STRIDE != 0 {
         return plain(qkv, heads, angles, cache, sharing, written);
     }
     let (qkv, cosine, sine) = (qkv.contiguous(), angles.0.contiguous(), angles.1.contiguous());

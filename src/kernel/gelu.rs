@@ -1,12 +1,12 @@
 //! GELU with the error function: the vision tower's and the projector's activation.
 
-use super::{call, supported};
+use super::{call, on_processor};
 use prefab_kernels as ffi;
 use tch::Tensor;
 
 /// `x · Φ(x)`, arithmetic in f32, result in `x`'s number type and shape.
 pub fn gelu(x: &Tensor) -> Tensor {
-    if !supported(&[x]) {
+    if !on_processor(&[x]) {
         return plain(x);
     }
     let [out] = call::outputs(|[out]| unsafe {

@@ -19,7 +19,7 @@ pub fn linear_logp(hidden: &Tensor, weight: &Tensor, targets: &Tensor) -> Tensor
     tiled(hidden, weight, targets, !supported(&[hidden, weight]))
 }
 
-/// In tiles; by the loops for this processor, or `portable`, as on a card.
+/// In tiles; by the loops for the device, or `portable`, by ATen's operations.
 fn tiled(hidden: &Tensor, weight: &Tensor, targets: &Tensor, portable: bool) -> Tensor {
     let [out] = call::outputs(|[out]| unsafe {
         // SAFETY: borrowed tensors outlive the call; `out` is written on success.
@@ -42,7 +42,7 @@ pub fn plain(hidden: &Tensor, weight: &Tensor, targets: &Tensor) -> Tensor {
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::{agree, random};
+    use super::super::check::{EmulatedCard, agree_on_both, random};
     use tch::{Kind, Tensor};
 
     fn each(vocabulary: i64, kind: Kind, tolerance: f64) {
@@ -51,7 +51,7 @@ mod tests {
         let inputs =
             [random(&[150, 32], 1).to_kind(kind), random(&[vocabulary, 32], 2).to_kind(kind)];
         for portable in [false, true] {
-            agree(
+            agree_on_both(
                 &inputs,
                 tolerance,
                 |i| vec![super::tiled(&i[0], &i[1], &targets, portable)],
@@ -78,7 +78,8 @@ mod tests {
     #[test]
     fn a_target_outside_the_vocabulary_is_not_a_number() {
         let (hidden, weight) = (random(&[2, 4], 1), random(&[6, 4], 2));
-        for portable in [false, true] {
+        for (portable, on_card) in [(false, false), (true, false), (false, true)] {
+            let _card = on_card.then(EmulatedCard::new);
             let targets = Tensor::from_slice(&[1i64, 6]);
             let logps = super::tiled(&hidden, &weight, &targets, portable);
             assert!(logps.double_value(&[0]) < 0.0);

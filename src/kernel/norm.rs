@@ -119,7 +119,7 @@ impl Norm<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::{agree, random};
+    use super::super::check::{agree_on_both, random};
     use super::*;
 
     fn each(tolerance: f64, x_kind: Kind, kind: Kind) {
@@ -145,7 +145,7 @@ mod tests {
                 let idle = i[2].sum(Kind::Float) * 0.0;
                 vec![if plain { n.plain(&i[0], kind) } else { n.forward(&i[0], kind) }, idle]
             };
-            agree(&inputs, tolerance, |i| run(i, false), |i| run(i, true));
+            agree_on_both(&inputs, tolerance, |i| run(i, false), |i| run(i, true));
         }
     }
 
@@ -178,7 +178,7 @@ mod tests {
                     };
                     vec![sum, out, i[2].sum(Kind::Float) * 0.0]
                 };
-                agree(&inputs, tolerance, |i| run(i, false), |i| run(i, true));
+                agree_on_both(&inputs, tolerance, |i| run(i, false), |i| run(i, true));
             }
         }
     }
@@ -196,7 +196,7 @@ mod tests {
                 };
                 vec![[sum, out][pick].shallow_clone(), i[2].sum(Kind::Float) * 0.0]
             };
-            agree(&inputs, 3e-6, |i| run(i, false), |i| run(i, true));
+            agree_on_both(&inputs, 3e-6, |i| run(i, false), |i| run(i, true));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A matrix packed once for the many small products of a generation.
 
-use super::{call, supported};
+use super::{call, on_processor};
 use prefab_kernels as ffi;
 use tch::{Kind, Tensor};
 
@@ -27,7 +27,7 @@ impl Packed {
     /// the CPU, not f32, or with more than 1,024 inputs.
     pub fn new(weight: &Tensor, bias: Option<&Tensor>) -> Option<Self> {
         let (out, inputs) = weight.size2().expect("a matrix has two axes");
-        let fits = supported(&[weight]) && weight.kind() == Kind::Float && inputs <= MOST_INPUTS;
+        let fits = on_processor(&[weight]) && weight.kind() == Kind::Float && inputs <= MOST_INPUTS;
         fits.then(|| {
             let whole = weight.detach().constant_pad_nd([0, 0, 0, (-out).rem_euclid(PANEL)]);
             let panels = whole.view([-1, PANEL, inputs]).transpose(1, 2).contiguous();

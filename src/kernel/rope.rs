@@ -39,7 +39,7 @@ pub fn plain(x: &Tensor, cosine: &Tensor, sine: &Tensor) -> Tensor {
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::{agree, random};
+    use super::super::check::{agree_on_both, random};
     use tch::Kind;
 
     #[test]
@@ -47,7 +47,7 @@ mod tests {
         let (c, s) = (random(&[140, 6], 2), random(&[140, 6], 3));
         for (kind, tolerance) in [(Kind::Float, 2e-6), (Kind::BFloat16, 1e-2)] {
             let inputs = [random(&[140, 3, 12], 1).to_kind(kind)];
-            agree(
+            agree_on_both(
                 &inputs,
                 tolerance,
                 |i| vec![super::rope(&i[0], &c, &s)],
@@ -61,7 +61,7 @@ mod tests {
         // Some columns of a wider tensor, as a fused projection gives them.
         let (c, s) = (random(&[20, 4], 2), random(&[20, 4], 3));
         let inputs = [random(&[20, 6, 8], 1)];
-        agree(
+        agree_on_both(
             &inputs,
             2e-6,
             |i| vec![super::rope(&i[0].narrow(1, 2, 2), &c, &s)],

@@ -5,6 +5,7 @@
 //! no CUDA if it is asked before its CUDA half is loaded.
 
 use crate::error::{Error, Result};
+use crate::kernel::FOR_CARDS;
 use crate::plan::Machine;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::PathBuf;
@@ -12,6 +13,9 @@ use std::str::FromStr;
 
 /// The libtorch that tch is made for.
 const LIBTORCH: &str = "2.11.0";
+
+/// The processor's label.
+const CPU: &str = "cpu";
 
 /// What `--device` says.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -96,6 +100,7 @@ impl Devices {
         let version = libtorch_version();
         let libtorch = version.split('+').next().unwrap_or(&version).to_owned();
         let kernels = match vector_units() {
+            _ if self.label != CPU => if FOR_CARDS { "fused CUDA" } else { "plain" }.into(),
             "AVX-512" => "fused".into(),
             // Other vector units sum in another order.
             other => format!("fused, {other}"),
@@ -105,7 +110,7 @@ impl Devices {
 
     /// The processor alone.
     pub fn cpu() -> Self {
-        Self { list: vec![tch::Device::Cpu], label: "cpu".into() }
+        Self { list: vec![tch::Device::Cpu], label: CPU.into() }
     }
 }
 
@@ -191,7 +196,7 @@ pub fn open_cuda() -> Result<()> {
     let path = folder.join("libtorch_cuda.so");
     open_library(&path.to_string_lossy(), libc::RTLD_GLOBAL).map(drop).map_err(|reason| {
         Error::new(format!("opening libtorch's CUDA half: {reason}"))
-            .hint("`./just libtorch cuda` fetches it; `--device cpu` does without")
+            .hint("`./just cuda` fetches it; `--device cpu` does without")
     })
 }
 

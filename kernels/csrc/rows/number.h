@@ -7,7 +7,11 @@
 /// One body for each of these; the loader picks by the machine it runs on.
 #define PREFAB_CLONES                                                                              \
   __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#ifdef __CUDACC__
+#define PREFAB_INLINE static __host__ __device__ __forceinline__
+#else
 #define PREFAB_INLINE static inline __attribute__((always_inline))
+#endif
 
 namespace prefab::rows {
 
@@ -32,6 +36,7 @@ PREFAB_INLINE void store(bf16 *p, int64_t i, float value) {
   p[i].bits = static_cast<uint16_t>(bits >> 16);
 }
 
+#ifndef __CUDACC__ // a card has its own
 /// exp to 2 units in the last place: 2^n times a polynomial of degree 6.
 PREFAB_INLINE float exp_of(float x) {
   x = x < -87.0f ? -87.0f : x;
@@ -53,5 +58,6 @@ PREFAB_INLINE float exp_of(float x) {
 }
 
 PREFAB_INLINE float sigmoid(float x) { return 1.0f / (1.0f + exp_of(-x)); }
+#endif
 
 } // namespace prefab::rows
