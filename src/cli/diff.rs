@@ -1,8 +1,11 @@
 //! `prefab diff A B`: which settings differ, which scores differ beyond chance,
-//! which questions flipped. Reads files only.
+//! which questions flipped. Reads files only. Without the store's answers, as of committed
+//! results, the scores are those of runs.csv (`tables`), and nothing is tested.
 //!
 //! Each side is a result folder (`results/NAME`, or `NAME`) or one of its jobs
 //! (`NAME/JOB`). Two folders are compared job by job, by job id.
+
+mod tables;
 
 use crate::data::questions::read_split;
 use crate::data::record::Question;
@@ -44,7 +47,7 @@ pub struct Arguments {
 ///
 /// # Errors
 ///
-/// Folders or jobs that do not exist, and scores that are no longer in the store.
+/// Folders or jobs that do not exist, and scores that are neither in the store nor in runs.csv.
 pub fn run(arguments: &Arguments) -> Result<()> {
     print!("{}", compare(arguments)?);
     Ok(())
@@ -71,6 +74,7 @@ pub fn compare(arguments: &Arguments) -> Result<String> {
 
 /// A frozen plan, and the job that was asked for.
 struct Side {
+    folder: PathBuf,
     plan: Plan,
     job: Option<String>,
 }
@@ -80,13 +84,13 @@ impl Side {
     fn find(given: &Path, results: &Path) -> Result<Self> {
         for folder in [given.to_path_buf(), results.join(given)] {
             if folder.join("plan.json").is_file() {
-                return Ok(Self { plan: read_plan(&folder)?, job: None });
+                return Ok(Self { plan: read_plan(&folder)?, folder, job: None });
             }
             let (Some(parent), Some(job)) = (folder.parent(), folder.file_name()) else { continue };
             if parent.join("plan.json").is_file() {
                 let (plan, job) = (read_plan(parent)?, job.to_string_lossy().into_owned());
                 if plan.jobs.iter().any(|known| known.id == job) {
-                    return Ok(Self { plan, job: Some(job) });
+                    return Ok(Self { folder: parent.to_owned(), plan, job: Some(job) });
                 }
                 let known: Vec<&str> = plan.jobs.iter().map(|job| job.id.as_str()).collect();
                 return Err(Error::spec(format!("`{}` has no job `{job}`", parent.display()))
@@ -127,13 +131,14 @@ fn matched<'a>(first: &'a Side, second: &'a Side) -> Result<Vec<(&'a Job, &'a Jo
 
 /// One of the two jobs.
 struct Chosen<'a> {
+    folder: &'a Path,
     plan: &'a Plan,
     job: &'a Job,
 }
 
 impl<'a> Chosen<'a> {
     fn new(side: &'a Side, job: &'a Job) -> Self {
-        Self { plan: &side.plan, job }
+        Self { folder: &side.folder, plan: &side.plan, job }
     }
 
     fn name(&self) -> String {
@@ -210,6 +215,14 @@ fn write_scores(text: &mut String, a: &Chosen<'_>, b: &Chosen<'_>, store: &Path)
             "scores: not compared, since the two were asked different questions (`corpus` differs)\n\n",
         );
         return Ok(());
+    }
+    let missing = [a, b].into_iter().find_map(|side| side.payload(store, Stage::Scores).err());
+    if let Some(reason) = missing {
+        // A side without tables either has nothing to show.
+        if [a, b].iter().all(|side| tables::runs(side.folder).is_file()) {
+            return tables::write(text, a, b, &reason.to_string());
+        }
+        return Err(reason);
     }
     let (mut first, mut second) = (verdicts(a, store)?, verdicts(b, store)?);
     if a.key(Stage::Benchmarks) != b.key(Stage::Benchmarks) {

@@ -166,3 +166,26 @@ fn what_is_missing_is_named_with_a_way_out() {
     let error = diff(folder.path(), "figure/dpo-s0", "figure/mpo-s0").unwrap_err();
     assert!(error.to_string().contains("no longer has `scores-1`"), "{error}");
 }
+
+#[test]
+fn without_the_store_the_tables_are_compared() {
+    let folder = results();
+    std::fs::remove_dir_all(folder.path().join(".prefab/store/scores-1")).unwrap();
+    let head = "job,stage,benchmark,task,prompt,metric,value,low,high";
+    let line = |job: &str, task: &str, value: f64| {
+        format!("{job},scores,reasoning,{task},cot,accuracy,{value},{},{}", value - 0.01, value + 0.01)
+    };
+    let lines = [
+        head.to_owned(),
+        line("dpo-s0", "all", 0.5),
+        line("dpo-s0", "chart", 0.1),
+        line("mpo-s0", "all", 0.75),
+    ];
+    std::fs::write(folder.path().join("results/figure/runs.csv"), lines.join("\n")).unwrap();
+    let text = diff(folder.path(), "figure/dpo-s0", "figure/mpo-s0").unwrap();
+    assert!(text.contains("settings that differ"), "{text}");
+    let row = "reasoning cot accuracy  0.5000 (0.4900 to 0.5100)  0.7500 (0.7400 to 0.7600)     +0.2500";
+    assert!(text.contains(row), "{text}");
+    assert!(text.contains("the store no longer has `scores-1`"), "{text}");
+    assert!(!text.contains("chart"), "tasks are left out: {text}");
+}
