@@ -12,6 +12,7 @@ use prefab::eval::{Row, benchmark, files, matching};
 use prefab::spec::candidates::Prompt;
 use prefab::spec::embedded;
 use prefab::spec::eval::{Eval, Split};
+use prefab::spec::lists::NEEDED_TASKS;
 use std::path::{Path, PathBuf};
 
 /// A picture's bytes, a different one for each number.
@@ -312,7 +313,9 @@ fn stand_ins(benchmark_name: &str, each: u64) -> Vec<Question> {
 
 #[test]
 fn every_stand_in_gives_its_known_answers_full_marks() {
-    for benchmark in prefab::eval::BENCHMARKS.iter().filter(|b| b.file().is_some()) {
+    let stands_in = |name: &str| NEEDED_TASKS.iter().any(|(known, _)| *known == name);
+    let filed = prefab::eval::BENCHMARKS.iter().filter(|b| b.file().is_some());
+    for benchmark in filed.filter(|b| stands_in(b.name())) {
         let eval = eval(&[benchmark.name()], &[]);
         let asking = Asking::new(&eval, stand_ins(benchmark.name(), 4)).unwrap();
         let asked = asking.of[0].1.iter().map(|&index| &asking.questions[index]);
