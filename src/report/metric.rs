@@ -129,6 +129,10 @@ impl Metric {
     pub fn write(&self, value: f64) -> String {
         match self.unit {
             Share => super::number::percent(value),
+            // Hundredths: there is room for four digits beside a bar.
+            Nats | Plain if value.abs() >= 0.1 => {
+                super::number::short((value * 100.0).round() / 100.0)
+            }
             Nats | Plain => super::number::short(value),
         }
     }
