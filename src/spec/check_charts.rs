@@ -2,12 +2,12 @@
 
 use super::chart::{Chart, Differences};
 use super::draft::Draft;
-use super::layer::{Layer, lookup, segments};
 use super::lists::{COLUMNS, DATA_STAGES, METRICS, STEP_METRICS, suggest};
 use super::mistake::{Mistake, Mistakes};
 use super::root;
 use super::schema;
 use super::source::Place;
+use std::collections::HashSet;
 
 impl Draft {
     /// Axes must be columns, and what is measured must be measured.
@@ -15,12 +15,15 @@ impl Draft {
         let swept = self.swept_keys();
         let columns: Vec<&str> =
             COLUMNS.iter().copied().chain(swept.iter().map(String::as_str)).collect();
-        let benchmarks: Option<Vec<String>> = self
-            .base
-            .iter()
-            .rev()
-            .find_map(|layer| lookup(&layer.table, &segments("eval.benchmarks")).cloned())
-            .and_then(|list| list.try_into().ok());
+        // One that is no list of names is a mistake of its own.
+        let lists = self.values("eval.benchmarks").into_iter().cloned().map(toml::Value::try_into);
+        let benchmarks: Option<Vec<Vec<String>>> = lists.map(Result::ok).collect();
+        let benchmarks = benchmarks.map(|lists| {
+            let mut names = lists.concat();
+            let mut known = HashSet::new();
+            names.retain(|name| known.insert(name.clone()));
+            names
+        });
         for (name, chart) in charts {
             let mut wrong = |key: &[&str], message: String, hint: String, place| {
                 let path: Vec<&str> =
@@ -63,7 +66,8 @@ impl Draft {
         }
     }
 
-    /// Whether a run will measure it; else what is wrong, and the way out.
+    /// Whether a job of a run will measure it; else what is wrong, and the way out.
+    /// `benchmarks` are those of all jobs.
     fn check_measured(
         &self,
         measured: &str,
@@ -74,12 +78,9 @@ impl Draft {
                 let message = format!("training measures no `{measured}`");
                 return Err((message, suggest(measured, "steps.csv has", STEP_METRICS)));
             }
-            let looks = |layer: &Layer| {
-                let every = lookup(&layer.table, &segments("eval.every"));
-                every.is_some_and(|every| every.as_integer() != Some(0))
-            };
-            let is_swept = self.swept_keys().iter().any(|key| key == "eval.every");
-            if measured.starts_with("validation/") && !is_swept && !self.base.iter().any(looks) {
+            let looks =
+                || self.values("eval.every").iter().any(|every| every.as_integer() != Some(0));
+            if measured.starts_with("validation/") && !looks() {
                 let message = format!("`{measured}` is not measured: training does not look");
                 return Err((message, "add `[eval] every = 50`: steps between looks".to_owned()));
             }

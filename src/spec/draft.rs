@@ -196,6 +196,26 @@ impl Draft {
         keys
     }
 
+    /// What a key of a table that no round sets is set to, in one job or another.
+    pub fn values(&self, key: &str) -> Vec<&toml::Value> {
+        let path = segments(key);
+        let whole = self.base.iter().rev().find_map(|layer| lookup(&layer.table, &path));
+        let mut values: Vec<&toml::Value> = Vec::new();
+        let variants = self.variants.iter().map(Some);
+        let none = self.variants.is_empty().then_some(None);
+        for variant in variants.chain(none) {
+            let own = variant.iter().flat_map(|variant| &variant.axes);
+            let sets = self.axes.iter().chain(own).flat_map(|axis| &axis.steps).flatten();
+            let swept = sets.filter(|set| set.key == key).map(|set| &set.value);
+            let before = values.len();
+            values.extend(swept);
+            if values.len() == before {
+                values.extend(variant.and_then(|v| lookup(&v.layer.table, &path)).or(whole));
+            }
+        }
+        values
+    }
+
     /// The tables at the top by themselves: a variant may hide what is wrong with them.
     fn check_base(&self, mistakes: &mut Mistakes) {
         let mut filler = toml::Table::new();

@@ -52,6 +52,7 @@ mod server_failures;
 mod server_stages;
 mod show_pairs;
 mod spec;
+mod spec_charts;
 mod store;
 mod support;
 mod tasks;
