@@ -8,7 +8,7 @@
 //! | `chosen_words`, `rejected_words` | the same in words |
 //! | `rejected_shorter`, `rejected_longer` | shares of pairs, by words |
 //! | `with_both` | share of the task's questions with a right and a wrong answer |
-//! | `tokens_a_pair` | tokens that were written for a pair: every sampled answer of the questions asked, continuations, lists of claims, a judge's word a claim; over the pairs made before any cap on the whole set |
+//! | `tokens_a_pair` | tokens that were written for a pair: every sampled answer of the questions asked, all continuations, lists of claims, a judge's word a claim; over the pairs made before any cap on the whole set |
 //!
 //! The paper gives 571.2 tokens a pair for dropout next-token prediction and 992.7 for
 //! RLAIF-V's divide and conquer (section 3.1).

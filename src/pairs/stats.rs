@@ -11,7 +11,7 @@
 //! | `chosen_sloppy`, `rejected_sloppy` | share that equals the sloppy rationale |
 //! | `inconsistent` | share of right answers that contradict themselves, where that is looked for |
 //! | `claims`, `claims_denied` | claims that a judge was asked about, and the share it denied |
-//! | `skipped_REASON` | pairs (or questions, or answers) left out; `failed` and `unjudged` ones are those that a server failed for |
+//! | `skipped_REASON` | pairs (or questions, or answers) left out; `failed` and `unjudged` ones are those that a server failed for, `identical` ones those whose every continuation said the same |
 //!
 //! What each kind of pair is like and cost is in kinds.csv ([`super::kinds`]).
 

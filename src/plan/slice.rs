@@ -18,6 +18,8 @@ use std::path::Path;
 
 /// Bumped when imported rows are read or drawn otherwise: pairs made here keep their keys.
 const IMPORT_VERSION: u64 = 3;
+/// Bumped when answers are continued otherwise: pairs of other sources keep their keys.
+const CONTINUED_VERSION: u64 = 2;
 /// Bumped when a server is asked or read otherwise: what a model here makes keeps its key.
 const SERVED_VERSION: u64 = 2;
 /// Bumped when pictures of files are cut otherwise: what has one tile a picture keeps its key.
@@ -58,6 +60,9 @@ pub fn slice(stage: Stage, settings: &Settings) -> Map<String, Value> {
             put(&mut tables, "pairs", &built(&settings.pairs));
             if settings.pairs.import.is_some() {
                 tables.insert("import_version".to_owned(), IMPORT_VERSION.into());
+            }
+            if settings.pairs.builds(Source::DropoutNtp) {
+                tables.insert("continued_version".to_owned(), CONTINUED_VERSION.into());
             }
             let judge = &settings.pairs.judge.checkpoint;
             if settings.pairs.asks_judge() && judge.as_deref().is_some_and(is_narrow) {

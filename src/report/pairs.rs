@@ -88,8 +88,11 @@ fn why(pair: &Pair) -> String {
         Some("dropout_ntp") => {
             let how = if rejected["image"] == true { "with" } else { "without" };
             let matched = if rejected["length"] == "match" { ", to the same length" } else { "" };
+            // Pairs of one continuation each do not say which it was.
+            let draw = rejected["draw"].as_u64().filter(|&draw| draw > 1);
+            let drawn = draw.map_or(String::new(), |draw| format!(", at draw {draw}"));
             format!(
-                "dropout_ntp: {}, continued {how} the picture{matched} after {:?}",
+                "dropout_ntp: {}, continued {how} the picture{matched} after {:?}{drawn}",
                 sample(chosen),
                 text(rejected, "kept")
             )
@@ -181,6 +184,11 @@ mod tests {
         assert_eq!(
             pair(json!({ "sample": 0 }), blind),
             "dropout_ntp: sample 0, continued without the picture after \"a red\""
+        );
+        let again = json!({ "kind": "dropout_ntp", "kept": "", "image": true, "draw": 3 });
+        assert_eq!(
+            pair(json!({ "sample": 0 }), again),
+            "dropout_ntp: sample 0, continued with the picture after \"\", at draw 3"
         );
         assert_eq!(
             pair(

@@ -3,7 +3,7 @@
 use super::Settings;
 use super::finder::Finder;
 use super::lists::TASKS;
-use super::pairs::{Chosen, Pairs, Source};
+use super::pairs::{Chosen, MOST_DRAWS, Pairs, Source};
 
 /// Checks both tables of one point.
 pub(super) fn candidates_and_pairs(settings: &Settings, find: &mut Finder) {
@@ -89,6 +89,14 @@ fn dropout_ntp(pairs: &Pairs, find: &mut Finder) {
     find.at_least("pairs.dropout_ntp.per_question", settings.per_question, 1);
     find.at_least("pairs.dropout_ntp.batch", settings.batch, 1);
     find.at_least("pairs.dropout_ntp.max_tokens", settings.max_tokens, 1);
+    find.at_least("pairs.dropout_ntp.draws", settings.draws, 1);
+    if settings.draws > MOST_DRAWS {
+        find.wrong(
+            "pairs.dropout_ntp.draws",
+            format!("`pairs.dropout_ntp.draws` must be {MOST_DRAWS} or below, got {}", settings.draws),
+            "such as the default, `draws = 16`: what says the same so often has nothing else to say",
+        );
+    }
     if settings.ratio.get() >= 1.0 {
         find.wrong(
             "pairs.dropout_ntp.ratio",

@@ -35,6 +35,7 @@ later! {
     max_right: pairs.correctness.max_right => Fraction;
     consistency: pairs.correctness.consistency => Consistency;
     dropout_ntp: pairs.dropout_ntp => DropoutNtp;
+    draws: pairs.dropout_ntp.draws => usize;
     divide_and_conquer: pairs.divide_and_conquer => DivideAndConquer;
     judge: pairs.judge => Judge;
     max_train_tokens: train.max_tokens => usize;

@@ -6,6 +6,9 @@ use crate::tasks::Domain;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Random numbers are kept apart for so many continuations of an answer.
+pub const MOST_DRAWS: usize = 1000;
+
 /// The `[pairs]` table.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -110,6 +113,10 @@ pub struct DropoutNtp {
     /// At most this many answers a question; those of `correctness` and `divide_and_conquer`
     /// are as many as they are.
     pub per_question: usize,
+    /// An answer is continued until that makes another text, at most this many times; an answer
+    /// without one has no pair. 1 continues once, whatever comes of it, as the paper does.
+    #[serde(default = "super::later::draws")]
+    pub draws: usize,
     /// Share of the answer's words that is kept, below 1; 0 keeps none.
     pub ratio: Fraction,
     /// Whether the continuation sees the picture after all: a control.

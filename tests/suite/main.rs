@@ -33,6 +33,7 @@ mod model_parity;
 mod model_sizes;
 mod model_training;
 mod pairs;
+mod pairs_redrawn;
 mod pairs_sources;
 mod parquet;
 mod pipeline;

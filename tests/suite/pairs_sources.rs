@@ -87,6 +87,7 @@ fn controls_see_the_picture_or_begin_with_nothing() {
     let agreeing = |name: &str, change: &dyn Fn(&mut DropoutNtp)| {
         let any = |settings: &mut DropoutNtp| {
             settings.of = Chosen::Any;
+            settings.draws = 1;
             change(settings);
         };
         small.pair(&dropout(any), name).unwrap();
@@ -132,9 +133,9 @@ fn a_killed_stage_goes_on_to_the_same_bytes() {
     });
     small.pair(&settings, "whole").unwrap();
     let ctx = small.stage("killed", &["corpus", "base", "candidates"]);
-    let first = "continued-000000.jsonl";
+    let first = "continued-0000-000000.jsonl";
     std::fs::copy(small.work("whole").join(first), ctx.work.join(first)).unwrap();
-    std::fs::write(ctx.work.join("continued-000001.unfinished"), "{\"te").unwrap();
+    std::fs::write(ctx.work.join("continued-0000-000001.unfinished"), "{\"te").unwrap();
     small.pair(&settings, "killed").unwrap();
     for file in ["pairs.jsonl", "stats.csv", "kinds.csv", "meta.json"] {
         assert_eq!(small.bytes("whole", file), small.bytes("killed", file), "{file}");

@@ -140,6 +140,9 @@ fn the_model_enters_the_pairs_stage_only_where_a_source_asks_it() {
     let both = "pairs.sources = [\"correctness\", \"dropout_ntp\"]\n";
     let other = with(&format!("{both}pairs.dropout_ntp.ratio = 0.25\n"));
     assert_eq!(changed(&with(both), &other)[0], Pairs);
+    let once = "pairs.dropout_ntp.draws = 1\n";
+    assert_eq!(changed(&with(both), &with(&format!("{both}{once}")))[0], Pairs);
+    assert_eq!(changed(&with(sources), &with(&format!("{sources}{once}"))), []);
 }
 
 #[test]

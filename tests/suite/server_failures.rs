@@ -15,7 +15,7 @@ fn lenient(server: &Server, share: f64) -> Table {
     Table { failures: Some(Fraction::try_from(share).unwrap()), ..table(server) }
 }
 
-fn blocked() -> Answer {
+pub fn blocked() -> Answer {
     Answer::Json(json!({ "choices": [{
         "message": { "content": "" }, "finish_reason": "content_filter" }] }))
 }

@@ -60,6 +60,18 @@ pub const CASES: &[Case] = &[
     ),
     case("[corpus]\ntasks = «[]»\n", "names no task", "tasks: count", ""),
     case(
+        "pairs.sources = [\"dropout_ntp\"]\npairs.dropout_ntp.draws = «0»\n",
+        "must be 1 or above",
+        "pairs.dropout_ntp.draws = 1",
+        "",
+    ),
+    case(
+        "pairs.sources = [\"dropout_ntp\"]\npairs.dropout_ntp.draws = «1001»\n",
+        "must be 1000 or below, got 1001",
+        "draws = 16",
+        "",
+    ),
+    case(
         "[pairs.correctness]\nexclude = [«\"recipt\"»]\n",
         "no task is called",
         "did you mean `receipt`?",

@@ -1,0 +1,238 @@
+//! Who continues answers: the model here, or a server.
+//!
+//! Random numbers are keyed by (seed, question, copy, draw, position): a continuation depends
+//! neither on batches nor on what was drawn before it.
+
+use super::{Cut, kept, of, without_pictures};
+use crate::data::record::Answer;
+use crate::pairs::Shop;
+use crate::pairs::local::Local;
+use crate::sample::prompts::asked;
+use crate::sample::{Bounds, Generation, Request, Watch, chunks, generate_watched};
+use crate::server::{self, Chat, Client};
+use crate::spec::pairs::Length;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// Batches in a chunk of work.
+const BATCHES: usize = 4;
+/// Random streams of continuations; those of candidates are counted from 0.
+const STREAMS: u64 = 1 << 63;
+/// Streams of one draw.
+const A_DRAW: u64 = 1 << 52;
+/// Streams of one question.
+const A_QUESTION: u64 = 1 << 20;
+
+/// How an answer went on.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Continued {
+    /// The whole text, beginning included.
+    pub text: String,
+    /// Its length, beginning and end token included.
+    pub tokens: usize,
+    /// How many of them were written.
+    pub written: usize,
+    pub ended: bool,
+}
+
+/// Who continues answers.
+pub(super) enum Writer {
+    Local(Box<Local>),
+    Server(Box<Client>),
+}
+
+impl Writer {
+    pub fn open(shop: &Shop<'_>) -> Result<Self> {
+        let server = &shop.settings.dropout_ntp.server;
+        Ok(match server.is_set() {
+            true => Self::Server(Box::new(Client::new(server, &server::replies(shop.ctx))?)),
+            false => Self::Local(Box::new(Local::base(shop.ctx)?)),
+        })
+    }
+
+    /// One continuation of each, none where a server failed for good. Of a stage's `all` answers
+    /// `failed` have failed before.
+    pub fn draw(
+        &self,
+        shop: &Shop<'_>,
+        draw: usize,
+        cuts: &[Cut],
+        (all, failed): (usize, usize),
+    ) -> Result<Vec<Option<Continued>>> {
+        let size = BATCHES * shop.settings.dropout_ntp.batch;
+        let doing = match draw {
+            0 => "continuing answers",
+            _ => "continuing answers again",
+        };
+        let name = format!("continued-{draw:04}");
+        let work = |_, some: &[Cut], before: &[Option<Continued>]| {
+            let failed = failed + before.iter().filter(|continued| continued.is_none()).count();
+            let progress = |done| {
+                let done = (before.len() as u64) + done;
+                shop.ctx.progress.report(done, cuts.len() as u64, doing);
+            };
+            match self {
+                Self::Local(local) => write_here(shop, local, draw, some, &progress),
+                Self::Server(client) => {
+                    let most = client.may_fail(all, failed);
+                    write_there(shop, client, draw, some, &progress, most)
+                }
+            }
+        };
+        chunks::each(&shop.ctx.work, &name, cuts, size, work)
+    }
+}
+
+/// Most tokens of a continued answer that is as long as the chosen one, its end not included.
+fn length(answer: &Answer) -> usize {
+    answer.tokens - usize::from(answer.ended)
+}
+
+/// Names the random numbers of a continuation.
+fn stream(cut: Cut, draw: usize) -> u64 {
+    STREAMS + draw as u64 * A_DRAW + cut.question as u64 * A_QUESTION + cut.copy
+}
+
+fn write_here(
+    shop: &Shop<'_>,
+    local: &Local,
+    draw: usize,
+    cuts: &[Cut],
+    done: &dyn Fn(u64),
+) -> Result<Vec<Option<Continued>>> {
+    let settings = &shop.settings.dropout_ntp;
+    let prompter = local.prompter()?;
+    let seen = local.see(cuts.iter().map(|&cut| settings.image.then_some(of(shop, cut).0)))?;
+    let (mut requests, mut bounds) = (Vec::new(), Vec::new());
+    for (index, &cut) in cuts.iter().enumerate() {
+        let (question, answer) = of(shop, cut);
+        let text = asked(&prompter, question, answer.prompt);
+        let text = if settings.image { text } else { without_pictures(&text) };
+        let prompt = prompter
+            .encode_prompt_with(&text, &seen.counts[index])
+            .map_err(|error| error.context(format!("question {}", question.id)))?;
+        let beginning = kept(&answer.text, settings.ratio.get());
+        let prefix = match beginning {
+            "" => Vec::new(),
+            text => local.tokenizer.encode(text),
+        };
+        bounds.push(match settings.length {
+            Length::Free => Bounds { least: 0, most: settings.max_tokens },
+            Length::Match => Bounds { least: usize::MAX, most: length(answer) },
+        });
+        requests.push(Request {
+            prompt,
+            tiles: seen.tiles[index].clone(),
+            samples: 1,
+            stream: stream(cut, draw),
+            prefix,
+        });
+    }
+    let generation = Generation {
+        seed: shop.settings.seed,
+        temperature: Some(settings.temperature.get()),
+        top_k: settings.top_k,
+        top_p: settings.top_p.get(),
+        max_tokens: settings.max_tokens,
+        batch: settings.batch,
+        eos: local.tokenizer.eos(),
+        precision: local.model.config.precision,
+    };
+    let progress = |finished: u64, _| done(finished);
+    let watch = Watch { bounds: Some(&bounds), stops: None, progress: &progress };
+    let written = generate_watched(&local.model, &requests, &seen.features, &generation, &watch)?;
+    Ok(written
+        .into_iter()
+        .zip(&requests)
+        .map(|(one, request)| {
+            let whole = [request.prefix.as_slice(), &one.tokens].concat();
+            Some(Continued {
+                text: local.tokenizer.decode(&whole),
+                tokens: whole.len() + usize::from(settings.length == Length::Match),
+                written: one.tokens.len(),
+                ended: one.ended,
+            })
+        })
+        .collect())
+}
+
+fn write_there(
+    shop: &Shop<'_>,
+    client: &Client,
+    draw: usize,
+    cuts: &[Cut],
+    done: &(dyn Fn(u64) + Sync),
+    most: usize,
+) -> Result<Vec<Option<Continued>>> {
+    let settings = &shop.settings.dropout_ntp;
+    let root = shop.ctx.input("corpus");
+    // A server answers the same to the same seed.
+    let purpose = match draw {
+        0 => "continued".to_owned(),
+        _ => format!("continued again, {draw}"),
+    };
+    let chat = |&cut: &Cut| {
+        let (question, answer) = of(shop, cut);
+        let text = asked(shop.prompter, question, answer.prompt);
+        let (text, images) = match settings.image {
+            true => (text, question.images.as_slice()),
+            false => (without_pictures(&text), [].as_slice()),
+        };
+        let prefix = kept(&answer.text, settings.ratio.get()).to_owned();
+        let given = shop.tokenizer.encode(&prefix).len();
+        Chat {
+            prefix,
+            temperature: settings.temperature.get(),
+            top_p: settings.top_p.get(),
+            top_k: settings.top_k,
+            seed: server::seed(shop.settings.seed, &purpose, &question.id, cut.copy),
+            ..Chat::greedy(
+                Chat::parts(&text, root, images),
+                settings.max_tokens.saturating_sub(given).max(1),
+            )
+        }
+    };
+    if settings.length == Length::Match {
+        return Err(Error::spec("`pairs.dropout_ntp.length = \"match\"` needs a model here")
+            .hint("the protocol cannot forbid an end; take out `[pairs.dropout_ntp.server]`"));
+    }
+    let chats: Vec<Chat> = cuts.iter().map(chat).collect();
+    let name = |index: usize| format!("question {}", of(shop, cuts[index]).0.id);
+    let progress = |finished, _| done(finished);
+    let replies = client.ask_most(&chats, name, server::ANY, &progress, most)?;
+    let continued = |(reply, chat): (server::Reply, Chat)| {
+        let choice = reply.choices.into_iter().next().expect("a reply has a choice");
+        let written = shop.tokenizer.encode(&choice.text).len() + usize::from(choice.ended);
+        Continued {
+            tokens: shop.tokenizer.encode(&chat.prefix).len() + written,
+            text: chat.prefix + &choice.text,
+            written,
+            ended: choice.ended,
+        }
+    };
+    let both = replies.into_iter().zip(chats);
+    Ok(both.map(|(reply, chat)| Some(continued((reply?, chat)))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_two_continuations_share_random_numbers() {
+        let most = crate::spec::pairs::MOST_DRAWS;
+        let mut streams = BTreeSet::new();
+        let mut count = 0;
+        for draw in [0, 1, 15, most - 1] {
+            for question in [0, 1, 7_861, 999_999_999] {
+                for copy in [0, 1, 14] {
+                    streams.insert(stream(Cut { question, answer: 3, copy }, draw));
+                    count += 1;
+                }
+            }
+        }
+        assert_eq!(streams.len(), count);
+        assert!(streams.iter().all(|&stream| stream >= STREAMS));
+    }
+}
