@@ -90,7 +90,8 @@ fn why(pair: &Pair) -> String {
             let matched = if rejected["length"] == "match" { ", to the same length" } else { "" };
             // Pairs of one continuation each do not say which it was.
             let draw = rejected["draw"].as_u64().filter(|&draw| draw > 1);
-            let drawn = draw.map_or(String::new(), |draw| format!(", at draw {draw}"));
+            let apart = if rejected["apart"] == true { ", from what differs" } else { "" };
+            let drawn = draw.map_or(String::new(), |draw| format!(", at draw {draw}{apart}"));
             format!(
                 "dropout_ntp: {}, continued {how} the picture{matched} after {:?}{drawn}",
                 sample(chosen),
@@ -185,10 +186,12 @@ mod tests {
             pair(json!({ "sample": 0 }), blind),
             "dropout_ntp: sample 0, continued without the picture after \"a red\""
         );
-        let again = json!({ "kind": "dropout_ntp", "kept": "", "image": true, "draw": 3 });
+        let again =
+            json!({ "kind": "dropout_ntp", "kept": "", "image": true, "draw": 3, "apart": true });
         assert_eq!(
             pair(json!({ "sample": 0 }), again),
-            "dropout_ntp: sample 0, continued with the picture after \"\", at draw 3"
+            "dropout_ntp: sample 0, continued with the picture after \"\", at draw 3, from what \
+             differs"
         );
         assert_eq!(
             pair(

@@ -100,7 +100,7 @@ impl<'a> Here<'a> {
             true => None,
             false => Some(&stops),
         };
-        let watch = Watch { bounds: None, stops, progress: &progress };
+        let watch = Watch { bounds: None, without: None, stops, progress: &progress };
         let generated =
             generate_watched(&self.model, &requests, &seen.features, &settings, &watch)?;
         self.sampled.set(self.sampled.get() + generated.len() as u64);

@@ -83,6 +83,8 @@ pub type Stops<'a> = &'a dyn Fn(&[i64]) -> bool;
 pub struct Watch<'a> {
     /// Bounds of each request's answers, in place of the settings' `max_tokens`.
     pub bounds: Option<&'a [Bounds]>,
+    /// A token that each request's answers cannot begin with, behind the prefix.
+    pub without: Option<&'a [Option<i64>]>,
     /// Ends answers before their end token, where there is such a rule.
     pub stops: Option<Stops<'a>>,
     /// Told how many of how many answers are done.
@@ -143,7 +145,7 @@ pub fn generate(
     settings: &Generation,
     progress: &dyn Fn(u64, u64),
 ) -> Result<Vec<Generated>> {
-    let watch = Watch { bounds: None, stops: None, progress };
+    let watch = Watch { bounds: None, without: None, stops: None, progress };
     generate_watched(model, requests, features, settings, &watch)
 }
 
@@ -155,7 +157,7 @@ pub fn generate(
 ///
 /// # Panics
 ///
-/// If there are bounds, but not one for each request.
+/// If there are bounds or forbidden tokens, but not one for each request.
 pub fn generate_watched(
     model: &Vlm,
     requests: &[Request],
@@ -164,6 +166,7 @@ pub fn generate_watched(
     watch: &Watch<'_>,
 ) -> Result<Vec<Generated>> {
     assert!(watch.bounds.is_none_or(|bounds| bounds.len() == requests.len()), "bounds for each");
+    assert!(watch.without.is_none_or(|some| some.len() == requests.len()), "one for each");
     let _no_grad = tch::no_grad_guard();
     if settings.batch == 0 {
         return Err(Error::spec("a batch of 0 rows decodes nothing"));
@@ -334,6 +337,7 @@ impl Run<'_> {
     /// Chooses a token for each row of some cohorts and notes which rows are done.
     fn choose(&self, logits: &Tensor, cohorts: &mut [Cohort]) {
         self.forbid_ends(logits, cohorts);
+        self.forbid_beginnings(logits, cohorts);
         let uniforms: Vec<f32> = cohorts
             .iter_mut()
             .flat_map(|cohort| cohort.all_mut().iter_mut().map(|row| row.draws.uniform()))
@@ -345,6 +349,16 @@ impl Run<'_> {
                 row.tokens.push(token);
                 let stops = || self.watch.stops.is_some_and(|stops| stops(&row.tokens));
                 row.ended = token == self.settings.eos || stops();
+            }
+        }
+    }
+
+    /// Takes the probability of the token that a row cannot begin with.
+    fn forbid_beginnings(&self, logits: &Tensor, cohorts: &[Cohort]) {
+        let Some(without) = self.watch.without else { return };
+        for (index, row) in cohorts.iter().flat_map(|cohort| cohort.all()).enumerate() {
+            if let Some(token) = without[row.request].filter(|_| row.tokens.is_empty()) {
+                let _ = logits.get(index as i64).get(token).fill_(f64::NEG_INFINITY);
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::Settings;
 use super::finder::Finder;
 use super::lists::TASKS;
-use super::pairs::{Chosen, MOST_DRAWS, Pairs, Source};
+use super::pairs::{Chosen, Length, MOST_DRAWS, Pairs, Source};
 
 /// Checks both tables of one point.
 pub(super) fn candidates_and_pairs(settings: &Settings, find: &mut Finder) {
@@ -105,6 +105,24 @@ fn dropout_ntp(pairs: &Pairs, find: &mut Finder) {
         );
     }
     find.top_p("pairs.dropout_ntp.top_p", settings.top_p.get());
+    let whole = settings.temperature.get() == 1.0
+        && settings.top_k == 0
+        && settings.top_p.get() == 1.0
+        && settings.length == Length::Free;
+    if settings.apart && settings.server.is_set() {
+        find.wrong(
+            "pairs.dropout_ntp.apart",
+            "`pairs.dropout_ntp.apart` needs the probabilities of a model here",
+            "take it out, or `[pairs.dropout_ntp.server]`",
+        );
+    } else if settings.apart && !whole {
+        find.wrong(
+            "pairs.dropout_ntp.apart",
+            "`pairs.dropout_ntp.apart` draws as the model does: at temperature 1, from all tokens, \
+             to any length",
+            "leave `temperature`, `top_k`, `top_p` and `length` at their defaults, or take it out",
+        );
+    }
     settings.server.check("pairs.dropout_ntp.server", find);
 }
 

@@ -36,6 +36,7 @@ later! {
     consistency: pairs.correctness.consistency => Consistency;
     dropout_ntp: pairs.dropout_ntp => DropoutNtp;
     draws: pairs.dropout_ntp.draws => usize;
+    apart: pairs.dropout_ntp.apart => bool;
     divide_and_conquer: pairs.divide_and_conquer => DivideAndConquer;
     judge: pairs.judge => Judge;
     max_train_tokens: train.max_tokens => usize;

@@ -117,6 +117,10 @@ pub struct DropoutNtp {
     /// without one has no pair. 1 continues once, whatever comes of it, as the paper does.
     #[serde(default = "super::later::draws")]
     pub draws: usize,
+    /// Whether each draw but the first is one of those that part from the chosen answer, as
+    /// likely as it then is: an answer that the model is all but sure of has a pair, too.
+    #[serde(default = "super::later::apart")]
+    pub apart: bool,
     /// Share of the answer's words that is kept, below 1; 0 keeps none.
     pub ratio: Fraction,
     /// Whether the continuation sees the picture after all: a control.

@@ -98,6 +98,29 @@ fn an_answer_is_continued_until_that_is_another_text() {
     assert_eq!(small.bytes("again", "pairs.jsonl"), small.bytes("batched", "pairs.jsonl"));
 }
 
+#[test]
+fn answers_that_are_all_but_sure_are_parted_from() {
+    let small = Small::new(&["describe"], 30);
+    small.sample(&candidates(1)).unwrap();
+    // Behind three quarters of the words, most continuations say the same.
+    let settings = |draws, apart| {
+        let mut settings = dropout(draws);
+        settings.dropout_ntp.ratio = Fraction::try_from(0.75).unwrap();
+        settings.dropout_ntp.apart = apart;
+        settings
+    };
+    let again = small.pair(&settings(8, false), "again").map_or(0, |pairs| pairs.len());
+    let parted = small.pair(&settings(8, true), "parted").unwrap();
+    assert!(again <= 15 && parted.len() >= 29, "{again} and {} of 30", parted.len());
+    for pair in &parted {
+        assert_eq!(meta(pair)["apart"] == true, draw(pair) > 1, "{pair:?}");
+        assert!(pair.rejected.starts_with(kept(&pair.chosen, 0.75)), "{pair:?}");
+        assert_ne!(pair.rejected.trim(), pair.chosen.trim());
+    }
+    let texts: BTreeSet<&String> = parted.iter().map(|pair| &pair.rejected).collect();
+    assert_eq!(texts.len(), parted.len());
+}
+
 /// Descriptions and what stands behind the kept words of each, which are cut in this order.
 fn with_rests() -> (Small, Vec<String>) {
     let small = described();

@@ -282,7 +282,7 @@ fn bounds_forbid_an_early_end_and_stop_a_late_one() {
             _ => Bounds { least: 0, most: 70 },
         })
         .collect();
-    let watch = Watch { bounds: Some(&bounds), stops: None, progress: &quiet };
+    let watch = Watch { bounds: Some(&bounds), without: None, stops: None, progress: &quiet };
     let bound = generate_watched(&model, &requests, &features, &settings, &watch).unwrap();
     let mut shortest = usize::MAX;
     for (answer, free) in bound.iter().zip(&free) {
@@ -301,6 +301,28 @@ fn bounds_forbid_an_early_end_and_stop_a_late_one() {
 }
 
 #[test]
+fn an_answer_can_be_kept_from_a_first_token() {
+    let (model, features, requests) = (tiny(), features(), requests());
+    let settings = sampled(16);
+    let free = generate(&model, &requests, &features, &settings, &quiet).unwrap();
+    // Every second request cannot begin as its first answer does.
+    let first = |request| free.iter().find(|answer| answer.request == request).unwrap().tokens[0];
+    let without: Vec<Option<i64>> =
+        (0..requests.len()).map(|request| (request % 2 == 0).then(|| first(request))).collect();
+    let watch = Watch { bounds: None, without: Some(&without), stops: None, progress: &quiet };
+    let kept = generate_watched(&model, &requests, &features, &settings, &watch).unwrap();
+    assert_eq!(kept.len(), free.len());
+    for (answer, free) in kept.iter().zip(&free) {
+        match without[answer.request] {
+            Some(token) => assert_ne!(answer.tokens[0], token),
+            None => assert_eq!(answer, free),
+        }
+    }
+    let later = kept.iter().flat_map(|a| a.tokens[1..].iter().map(|t| (without[a.request], *t)));
+    assert!(later.into_iter().any(|(token, next)| token == Some(next)), "it may come later");
+}
+
+#[test]
 fn a_rule_can_end_an_answer() {
     let (model, features, requests) = (tiny(), features(), requests());
     let settings = sampled(16);
@@ -308,7 +330,7 @@ fn a_rule_can_end_an_answer() {
     let stops = |tokens: &[i64]| {
         tokens.ends_with(&[11]) || tokens.len() >= 2 && tokens[tokens.len() - 2] == 12
     };
-    let watch = Watch { bounds: None, stops: Some(&stops), progress: &quiet };
+    let watch = Watch { bounds: None, without: None, stops: Some(&stops), progress: &quiet };
     let stopped = generate_watched(&model, &requests, &features, &settings, &watch).unwrap();
     for (answer, free) in stopped.iter().zip(&free) {
         let end = (1..=free.tokens.len()).find(|&length| stops(&free.tokens[..length]));

@@ -9,6 +9,9 @@
 //! answer is continued again, with other random numbers, `draws` times at most: a continuation
 //! drawn from those that differ, and the chosen answers stay the same whatever is kept.
 //!
+//! What a model is all but sure of is the same however often it is drawn: the last words of an
+//! answer, or any with the picture. `apart` draws from what differs at once ([`apart`]).
+//!
 //! Continuations are mostly shorter than what they replace; `length = "match"` forbids the
 //! end token until the chosen answer's length, and stops there.
 //!
@@ -16,6 +19,7 @@
 //!
 //! Wang et al. 2024, arXiv:2411.10442, section 3.1, and its released code.
 
+mod apart;
 mod writer;
 
 use super::record::{Side, built, provenance};
@@ -153,6 +157,9 @@ pub fn pairs(shop: &Shop<'_>, cuts: &[Cut], stats: &mut Stats) -> Result<Vec<Bui
             meta["length"] = "match".into();
         } else {
             meta["ended"] = other.ended.into();
+        }
+        if other.apart {
+            meta["apart"] = true.into();
         }
         let chosen = Side::of(answer, provenance(question, kind, answer));
         let rejected = Side { text: &other.text, tokens: other.tokens, meta };

@@ -3,7 +3,7 @@
 //! Random numbers are keyed by (seed, question, copy, draw, position): a continuation depends
 //! neither on batches nor on what was drawn before it.
 
-use super::{Cut, kept, of, without_pictures};
+use super::{Cut, apart, kept, of, without_pictures};
 use crate::data::record::Answer;
 use crate::pairs::Shop;
 use crate::pairs::local::Local;
@@ -33,6 +33,8 @@ pub(super) struct Continued {
     /// How many of them were written.
     pub written: usize,
     pub ended: bool,
+    /// Whether it was drawn from those that part from the chosen answer.
+    pub apart: bool,
 }
 
 /// Who continues answers.
@@ -103,7 +105,7 @@ fn write_here(
     let settings = &shop.settings.dropout_ntp;
     let prompter = local.prompter()?;
     let seen = local.see(cuts.iter().map(|&cut| settings.image.then_some(of(shop, cut).0)))?;
-    let (mut requests, mut bounds) = (Vec::new(), Vec::new());
+    let (mut requests, mut bounds, mut rests) = (Vec::new(), Vec::new(), Vec::new());
     for (index, &cut) in cuts.iter().enumerate() {
         let (question, answer) = of(shop, cut);
         let text = asked(&prompter, question, answer.prompt);
@@ -116,6 +118,7 @@ fn write_here(
             "" => Vec::new(),
             text => local.tokenizer.encode(text),
         };
+        rests.push(rest(local, answer, &prefix));
         bounds.push(match settings.length {
             Length::Free => Bounds { least: 0, most: settings.max_tokens },
             Length::Match => Bounds { least: usize::MAX, most: length(answer) },
@@ -138,22 +141,40 @@ fn write_here(
         eos: local.tokenizer.eos(),
         precision: local.model.config.precision,
     };
+    let given: Vec<usize> = requests.iter().map(|request| request.prefix.len()).collect();
+    let without = match settings.apart && draw > 0 {
+        true => apart::part(local, &mut requests, &rests, &seen.features, &generation)?,
+        false => vec![None; requests.len()],
+    };
     let progress = |finished: u64, _| done(finished);
-    let watch = Watch { bounds: Some(&bounds), stops: None, progress: &progress };
+    let watch =
+        Watch { bounds: Some(&bounds), without: Some(&without), stops: None, progress: &progress };
     let written = generate_watched(&local.model, &requests, &seen.features, &generation, &watch)?;
     Ok(written
         .into_iter()
-        .zip(&requests)
-        .map(|(one, request)| {
-            let whole = [request.prefix.as_slice(), &one.tokens].concat();
+        .map(|one| {
+            let whole = [requests[one.request].prefix.as_slice(), &one.tokens].concat();
             Some(Continued {
                 text: local.tokenizer.decode(&whole),
                 tokens: whole.len() + usize::from(settings.length == Length::Match),
-                written: one.tokens.len(),
+                // What is shared with the chosen answer is looked at, too.
+                written: whole.len() - given[one.request],
                 ended: one.ended,
+                apart: without[one.request].is_some(),
             })
         })
         .collect())
+}
+
+/// The tokens of an answer behind the kept ones, its end included; none where the kept words
+/// are other tokens by themselves.
+fn rest(local: &Local, answer: &Answer, kept: &[i64]) -> Vec<i64> {
+    let whole = local.tokenizer.encode(&answer.text);
+    let end = answer.ended.then(|| local.tokenizer.eos());
+    whole
+        .strip_prefix(kept)
+        .map(|rest| rest.iter().copied().chain(end).collect())
+        .unwrap_or_default()
 }
 
 fn write_there(
@@ -208,6 +229,7 @@ fn write_there(
             text: chat.prefix + &choice.text,
             written,
             ended: choice.ended,
+            apart: false,
         }
     };
     let both = replies.into_iter().zip(chats);

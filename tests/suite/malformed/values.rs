@@ -72,6 +72,19 @@ pub const CASES: &[Case] = &[
         "",
     ),
     case(
+        "[pairs]\nsources = [\"dropout_ntp\"]\n[pairs.dropout_ntp]\napart = «true»\ntop_k = 50\n",
+        "draws as the model does",
+        "or take it out",
+        "",
+    ),
+    case(
+        "[pairs]\nsources = [\"dropout_ntp\"]\n[pairs.dropout_ntp]\napart = «true»\n\
+         server = { url = \"http://localhost:1/v1\", model = \"m\" }\n",
+        "needs the probabilities of a model here",
+        "take it out",
+        "",
+    ),
+    case(
         "[pairs.correctness]\nexclude = [«\"recipt\"»]\n",
         "no task is called",
         "did you mean `receipt`?",
