@@ -4,7 +4,7 @@
 use super::draft::Draft;
 use super::layer::{lookup, segments};
 use super::mistake::Mistake;
-use super::root::ReferenceOf;
+use super::root::{ReferenceOf, RoundTable};
 use super::source::Place;
 use super::sweep::Setting;
 
@@ -27,7 +27,9 @@ impl Draft {
             }));
         }
         let over = self.variants.iter().map(|v| (&v.layer, format!("variant `{}`", v.name)));
-        let rounds = self.rounds.iter().map(|r| (&r.layer, r.layer.name.clone()));
+        let own = self.variants.iter().map(|variant| &variant.rounds);
+        let lists: Vec<&Vec<RoundTable>> = std::iter::once(&self.rounds).chain(own).collect();
+        let rounds = lists.iter().copied().flatten().map(|r| (&r.layer, r.layer.name.clone()));
         let sets = self.base[2..].iter().map(|layer| (layer, "`--set`".to_owned()));
         for (layer, who) in over.chain(rounds).chain(sets) {
             for set in &swept {
@@ -63,33 +65,35 @@ impl Draft {
                 }
             }
         }
-        if let Some(round) = self.rounds.first().filter(|_| !self.with_loss) {
-            found.push(Mistake {
-                message: "`[[round]]` repeats the policy stage, and there is no `[loss]`"
-                    .to_owned(),
-                hint: "add `[loss]` with an algorithm, or take the rounds out".to_owned(),
-                source: 1,
-                span: round.layer.span(&self.sources, &[], Place::Key),
-            });
-        }
-        if let Some(round) = self.rounds.get(1)
-            && self.base.iter().any(|l| lookup(&l.table, &segments("pairs.import")).is_some())
-        {
-            found.push(Mistake {
-                message: "a second round samples anew, and `pairs.import` has no candidates"
-                    .to_owned(),
-                hint: "take out `pairs.import`, or the rounds after the first".to_owned(),
-                source: 1,
-                span: round.layer.span(&self.sources, &[], Place::Key),
-            });
-        }
-        if let Some(round) = self.rounds.first().filter(|r| r.reference == ReferenceOf::Previous) {
-            found.push(Mistake {
-                message: "the first round has no previous policy to be held to".to_owned(),
-                hint: "write `reference = \"base\"`, or leave it out".to_owned(),
-                source: 1,
-                span: round.layer.span(&self.sources, &["reference".to_owned()], Place::Value),
-            });
+        for rounds in lists {
+            if let Some(round) = rounds.first().filter(|_| !self.with_loss) {
+                found.push(Mistake {
+                    message: "`[[round]]` repeats the policy stage, and there is no `[loss]`"
+                        .to_owned(),
+                    hint: "add `[loss]` with an algorithm, or take the rounds out".to_owned(),
+                    source: 1,
+                    span: round.layer.span(&self.sources, &[], Place::Key),
+                });
+            }
+            if let Some(round) = rounds.get(1)
+                && self.base.iter().any(|l| lookup(&l.table, &segments("pairs.import")).is_some())
+            {
+                found.push(Mistake {
+                    message: "a second round samples anew, and `pairs.import` has no candidates"
+                        .to_owned(),
+                    hint: "take out `pairs.import`, or the rounds after the first".to_owned(),
+                    source: 1,
+                    span: round.layer.span(&self.sources, &[], Place::Key),
+                });
+            }
+            if let Some(round) = rounds.first().filter(|r| r.reference == ReferenceOf::Previous) {
+                found.push(Mistake {
+                    message: "the first round has no previous policy to be held to".to_owned(),
+                    hint: "write `reference = \"base\"`, or leave it out".to_owned(),
+                    source: 1,
+                    span: round.layer.span(&self.sources, &["reference".to_owned()], Place::Value),
+                });
+            }
         }
         found.into_iter().for_each(|mistake| self.mistakes.push(mistake));
     }

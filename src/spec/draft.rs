@@ -77,7 +77,7 @@ impl Draft {
             set::check(*index, table, &sources, &mut mistakes);
         }
 
-        let rounds = root::rounds(&spec, &sources, &mut mistakes);
+        let rounds = root::rounds(&spec, &[], &sources, &mut mistakes);
         let top = std::iter::once((1, &spec)).chain(sets.iter().map(|(index, t)| (*index, t)));
         let holders: Vec<Holder> =
             top.map(|(source, table)| Holder { source, prefix: Vec::new(), table }).collect();
@@ -89,7 +89,10 @@ impl Draft {
         let with_loss = names_loss(&spec)
             || sets.iter().any(|(_, table)| names_loss(table))
             || variants.iter().any(|variant| names_loss(&variant.layer.table))
-            || rounds.iter().any(|round| names_loss(&round.layer.table))
+            || rounds
+                .iter()
+                .chain(variants.iter().flat_map(|variant| &variant.rounds))
+                .any(|round| names_loss(&round.layer.table))
             || axes
                 .iter()
                 .chain(variants.iter().flat_map(|variant| &variant.axes))
@@ -245,7 +248,8 @@ impl Draft {
         let settings = self.resolve(&above, &label, mistakes);
         let mut rounds = Vec::new();
         let mut sound = settings.is_some();
-        for (index, round) in self.rounds.iter().enumerate() {
+        let own = variant.map(|variant| &variant.rounds).filter(|rounds| !rounds.is_empty());
+        for (index, round) in own.unwrap_or(&self.rounds).iter().enumerate() {
             let mut above = above.clone();
             above.push(round.layer.clone());
             match self.resolve(&above, &label, mistakes) {
@@ -257,7 +261,7 @@ impl Draft {
             }
         }
         let settings = settings.filter(|_| sound)?;
-        if self.rounds.is_empty() {
+        if own.unwrap_or(&self.rounds).is_empty() {
             rounds.extend(round_of(&settings, ReferenceOf::Base));
         }
         Some(Point {
@@ -279,7 +283,7 @@ impl Draft {
         let moves = settings.loss.as_ref().is_some_and(Loss::moves_reference);
         if index > 0 && moves && round.reference == ReferenceOf::Base {
             let (source, span) =
-                root::at(&self.sources, &["round", &index.to_string()], Place::Key);
+                (round.layer.source, round.layer.span(&self.sources, &[], Place::Key));
             mistakes.push(Mistake {
                 message: "tr_dpo moves the model that its policy starts from, and this round is \
                           held to the base"

@@ -1,5 +1,5 @@
 //! What stands beside the tables of settings: `seeds`, `[[variant]]`,
-//! `[[round]]`, `[chart.NAME]`, `[store]`.
+//! `[[round]]`, `[[variant.round]]`, `[chart.NAME]`, `[store]`.
 
 use super::chart::Chart;
 use super::extract::{Stack, unknown_key_hint};
@@ -41,6 +41,8 @@ pub struct VariantTable {
     pub layer: Layer,
     /// Its own sweep, beside that of the whole spec.
     pub axes: Vec<Axis>,
+    /// Its own rounds, in place of those of the whole spec.
+    pub rounds: Vec<RoundTable>,
 }
 
 /// A round, still as a layer.
@@ -134,21 +136,23 @@ pub fn take_untabled(spec: &mut toml::Table, sources: &[Source], mistakes: &mut 
     }
 }
 
-/// The tables of a list such as `[[variant]]`, or the mistake that it is none.
+/// The tables of a list such as `[[variant]]` below a path, or the mistake that it is none.
 fn tables<'a>(
-    spec: &'a toml::Table,
+    holder: &'a toml::Table,
+    prefix: &[&str],
     key: &str,
     sources: &[Source],
     mistakes: &mut Mistakes,
 ) -> Vec<&'a toml::Table> {
-    let Some(value) = spec.get(key) else { return Vec::new() };
+    let Some(value) = holder.get(key) else { return Vec::new() };
     let list: Option<Vec<_>> =
         value.as_array().and_then(|list| list.iter().map(toml::Value::as_table).collect());
     list.unwrap_or_else(|| {
-        let (source, span) = at(sources, &[key], Place::Key);
+        let (source, span) = at(sources, &[prefix, &[key]].concat(), Place::Key);
+        let table = if prefix.is_empty() { key.to_owned() } else { format!("{}.{key}", prefix[0]) };
         mistakes.push(Mistake {
-            message: format!("`{key}` must be a list of tables"),
-            hint: format!("each one opens with `[[{key}]]`, in double brackets"),
+            message: format!("`{table}` must be a list of tables"),
+            hint: format!("each one opens with `[[{table}]]`, in double brackets"),
             source,
             span,
         });
@@ -164,7 +168,7 @@ pub fn variants(
     mistakes: &mut Mistakes,
 ) -> Vec<VariantTable> {
     let mut variants: Vec<VariantTable> = Vec::new();
-    for (index, whole) in tables(spec, "variant", sources, mistakes).into_iter().enumerate() {
+    for (index, whole) in tables(spec, &[], "variant", sources, mistakes).into_iter().enumerate() {
         let position = index.to_string();
         let mut table = whole.clone();
         let mut wrong = |message: String, hint: String, key: Option<&str>, place| {
@@ -205,7 +209,7 @@ pub fn variants(
             table.keys().filter(|key| !TABLES.contains(&key.as_str())).cloned().collect();
         for key in unknown {
             table.remove(&key);
-            if key == "sweep" {
+            if ["sweep", "round"].contains(&key.as_str()) {
                 continue;
             }
             let hint = if key == "seeds" {
@@ -215,6 +219,7 @@ pub fn variants(
             };
             wrong(format!("a variant has no key `{key}`"), hint, Some(&key), Place::Key);
         }
+        let rounds = rounds(whole, &["variant", &position], sources, mistakes);
         let prefix = vec!["variant".to_owned(), position.clone()];
         let holder = Holder { source: 1, prefix: prefix.clone(), table: whole };
         let axes = sweep::axes(&[holder], &mut swept.to_vec(), sources, mistakes);
@@ -224,19 +229,26 @@ pub fn variants(
             at: At::Below(prefix),
             table,
         };
-        variants.push(VariantTable { name, layer, axes });
+        variants.push(VariantTable { name, layer, axes, rounds });
     }
     variants
 }
 
-/// Takes `[[round]]` apart.
-pub fn rounds(spec: &toml::Table, sources: &[Source], mistakes: &mut Mistakes) -> Vec<RoundTable> {
+/// Takes `[[round]]` apart, or `[[variant.round]]` below the path of its variant.
+pub fn rounds(
+    holder: &toml::Table,
+    prefix: &[&str],
+    sources: &[Source],
+    mistakes: &mut Mistakes,
+) -> Vec<RoundTable> {
     let mut rounds = Vec::new();
-    for (index, table) in tables(spec, "round", sources, mistakes).into_iter().enumerate() {
+    let found = tables(holder, prefix, "round", sources, mistakes);
+    for (index, table) in found.into_iter().enumerate() {
         let position = index.to_string();
+        let path = [prefix, &["round", &position]].concat();
         let mut table = table.clone();
         let mut wrong = |message: String, hint: String, key: &str, place| {
-            let (source, span) = at(sources, &["round", &position, key], place);
+            let (source, span) = at(sources, &[path.as_slice(), &[key]].concat(), place);
             mistakes.push(Mistake { message, hint, source, span });
         };
         let reference = match table.remove("reference") {
@@ -269,7 +281,7 @@ pub fn rounds(spec: &toml::Table, sources: &[Source], mistakes: &mut Mistakes) -
         let layer = Layer {
             name: format!("round {}", index + 1),
             source: 1,
-            at: At::Below(vec!["round".to_owned(), position.clone()]),
+            at: At::Below(path.iter().map(|&segment| segment.to_owned()).collect()),
             table,
         };
         rounds.push(RoundTable { reference, layer });

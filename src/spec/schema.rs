@@ -63,6 +63,8 @@ struct Variant {
     name: String,
     /// Lists of values for this variant alone.
     sweep: Sweep,
+    /// Rounds of this variant alone, in place of those at the top.
+    round: Vec<Round>,
     model: model::Model,
     corpus: corpus::Corpus,
     base: base::Base,

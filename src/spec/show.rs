@@ -41,6 +41,11 @@ pub fn resolved(path: &Path, overrides: &[String]) -> Result<String> {
         rows.push((format!("# variant `{}`", variant.name), String::new()));
         rows.extend(set_by(&variant.layer, &draft));
         rows.extend(swept(&variant.axes));
+        for round in &variant.rounds {
+            let title = format!("# variant `{}`, {}", variant.name, round.layer.name);
+            rows.extend([(String::new(), String::new()), (title, String::new())]);
+            rows.extend(set_by(&round.layer, &draft));
+        }
     }
     for round in &draft.rounds {
         rows.push((String::new(), String::new()));

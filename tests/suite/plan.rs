@@ -139,6 +139,20 @@ fn rounds_chain_their_stages() {
 }
 
 #[test]
+fn a_variants_own_rounds_go_on_from_what_another_has_trained() {
+    let plan = planned(
+        "schema = 1\n[[variant]]\nname = \"a\"\nloss.algorithm = \"sft\"\n\
+         [[variant]]\nname = \"b\"\nloss.algorithm = \"mpo\"\n\
+         [[variant.round]]\nloss.algorithm = \"sft\"\n\
+         [[variant.round]]\nreference = \"previous\"\npairs.sources = [\"dropout_ntp\"]\n",
+    );
+    assert_eq!([Candidates, Pairs, Reference, Policy].map(|stage| count(&plan, stage)), [2; 4]);
+    let [a, b] = [1, 2].map(|job| plan.task_of(&plan.jobs[job], Policy).unwrap());
+    assert_eq!(b.inputs["model"], a.key);
+    assert_eq!(plan.jobs.iter().map(|job| job.rounds.len()).collect::<Vec<_>>(), [0, 0, 2]);
+}
+
+#[test]
 fn a_spec_without_a_loss_ends_at_the_base() {
     let plan = planned("schema = 1\n[sweep]\n\"base.seed\" = [0, 1]\n");
     let ids: Vec<&str> = plan.jobs.iter().map(|job| job.id.as_str()).collect();
