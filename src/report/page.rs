@@ -172,7 +172,7 @@ fn scores(runs: &Runs, measure: &str) -> Result<Scores> {
     first.sort_by_key(|(prompt, _)| prompt != "cot");
     for (prompt, rows) in first {
         let ranked = ranked(runs, metric, rows);
-        table.sentences.extend(sentence(metric, prompt, &ranked, &contenders));
+        table.sentences.extend(sentence(metric, benchmark, prompt, &ranked, &contenders));
     }
     let mut errors: Vec<f64> = family.iter().map(|(_, d)| d.error).collect();
     errors.sort_by(f64::total_cmp);
@@ -236,6 +236,7 @@ fn ranked(runs: &Runs, metric: &Metric, rows: &[&super::runs::Row]) -> Vec<(Stri
 /// `The best CoT accuracy is 59.3 % (MPO, …), 2.1 points above the next …`.
 fn sentence(
     metric: &Metric,
+    benchmark: &str,
     prompt: &str,
     ranked: &[(String, Estimate)],
     contenders: &[Contender],
@@ -251,8 +252,10 @@ fn sentence(
     };
     let n = value.n.map_or(String::new(), |n| format!("; {} questions", grouped(n)));
     let seeds = counted(value.single.len(), "seed");
+    // Reasoning is what a page is about where it says nothing else.
+    let on = if benchmark == "reasoning" { String::new() } else { format!(" on {benchmark}") };
     let mut text = format!(
-        "The best {prompt_word}{} is {}{}, of {best}{interval} ({seeds}{n})",
+        "The best {prompt_word}{}{on} is {}{}, of {best}{interval} ({seeds}{n})",
         metric.title,
         metric.write(value.value),
         if metric.unit == Unit::Share { " %" } else { "" },
