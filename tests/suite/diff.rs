@@ -173,7 +173,11 @@ fn without_the_store_the_tables_are_compared() {
     std::fs::remove_dir_all(folder.path().join(".prefab/store/scores-1")).unwrap();
     let head = "job,stage,benchmark,task,prompt,metric,value,low,high";
     let line = |job: &str, task: &str, value: f64| {
-        format!("{job},scores,reasoning,{task},cot,accuracy,{value},{},{}", value - 0.01, value + 0.01)
+        format!(
+            "{job},scores,reasoning,{task},cot,accuracy,{value},{},{}",
+            value - 0.01,
+            value + 0.01
+        )
     };
     let lines = [
         head.to_owned(),
@@ -184,7 +188,8 @@ fn without_the_store_the_tables_are_compared() {
     std::fs::write(folder.path().join("results/figure/runs.csv"), lines.join("\n")).unwrap();
     let text = diff(folder.path(), "figure/dpo-s0", "figure/mpo-s0").unwrap();
     assert!(text.contains("settings that differ"), "{text}");
-    let row = "reasoning cot accuracy  0.5000 (0.4900 to 0.5100)  0.7500 (0.7400 to 0.7600)     +0.2500";
+    let row =
+        "reasoning cot accuracy  0.5000 (0.4900 to 0.5100)  0.7500 (0.7400 to 0.7600)     +0.2500";
     assert!(text.contains(row), "{text}");
     assert!(text.contains("the store no longer has `scores-1`"), "{text}");
     assert!(!text.contains("chart"), "tasks are left out: {text}");
