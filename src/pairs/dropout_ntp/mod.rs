@@ -10,7 +10,7 @@
 //! drawn from those that differ, and the chosen answers stay the same whatever is kept.
 //!
 //! What a model is all but sure of is the same however often it is drawn: the last words of an
-//! answer, or any with the picture. `apart` draws from what differs at once ([`apart`]).
+//! answer, or any with the picture. `apart` draws from what differs at once (`apart.rs`).
 //!
 //! Continuations are mostly shorter than what they replace; `length = "match"` forbids the
 //! end token until the chosen answer's length, and stops there.
