@@ -83,6 +83,7 @@ unsafe extern "C" {
         portable: c_int,
     ) -> c_int;
     pub fn prefab_autocast(on: c_int) -> c_int;
+    pub fn prefab_exact() -> c_int;
     /// Takes `body` over and gives it to `drop` once. `call` writes a new tensor to `out`
     /// and returns 0, or 1 on failure.
     pub fn prefab_recompute(

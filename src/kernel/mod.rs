@@ -26,6 +26,7 @@
 //! | [`gelu`] | GELU with the error function | libtorch's, one pass already |
 //! | [`rope`] | rotary positions of packed tokens | `cuda/rope.cu` |
 //! | [`recompute`] | gradient checkpointing: a layer computed again in the backward pass | the same |
+//! | [`exact`](mod@exact) | no kernel: libtorch's switches for cards | the same bytes each time, no TF32 |
 //! | [`autocast`] | no kernel: CPU autocast, for the plain step of `tests/bench` | |
 //!
 //! `cuda/*.cu` is compiled by nvcc with the cargo feature `cuda`, and always for the processor
@@ -38,6 +39,7 @@ pub mod attention;
 pub mod autocast;
 pub mod clip;
 pub mod decode;
+pub mod exact;
 pub mod gelu;
 pub mod linear_logp;
 pub mod norm;

@@ -5,7 +5,7 @@
 //! no CUDA if it is asked before its CUDA half is loaded.
 
 use crate::error::{Error, Result};
-use crate::kernel::FOR_CARDS;
+use crate::kernel::{FOR_CARDS, exact::exact};
 use crate::plan::Machine;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::PathBuf;
@@ -194,10 +194,12 @@ pub fn libtorch_version() -> String {
 pub fn open_cuda() -> Result<()> {
     let folder = libtorch_folder().ok_or_else(|| Error::new("libtorch is not loaded"))?;
     let path = folder.join("libtorch_cuda.so");
-    open_library(&path.to_string_lossy(), libc::RTLD_GLOBAL).map(drop).map_err(|reason| {
+    open_library(&path.to_string_lossy(), libc::RTLD_GLOBAL).map_err(|reason| {
         Error::new(format!("opening libtorch's CUDA half: {reason}"))
             .hint("`./just cuda` fetches it; `--device cpu` does without")
-    })
+    })?;
+    exact();
+    Ok(())
 }
 
 /// The cards that libtorch could use: none where its CUDA half is missing.

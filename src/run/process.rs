@@ -3,6 +3,7 @@
 use super::pool::Event;
 use super::{device, machine};
 use crate::error::{Context, Result};
+use crate::kernel::exact::CUBLAS;
 use crate::store::disk;
 use serde::Deserialize;
 use std::fs::File;
@@ -90,6 +91,8 @@ impl Workers {
         command.env("OMP_NUM_THREADS", &threads).env("RAYON_NUM_THREADS", &threads);
         // Threads that spin while they wait fall to a tenth of their speed once cores are shared.
         command.env("OMP_WAIT_POLICY", "passive");
+        let (cublas, fixed) = CUBLAS;
+        command.env(cublas, fixed);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let parent = std::process::id();
         // SAFETY: between fork and exec only system calls that are safe there.
