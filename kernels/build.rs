@@ -73,7 +73,7 @@ fn compile_for_cards(libtorch: &Path) {
         }
         objects.object(object);
     }
-    objects.cpp(true).cargo_metadata(true).compile("prefab_card");
+    objects.cpp(true).compile("prefab_card");
     println!("cargo:rustc-link-search=native={}", libtorch.join("../nvidia/cu13/lib").display());
     println!("cargo:rustc-link-lib=dylib:+verbatim=libcudart.so.13");
 }

@@ -5,25 +5,18 @@
 //! Each side is a result folder (`results/NAME`, or `NAME`) or one of its jobs
 //! (`NAME/JOB`). Two folders are compared job by job, by job id.
 
+mod flips;
 mod tables;
 
-use crate::data::questions::read_split;
-use crate::data::record::Question;
 use crate::error::Context;
-use crate::eval::asking::Asking;
 use crate::eval::scores::QuestionScore;
 use crate::eval::statistics::{Paired, Scored, holm, paired, random, smallest_difference};
-use crate::eval::{Row, rows};
 use crate::plan::{Job, Plan, Stage};
-use crate::spec::eval::Split;
 use crate::spec::lists::file_of;
 use crate::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-
-/// Flipped questions that are shown.
-const MOST_SHOWN: usize = 20;
 
 /// Below this, after Holm's correction, a difference whose interval leaves out zero is beyond chance.
 const SIGNIFICANCE: f64 = 0.05;
@@ -216,15 +209,18 @@ fn write_scores(text: &mut String, a: &Chosen<'_>, b: &Chosen<'_>, store: &Path)
         );
         return Ok(());
     }
-    let missing = [a, b].into_iter().find_map(|side| side.payload(store, Stage::Scores).err());
-    if let Some(reason) = missing {
+    let scores = |side: &Chosen<'_>| side.payload(store, Stage::Scores);
+    let (first, second) = match (scores(a), scores(b)) {
+        (Ok(first), Ok(second)) => (first, second),
         // A side without tables either has nothing to show.
-        if [a, b].iter().all(|side| tables::runs(side.folder).is_file()) {
-            return tables::write(text, a, b, &reason.to_string());
+        (Err(reason), _) | (_, Err(reason)) => {
+            return match [a, b].iter().all(|side| tables::runs(side.folder).is_file()) {
+                true => tables::write(text, a, b, &reason.to_string()),
+                false => Err(reason),
+            };
         }
-        return Err(reason);
-    }
-    let (mut first, mut second) = (verdicts(a, store)?, verdicts(b, store)?);
+    };
+    let (mut first, mut second) = (verdicts(&first)?, verdicts(&second)?);
     if a.key(Stage::Benchmarks) != b.key(Stage::Benchmarks) {
         // The same id may be another question.
         first.retain(|row| !is_of_file(a, row));
@@ -267,7 +263,7 @@ fn write_scores(text: &mut String, a: &Chosen<'_>, b: &Chosen<'_>, store: &Path)
         "could find",
     ];
     write_table(text, &head, &table);
-    write_flips(text, a, b, store, &slices)
+    flips::write(text, a, b, store, &slices)
 }
 
 /// Whether the corrected probability and the bootstrap over pictures both leave nothing to chance.
@@ -281,8 +277,8 @@ fn is_of_file(side: &Chosen<'_>, row: &QuestionScore) -> bool {
     file_of(&row.benchmark).is_some_and(|own| files.contains_key(own))
 }
 
-fn verdicts(side: &Chosen<'_>, store: &Path) -> Result<Vec<QuestionScore>> {
-    let path = side.payload(store, Stage::Scores)?.join("verdicts.csv");
+fn verdicts(scores: &Path) -> Result<Vec<QuestionScore>> {
+    let path = scores.join("verdicts.csv");
     let doing = || format!("could not read {}", path.display());
     let mut reader = csv::Reader::from_path(&path).with_context(doing)?;
     reader.deserialize().collect::<Result<_, _>>().with_context(doing)
@@ -315,72 +311,6 @@ fn test((benchmark, prompt, task): &Slice, both: &Both<'_>) -> Paired {
     let first: Vec<_> = both.iter().map(|(a, _)| scored(a)).collect();
     let second: Vec<_> = both.iter().map(|(_, b)| scored(b)).collect();
     paired(&first, &second, random(&format!("diff/{benchmark}/{prompt}/{task}"), 0))
-}
-
-/// Shows the first questions on which the two differ, with both answers.
-fn write_flips(
-    text: &mut String,
-    a: &Chosen<'_>,
-    b: &Chosen<'_>,
-    store: &Path,
-    slices: &[(Slice, Both<'_>)],
-) -> Result<()> {
-    let all = slices.iter().filter(|((_, _, task), _)| task == "all");
-    let flipped: Vec<_> =
-        all.flat_map(|(_, both)| both).filter(|(a, b)| a.score != b.score).collect();
-    if flipped.is_empty() {
-        text.push_str("flipped questions: none\n\n");
-        return Ok(());
-    }
-    let corpus = a.payload(store, Stage::Corpus)?;
-    let mut questions = read_split(&corpus, a.job.settings.eval.split)?;
-    let files = a.payload(store, Stage::Benchmarks).ok();
-    if let Some(files) = &files {
-        questions.extend(read_split(files, Split::Test)?);
-    }
-    let asking = Asking::new(&a.job.settings.eval, questions)?;
-    let questions: HashMap<&str, &Question> =
-        asking.questions.iter().map(|question| (question.id.as_str(), question)).collect();
-    let (first, second) = (answers(a, store)?, answers(b, store)?);
-    writeln!(text, "flipped questions: {} of {}", MOST_SHOWN.min(flipped.len()), flipped.len())
-        .expect("a string takes any text");
-    for (was, is) in flipped.into_iter().take(MOST_SHOWN) {
-        let better = if was.score < is.score { "+" } else { "-" };
-        let QuestionScore { benchmark, question: id, task, image, prompt, .. } = was;
-        let question = questions.get(id.as_str());
-        let asked = question.map_or("", |question| question.question.as_str());
-        let known = question.and_then(|question| question.answer.as_deref()).unwrap_or("–");
-        let root = files.as_ref().filter(|_| is_of_file(a, was)).unwrap_or(&corpus);
-        let picture = root.join(image);
-        let said = |rows: &HashMap<(String, &'static str, u8), String>| {
-            let percent = if benchmark == "shift" { task.parse().unwrap_or(0) } else { 0 };
-            rows.get(&(id.clone(), prompt.name(), percent)).cloned().unwrap_or_default()
-        };
-        write!(
-            text,
-            "  {better} {benchmark} {} {task}  {id}  {}\n      {asked}  [{known}]\n      first:  {}\n      second: {}\n",
-            prompt.name(),
-            picture.display(),
-            said(&first),
-            said(&second),
-        )
-        .expect("a string takes any text");
-    }
-    text.push('\n');
-    Ok(())
-}
-
-/// What was answered, on one line, by question, prompt and share given.
-fn answers(side: &Chosen<'_>, store: &Path) -> Result<HashMap<(String, &'static str, u8), String>> {
-    let path = side.payload(store, Stage::Answers)?.join("answers.jsonl");
-    let rows: Vec<Row> = rows::read(&path)?;
-    Ok(rows
-        .into_iter()
-        .map(|row| {
-            let key = (row.answer.question, row.answer.prompt.name(), row.given_percent);
-            (key, row.answer.text.replace('\n', " ⏎ "))
-        })
-        .collect())
 }
 
 /// Writes aligned columns; the first is flush left.

@@ -1,10 +1,12 @@
 //! A project folder with a small sweep: of stages that only pretend, or of real ones.
 
+pub mod benchmark;
 pub mod checkpoint;
 pub mod counting;
 pub mod fault;
 pub mod files;
 pub mod http;
+pub mod judged;
 pub mod loss_table;
 pub mod mmpr;
 pub mod real;
