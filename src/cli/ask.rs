@@ -78,10 +78,8 @@ fn answer(args: &Args) -> Result<(String, bool)> {
         samples: 1,
         ..Request::default()
     };
-    let settings = Generation {
-        precision: model.config.precision,
-        ..Generation::greedy(args.max_tokens as usize, 1, tokenizer.eos())
-    };
+    let settings =
+        Generation::greedy(model.config.precision, args.max_tokens as usize, 1, tokenizer.eos());
     let generated = generate(&model, &[request], &features, &settings, &|_, _| ())?;
     let answer = generated.first().expect("one request gets one answer");
     Ok((tokenizer.decode(&answer.tokens), answer.ended))

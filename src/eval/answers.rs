@@ -214,10 +214,12 @@ impl<'a> Asker<'a> {
             model,
             tokenizer,
             prompter: config.prompter(tokenizer)?,
-            settings: Generation {
-                precision: config.precision,
-                ..Generation::greedy(eval.max_tokens, eval.batch, tokenizer.eos())
-            },
+            settings: Generation::greedy(
+                config.precision,
+                eval.max_tokens,
+                eval.batch,
+                tokenizer.eos(),
+            ),
         })
     }
 

@@ -9,7 +9,7 @@ use super::{Asked, Benchmark};
 use crate::data::tokenizer::Tokenizer;
 use crate::model::Vlm;
 use crate::run::stage::StageContext;
-use crate::sample::{Generation, Request, generate};
+use crate::sample::texts::write_texts;
 use crate::server::{self, Chat, Client, Part};
 use crate::spec::candidates::Prompt;
 use crate::spec::eval::Judge as Table;
@@ -289,7 +289,11 @@ impl<'a> Judge<'a> {
                 let why = "there is no judge: `[eval.judge]` names one";
                 Ok(texts.iter().map(|_| Err(why.to_owned())).collect())
             }
-            Who::Here(here) => here.write(texts, self.table),
+            Who::Here(here) => {
+                let Table { max_tokens, batch, .. } = *self.table;
+                let written = write_texts(&here.model, &here.tokenizer, texts, max_tokens, batch)?;
+                Ok(written.into_iter().map(|(text, _)| Ok(text)).collect())
+            }
             Who::Server(client) => {
                 let chats: Vec<Chat> =
                     texts.iter().map(|text| chat(text, round, self.table)).collect();
@@ -308,33 +312,5 @@ impl<'a> Judge<'a> {
                 Ok(read)
             }
         }
-    }
-}
-
-impl Here {
-    /// What the checkpoint writes, greedily and without a picture.
-    fn write(&self, texts: &[&str], table: &Table) -> Result<Vec<Result<String, String>>> {
-        let config = &self.model.config;
-        let prompter = config.prompter(&self.tokenizer)?;
-        let requests: Vec<Request> = texts
-            .iter()
-            .map(|text| {
-                let prompt = prompter.encode_prompt_with(text, &[]).map_err(|error| {
-                    error.context("asking the judge").hint(
-                        "an embedded size knows only the words that it was taught: name a checkpoint \
-                         that reads free text, or a server",
-                    )
-                })?;
-                Ok(Request { prompt, samples: 1, ..Request::default() })
-            })
-            .collect::<Result<_>>()?;
-        let settings = Generation {
-            precision: config.precision,
-            ..Generation::greedy(table.max_tokens, table.batch, self.tokenizer.eos())
-        };
-        let size = [0, config.image_tokens as i64, config.feature_width() as i64];
-        let none = tch::Tensor::zeros(size, (tch::Kind::Float, self.model.device()));
-        let written = generate(&self.model, &requests, &none, &settings, &|_, _| ())?;
-        Ok(written.into_iter().map(|one| Ok(self.tokenizer.decode(&one.tokens))).collect())
     }
 }

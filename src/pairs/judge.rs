@@ -10,7 +10,7 @@
 use super::Shop;
 use super::local::Local;
 use crate::data::record::Question;
-use crate::sample::{Generated, Generation, Request, chunks, generate};
+use crate::sample::chunks;
 use crate::server::{self, Chat, Client, Reply};
 use crate::spec::candidates::Prompt;
 use crate::{Error, Result};
@@ -118,7 +118,7 @@ impl<'a> Judge<'a> {
         let (ctx, judge) = (self.shop.ctx, &self.shop.settings.judge);
         chunks::each(&ctx.work, name, texts, judge.batch, |_, some, before: &[_]| {
             let written = match &self.who {
-                Who::Local(local) => local_writes(local, some, judge.max_tokens, judge.batch)?,
+                Who::Local(local) => local.write(some, judge.max_tokens, judge.batch)?,
                 Who::Server(client) => {
                     let chat = |text: &String| {
                         Chat::greedy(Chat::parts(text, Path::new(""), &[]), judge.max_tokens)
@@ -262,28 +262,4 @@ fn local_opinions(local: &Local, asks: &[Ask<'_>]) -> Result<Vec<Option<Opinion>
         no: row[yes.len()..].iter().sum(),
     };
     Ok(next.into_iter().map(|row| Some(opinion(row))).collect())
-}
-
-/// What a model here writes about some texts.
-fn local_writes(
-    local: &Local,
-    texts: &[String],
-    max_tokens: usize,
-    batch: usize,
-) -> Result<Vec<Option<Written>>> {
-    let prompter = local.prompter()?;
-    let requests: Vec<Request> = texts
-        .iter()
-        .map(|text| {
-            let prompt = prompter.encode_prompt_with(text, &[])?;
-            Ok(Request { prompt, samples: 1, ..Request::default() })
-        })
-        .collect::<Result<_>>()?;
-    let settings = Generation::greedy(max_tokens, batch, local.tokenizer.eos());
-    let seen = local.see([])?;
-    let written = generate(&local.model, &requests, &seen.features, &settings, &|_, _| ())?;
-    let text = |one: Generated| {
-        Some(Written { text: local.tokenizer.decode(&one.tokens), tokens: one.tokens.len() })
-    };
-    Ok(written.into_iter().map(text).collect())
 }

@@ -1,5 +1,6 @@
 //! A model here, for the sources that let one write or judge.
 
+use super::judge::Written;
 use crate::Result;
 use crate::data::image::View;
 use crate::data::questions::read_split;
@@ -9,6 +10,7 @@ use crate::data::tokenizer::Tokenizer;
 use crate::model::features::shown;
 use crate::model::{Group, Pictures, Seen, Vlm};
 use crate::run::stage::StageContext;
+use crate::sample::texts::write_texts;
 use crate::spec::eval::Split;
 use std::path::Path;
 
@@ -70,6 +72,21 @@ impl Local {
         let requests = requests.into_iter();
         self.pictures
             .see_as(&self.model, requests.map(|question| question.map_or_else(Vec::new, views)))
+    }
+
+    /// What it writes about each text, greedily and without a picture.
+    ///
+    /// # Errors
+    ///
+    /// A text that it has no words for.
+    pub fn write(
+        &self,
+        texts: &[String],
+        max_tokens: usize,
+        batch: usize,
+    ) -> Result<Vec<Option<Written>>> {
+        let written = write_texts(&self.model, &self.tokenizer, texts, max_tokens, batch)?;
+        Ok(written.into_iter().map(|(text, tokens)| Some(Written { text, tokens })).collect())
     }
 
     /// Probability of each of some tokens right after each prompt: `[prompts][tokens]`.

@@ -20,6 +20,7 @@ pub mod graph;
 pub mod id;
 pub mod key;
 pub mod memory;
+mod plain_loss;
 pub mod slice;
 pub mod stage;
 

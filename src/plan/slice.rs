@@ -5,6 +5,7 @@
 //! does not read set to the embedded defaults: changing those changes no key.
 
 use super::Stage;
+use super::plain_loss::plain;
 use crate::model::Config;
 use crate::spec::eval::{Eval, Split};
 use crate::spec::later::LATER;
@@ -26,7 +27,7 @@ const SERVED_VERSION: u64 = 2;
 const TILES_VERSION: u64 = 2;
 
 /// Bumped when models of 16-bit files answer otherwise: those of fp32 keep their keys.
-const NARROW_VERSION: u64 = 3;
+const NARROW_VERSION: u64 = 4;
 
 /// The settings of one stage by table: exactly what its function is called with.
 pub fn slice(stage: Stage, settings: &Settings) -> Map<String, Value> {
@@ -78,7 +79,7 @@ pub fn slice(stage: Stage, settings: &Settings) -> Map<String, Value> {
             put(&mut tables, "train", &Train { precision, max_tokens, ..embedded().train.clone() });
         }
         Stage::Policy => {
-            put(&mut tables, "loss", &settings.loss);
+            put(&mut tables, "loss", &settings.loss.as_ref().map(plain));
             put(&mut tables, "train", &settings.train);
             put(&mut tables, "model", &sized(&settings.model));
             put(&mut tables, "eval", &looks(&settings.eval));

@@ -14,6 +14,7 @@
 //! | `prompts` | how a question is asked: its domain's form, its text without an old instruction |
 //! | `candidates` | the stage: K answers a question, their verdicts |
 //! | `here`, `there` | who answers: the model here, or a server |
+//! | `texts` | texts without pictures, for judges |
 //! | `import` | answers of InternVL's own sampler in their place |
 //!
 //! Random numbers are keyed by (seed, stream, sample, position in the answer): batching
@@ -26,6 +27,7 @@ pub mod draw;
 mod here;
 mod import;
 pub mod prompts;
+pub mod texts;
 mod there;
 
 use crate::model::Vlm;
@@ -114,17 +116,8 @@ pub struct Generation {
 
 impl Generation {
     /// The likeliest token every time.
-    pub fn greedy(max_tokens: usize, batch: usize, eos: i64) -> Self {
-        Self {
-            seed: 0,
-            temperature: None,
-            top_k: 0,
-            top_p: 1.0,
-            max_tokens,
-            batch,
-            eos,
-            precision: Precision::Fp32,
-        }
+    pub fn greedy(precision: Precision, max_tokens: usize, batch: usize, eos: i64) -> Self {
+        Self { seed: 0, temperature: None, top_k: 0, top_p: 1.0, max_tokens, batch, eos, precision }
     }
 }
 

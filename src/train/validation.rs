@@ -103,10 +103,12 @@ impl Validation {
             questions,
             requests,
             views,
-            settings: sample::Generation {
-                precision: model.config.precision,
-                ..sample::Generation::greedy(eval.max_tokens, eval.batch, tokenizer.eos())
-            },
+            settings: sample::Generation::greedy(
+                model.config.precision,
+                eval.max_tokens,
+                eval.batch,
+                tokenizer.eos(),
+            ),
             tokenizer: tokenizer.clone(),
         }))
     }

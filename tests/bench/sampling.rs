@@ -95,7 +95,7 @@ impl Bench {
 
     fn write(&self, requests: &[Request], features: &Tensor, batch: usize) -> usize {
         let settings =
-            Generation { temperature: Some(1.0), ..Generation::greedy(TOKENS, batch, NEVER) };
+            Generation { temperature: Some(1.0), ..Generation::greedy(Precision::Fp32, TOKENS, batch, NEVER) };
         let answers = generate(&self.model, requests, features, &settings, &|_, _| ());
         answers.expect("good requests").iter().map(|answer| answer.tokens.len()).sum()
     }
@@ -108,7 +108,7 @@ impl Bench {
     fn agree(&self) {
         for question in self.few() {
             let plain = self.plain(question, 1, true);
-            let settings = Generation::greedy(TOKENS, 1, NEVER);
+            let settings = Generation::greedy(Precision::Fp32, TOKENS, 1, NEVER);
             let request = self.request(question, question, 1, 0);
             let ours = generate(&self.model, &[request], &self.features, &settings, &|_, _| ());
             let ours = ours.expect("a good request").remove(0).tokens;

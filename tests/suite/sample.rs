@@ -5,6 +5,7 @@ use crate::support::tiny::untrained;
 use prefab::model::Vlm;
 use prefab::sample::draw::{Draws, choose};
 use prefab::sample::{Bounds, Generated, Generation, Request, Watch, generate, generate_watched};
+use prefab::spec::train::Precision;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
@@ -59,7 +60,7 @@ fn greedy_tokens_are_as_recorded() {
             }
         }
         for batch in [1, 3, 8] {
-            let settings = Generation::greedy(12, batch, NEVER);
+            let settings = Generation::greedy(Precision::Fp32, 12, batch, NEVER);
             let answers = generate(&model, &requests, &features, &settings, &quiet).unwrap();
             let tokens: Vec<_> = answers.into_iter().map(|answer| answer.tokens).collect();
             assert_eq!(tokens, wanted, "{name} in batches of {batch}");
@@ -93,7 +94,11 @@ fn requests() -> Vec<Request> {
 }
 
 fn sampled(batch: usize) -> Generation {
-    Generation { seed: 11, temperature: Some(1.0), ..Generation::greedy(70, batch, 3) }
+    Generation {
+        seed: 11,
+        temperature: Some(1.0),
+        ..Generation::greedy(Precision::Fp32, 70, batch, 3)
+    }
 }
 
 #[test]
@@ -131,7 +136,7 @@ fn requests_are_independent_of_each_other() {
 #[test]
 fn an_answer_goes_on_from_its_own_beginning_as_before() {
     let (model, features) = (tiny(), features());
-    for settings in [sampled(8), Generation::greedy(70, 8, 3)] {
+    for settings in [sampled(8), Generation::greedy(Precision::Fp32, 70, 8, 3)] {
         let request = Request { samples: 1, ..requests()[2].clone() };
         let whole =
             generate(&model, std::slice::from_ref(&request), &features, &settings, &quiet).unwrap();
@@ -148,7 +153,7 @@ fn an_answer_goes_on_from_its_own_beginning_as_before() {
 fn greedy_tokens_are_the_likeliest_without_a_cache_too() {
     let (model, features) = (tiny(), features());
     let request = Request { samples: 2, ..requests()[1].clone() };
-    let settings = Generation::greedy(40, 8, NEVER);
+    let settings = Generation::greedy(Precision::Fp32, 40, 8, NEVER);
     let answers =
         generate(&model, std::slice::from_ref(&request), &features, &settings, &quiet).unwrap();
     assert_eq!(answers[0].tokens, answers[1].tokens);
@@ -240,7 +245,7 @@ fn sampled_tokens_follow_the_models_own_distribution() {
         let settings = Generation {
             seed: 21,
             temperature: Some(temperature),
-            ..Generation::greedy(2, 4096, NEVER)
+            ..Generation::greedy(Precision::Fp32, 2, 4096, NEVER)
         };
         let answers = generate(&model, one, &features, &settings, &quiet).unwrap();
         let heated = |probabilities: Vec<f64>| {
@@ -354,7 +359,8 @@ fn speed() {
         })
         .collect();
     // One token in 27 ends an answer, as in the embedded tasks.
-    let settings = Generation { temperature: Some(1.0), ..Generation::greedy(64, 512, 3) };
+    let settings =
+        Generation { temperature: Some(1.0), ..Generation::greedy(Precision::Fp32, 64, 512, 3) };
     let threads = std::env::var("THREADS").map_or(1, |threads| threads.parse().unwrap());
     {
         tch::set_num_threads(threads);

@@ -4,6 +4,7 @@ use super::{Check, EXACT, LOGITS, malformed};
 use crate::Result;
 use crate::cli::verify::Tolerance;
 use crate::sample::{Generation, Request, generate};
+use crate::spec::train::Precision;
 use serde_json::Value;
 use tch::{Kind, Tensor};
 
@@ -69,7 +70,7 @@ impl Check<'_> {
             })
             .collect();
         let longest = rows.iter().map(Vec::len).max().unwrap_or(0);
-        let settings = Generation::greedy(longest, requests.len().max(1), eos);
+        let settings = Generation::greedy(Precision::Fp32, longest, requests.len().max(1), eos);
         let got = generate(self.model, &requests, features, &settings, &|_, _| ())?;
         if got.len() != rows.len() {
             let (got, recorded) = (got.len() as f64, rows.len() as f64);
