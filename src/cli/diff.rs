@@ -8,6 +8,7 @@
 mod flips;
 mod tables;
 
+use super::say;
 use crate::error::Context;
 use crate::eval::scores::QuestionScore;
 use crate::eval::statistics::{Paired, Scored, holm, paired, random, smallest_difference};
@@ -42,7 +43,7 @@ pub struct Arguments {
 ///
 /// Folders or jobs that do not exist, and scores that are neither in the store nor in runs.csv.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    print!("{}", compare(arguments)?);
+    say(&compare(arguments)?);
     Ok(())
 }
 

@@ -15,6 +15,16 @@ pub const NEAR_ZERO: Tolerance = Tolerance { absolute: 1e-12, relative: 1e-6 };
 /// fp32 against fp32.
 pub const SINGLE: Tolerance = Tolerance { absolute: 1e-7, relative: 2e-5 };
 
+/// What the losses are computed from.
+const LISTS: [&str; 6] = [
+    "policy_chosen_logps",
+    "policy_rejected_logps",
+    "ref_chosen_logps",
+    "ref_rejected_logps",
+    "chosen_lens",
+    "rejected_lens",
+];
+
 /// The option that separates two recorded names of one algorithm.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Variant {
@@ -108,20 +118,67 @@ impl<'a> Case<'a> {
     ///
     /// # Errors
     ///
-    /// If something of it is missing.
+    /// If something of it is missing, or a list is not as long as the batch.
     pub fn read(case: &'a Value) -> Result<Self> {
         let fields = case.as_object().ok_or_else(|| Error::new("a case is not an object"))?;
         let at = format!("case {} ({})", case["id"], case["kind"].as_str().unwrap_or("?"));
         let near_zero = case["kind"] == "near_zero";
-        Ok(Self {
+        let mut read = Self {
             beta: number(case, "beta", &at)?,
             label_smoothing: number(case, "label_smoothing", &at)?,
             temperature: number(case, "discopop_tau", &at)?,
-            shift: case.pointer("/bco/mean_after").and_then(Value::as_f64).unwrap_or(0.0),
+            shift: 0.0,
             tolerance: if near_zero { NEAR_ZERO } else { DOUBLE },
             fields,
             at,
-        })
+        };
+        read.check()?;
+        if fields.contains_key("bco_history") {
+            read.shift = read.moved()?.mean;
+        }
+        Ok(read)
+    }
+
+    fn check(&self) -> Result<()> {
+        let at = &self.at;
+        let batch = self.fields.get("batch").and_then(Value::as_u64).unwrap_or(0);
+        if batch == 0 {
+            return Err(Error::new(format!("{at} has no `batch` of one pair or more")));
+        }
+        for key in LISTS {
+            let list = self.floats(key)?;
+            if list.len() as u64 != batch || list.iter().any(|number| number.is_nan()) {
+                return Err(Error::new(format!("{at}: `{key}` is not a list of {batch} numbers")));
+            }
+        }
+        let positive = [("beta", self.beta), ("discopop_tau", self.temperature)];
+        match positive.iter().find(|(_, number)| *number <= 0.0) {
+            Some((key, number)) => {
+                Err(Error::new(format!("{at}: `{key}` is {number}, not above 0")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// BCO's running mean of the batches before this one.
+    ///
+    /// # Errors
+    ///
+    /// If there is no `bco_history`.
+    pub fn history(&self) -> Result<Shift> {
+        let history = self.floats("bco_history")?;
+        let mean = history.iter().sum::<f64>() / history.len().max(1) as f64;
+        Ok(Shift { mean, batches: history.len() as u64 })
+    }
+
+    /// The same with this batch.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::history`].
+    pub fn moved(&self) -> Result<Shift> {
+        let logps = self.logps(Kind::Double)?;
+        Ok(self.history()?.advance(Delta::RUNNING, self.beta, 1, &logps).1)
     }
 
     /// A list of numbers of the case.
@@ -141,9 +198,13 @@ impl<'a> Case<'a> {
     /// If they are not three numbers.
     pub fn mpo_weights(&self) -> Result<Weights> {
         match self.floats("mpo_weights")?[..] {
-            [w_p, w_q, w_g] => Ok(Weights { w_p, w_q, w_g }),
+            [w_p, w_q, w_g]
+                if [w_p, w_q, w_g].iter().all(|w| *w >= 0.0) && w_p + w_q + w_g > 0.0 =>
+            {
+                Ok(Weights { w_p, w_q, w_g })
+            }
             _ => Err(Error::new(format!(
-                "{}: `mpo_weights` is not a list of three numbers",
+                "{}: `mpo_weights` is not a list of three weights, of which one is above 0",
                 self.at
             ))),
         }

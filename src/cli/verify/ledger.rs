@@ -1,5 +1,6 @@
 //! What was compared, how far apart it was, and what was allowed.
 
+use crate::cli::say;
 use crate::error::Kind;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
@@ -83,17 +84,18 @@ impl Ledger {
     ///
     /// If a tolerance was exceeded, a name was unknown, or nothing was compared.
     pub fn close(self, file: &str) -> Result<()> {
-        println!(
-            "{:<34} {:>8} {:>12} {:>10}  worst at",
+        let mut table = format!(
+            "{:<34} {:>8} {:>12} {:>10}  worst at\n",
             "quantity", "values", "difference", "of limit"
         );
         for (quantity, row) in &self.rows {
             let mark = if row.worst > 1.0 { "  EXCEEDED" } else { "" };
-            println!(
-                "{quantity:<34} {:>8} {:>12.3e} {:>10.3}  {}{mark}",
+            table += &format!(
+                "{quantity:<34} {:>8} {:>12.3e} {:>10.3}  {}{mark}\n",
                 row.values, row.difference, row.worst, row.at
             );
         }
+        say(&table);
         let values: usize = self.rows.values().map(|row| row.values).sum();
         let exceeded = self.rows.values().filter(|row| row.worst > 1.0).count();
         let failure = |message: String, hint: &str| {
@@ -120,7 +122,7 @@ impl Ledger {
                 "the table above says where each is worst",
             );
         }
-        println!("{values} values agree within their tolerances");
+        say(&format!("{values} values agree within their tolerances\n"));
         Ok(())
     }
 }

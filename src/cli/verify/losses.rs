@@ -3,10 +3,11 @@
 
 use super::case::{Case, DOUBLE, SINGLE, Variant, float, floats, list, number, values};
 use super::ledger::{Ledger, Tolerance};
-use crate::Result;
+use super::record::whole;
 use crate::error::Context;
-use crate::loss::{self, ReferenceSync, Shift, StepLogps};
+use crate::loss::{self, ReferenceSync, StepLogps};
 use crate::spec::loss::Delta;
+use crate::{Error, Result};
 use serde_json::Value;
 use std::path::Path;
 use tch::{Kind, Tensor};
@@ -60,6 +61,11 @@ pub fn run(path: &Path) -> Result<()> {
     let text = std::fs::read_to_string(path).with_context(|| format!("reading `{name}`"))?;
     let file: Value = serde_json::from_str(&text).with_context(|| format!("parsing `{name}`"))?;
     let mut ledger = Ledger::default();
+    for (name, value) in file.as_object().into_iter().flatten() {
+        if value.is_array() && !["cases", "trdpo"].contains(&name.as_str()) {
+            ledger.unknown(name);
+        }
+    }
     for case in list(&file, "cases") {
         verify_case(case, &mut ledger).map_err(|error| error.context(format!("`{name}`")))?;
     }
@@ -106,6 +112,18 @@ fn verify_case(case: &Value, ledger: &mut Ledger) -> Result<()> {
     Ok(())
 }
 
+/// The recorded values of that name, of which there must be some.
+fn filled<'a>(
+    recorded: &'a Value,
+    name: &str,
+    case: &Case,
+) -> Result<impl Iterator<Item = (&'a String, &'a Value)>> {
+    match recorded.as_object() {
+        Some(values) if !values.is_empty() => Ok(values.iter()),
+        _ => Err(Error::new(format!("{}: `{name}` holds no recorded values", case.at))),
+    }
+}
+
 /// `losses` (`w_g` 0) and `plus_sft` (`w_g` 1): name → value and gradients.
 fn verify_losses(
     case: &Case,
@@ -114,7 +132,7 @@ fn verify_losses(
     plus: &str,
     ledger: &mut Ledger,
 ) -> Result<()> {
-    for (name, recorded) in recorded.as_object().into_iter().flatten() {
+    for (name, recorded) in filled(recorded, "losses", case)? {
         let Some((_, ours, variant)) = NAMES.iter().find(|(golden, ..)| golden == name) else {
             ledger.unknown(format!("{name}{plus}"));
             continue;
@@ -141,17 +159,15 @@ fn verify_losses(
 }
 
 fn verify_shift(case: &Case, recorded: &Value, ledger: &mut Ledger) -> Result<()> {
-    let history = case.floats("bco_history")?;
-    let before =
-        Shift { mean: number(recorded, "mean_before", &case.at)?, batches: history.len() as u64 };
-    let mean =
-        if history.is_empty() { 0.0 } else { history.iter().sum::<f64>() / history.len() as f64 };
-    ledger.compare("bco mean before", &case.at, mean, before.mean, DOUBLE);
-    let (_, after) = before.advance(Delta::RUNNING, case.beta, 1, &case.logps(Kind::Double)?);
-    for (key, recorded) in recorded.as_object().into_iter().flatten() {
+    let (before, after) = (case.history()?, case.moved()?);
+    for (key, recorded) in filled(recorded, "bco", case)? {
         let recorded = float(recorded);
         match key.as_str() {
-            "mean_before" | "count_before" => {}
+            "mean_before" => {
+                ledger.compare("bco mean before", &case.at, before.mean, recorded, DOUBLE);
+            }
+            // The peer counts from 1e-24, so that it divides by no zero.
+            "count_before" => {}
             "mean_after" => {
                 ledger.compare("bco mean after", &case.at, after.mean, recorded, DOUBLE)
             }
@@ -180,7 +196,7 @@ fn verify_mpo(
     let loss = if recorded.get("loss").is_some() { "loss" } else { "mean" };
     let got = mix.evaluate(case, Kind::Double)?;
     got.compare(case, recorded, loss, name, case.tolerance, ledger);
-    for (key, recorded) in recorded.as_object().into_iter().flatten() {
+    for (key, recorded) in filled(recorded, name, case)? {
         match key.as_str() {
             "loss" | "mean" | "grad_chosen" | "grad_rejected" => {}
             "delta_used" => {
@@ -197,7 +213,7 @@ fn verify_mpo(
 }
 
 fn verify_trl116(case: &Case, recorded: &Value, ledger: &mut Ledger) -> Result<()> {
-    for (name, recorded) in recorded.as_object().into_iter().flatten() {
+    for (name, recorded) in filled(recorded, "trl116", case)? {
         let quantity = format!("trl 1.16 {name}");
         let mut mix = match name.as_str() {
             "bco_pair_no_delta" => case.mix("bco", Variant::Plain),
@@ -238,7 +254,7 @@ fn verify_orpo(case: &Case, recorded: &Value, kind: Kind, ledger: &mut Ledger) -
     let got = mix.evaluate(case, kind)?;
     // Where the peer's own fp32 gradient is NaN, ours must be a number and is not compared.
     let finite = |list: &Value| floats(list).iter().all(|value| value.is_finite());
-    for (key, recorded) in recorded.as_object().into_iter().flatten() {
+    for (key, recorded) in filled(recorded, name, case)? {
         let quantity = format!("{name} {key}");
         let mut check =
             |got: &[f64]| ledger.compare_all(&quantity, &case.at, got, &floats(recorded), allowed);
@@ -298,7 +314,7 @@ fn verify_metrics(
     let mean = |values: &Tensor| values.mean(Kind::Double).double_value(&[]);
     let chosen = logps.chosen_ratio() * (case.beta * scale);
     let rejected = logps.rejected_ratio() * (case.beta * scale);
-    for (key, recorded) in recorded.as_object().into_iter().flatten() {
+    for (key, recorded) in filled(recorded, name, case)? {
         let got = match key.as_str() {
             "rewards/chosen" => mean(&chosen),
             "rewards/rejected" => mean(&rejected),
@@ -328,15 +344,23 @@ fn accuracy(margins: &Tensor, recorded: f64) -> f64 {
 /// A moving reference over many steps; the policy gains a constant each step.
 fn verify_trace(trace: &Value, ledger: &mut Ledger) -> Result<()> {
     let at = format!("alpha {} tau {}", trace["alpha"], trace["tau"]);
+    let within = |error: Error| error.context(at.clone());
     let sync = ReferenceSync {
         alpha: number(trace, "alpha", &at)?,
-        every: number(trace, "tau", &at)? as usize,
+        every: whole(trace, "tau").map_err(within)?,
     };
+    let steps = whole(trace, "steps").map_err(within)?;
+    let (start, held) = (floats(&trace["policy0"]), floats(&trace["ref0"]));
+    if sync.every == 0 || start.len() != held.len() {
+        return Err(Error::new(format!(
+            "{at}: `tau` is 0, or `policy0` and `ref0` differ in length"
+        )));
+    }
     let gain = number(trace, "policy_step_add", &at)?;
-    let mut policy = Tensor::from_slice(&floats(&trace["policy0"]));
-    let mut reference = Tensor::from_slice(&floats(&trace["ref0"]));
+    let mut policy = Tensor::from_slice(&start);
+    let mut reference = Tensor::from_slice(&held);
     let mut recorded = list(trace, "syncs").iter();
-    for step in 1..=number(trace, "steps", &at)? as usize {
+    for step in 1..=steps {
         policy += gain;
         if step % sync.every == 0 {
             sync.pull(&mut reference, &policy);
@@ -360,6 +384,9 @@ fn verify_trace(trace: &Value, ledger: &mut Ledger) -> Result<()> {
                 DOUBLE,
             );
         }
+    }
+    for sync in recorded {
+        ledger.unknown(format!("sync at step {} of {at}", sync["step"]));
     }
     ledger.compare_all(
         "tr_dpo reference",

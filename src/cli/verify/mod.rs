@@ -12,6 +12,7 @@ mod tiles;
 
 pub use ledger::{Ledger, Tolerance};
 
+use super::say;
 use crate::error::{Error, Kind, Result};
 use crate::run::device::Choice;
 use clap::Subcommand;
@@ -48,6 +49,11 @@ pub enum Verify {
         /// Folder with prompts.json and tokenizers/
         dir: PathBuf,
     },
+}
+
+/// Says that a folder has no such file.
+fn absent(name: &str) {
+    say(&format!("{name} is not in this folder: nothing of it is checked\n"));
 }
 
 /// Recomputes and compares. A number that differs ends in exit code 1, a record that cannot be

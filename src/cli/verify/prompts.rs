@@ -9,8 +9,10 @@
 //!
 //! Tokenizers lie in tokenizers/NAME, in slow files, as tokenizer.json, or both.
 
+use super::absent;
 use super::ledger::Ledger;
 use super::record::{array, json, object, text, whole};
+use crate::cli::say;
 use crate::data::labels::label;
 use crate::data::template::{Filled, Prompter, Role, Template};
 use crate::data::tokenizer::Tokenizer;
@@ -36,11 +38,11 @@ pub fn run(dir: &Path) -> Result<()> {
     let mut rendered = BTreeMap::new();
     match json(&dir.join(FILES[0]))? {
         Some(file) => prompts.file(&file, &mut rendered).map_err(named(FILES[0]))?,
-        None => println!("{} is not in this folder: nothing of it is checked", FILES[0]),
+        None => absent(FILES[0]),
     }
     match json(&dir.join(FILES[1]))? {
         Some(file) => prompts.masks(&file).map_err(named(FILES[1]))?,
-        None => println!("{} is not in this folder: nothing of it is checked", FILES[1]),
+        None => absent(FILES[1]),
     }
     if let Some(file) = json(&dir.join(FILES[2]))? {
         prompts.real(&file, &rendered).map_err(named(FILES[2]))?;
@@ -342,11 +344,11 @@ impl Prompts<'_> {
         if !skipped.is_empty() {
             let count: usize = skipped.iter().map(|(_, count)| count).sum();
             let names: Vec<&str> = skipped.iter().map(|(name, _)| name.as_str()).collect();
-            println!(
-                "{}: the ids of {count} prompts are not checked: real_tokenizers/ has no {}",
+            say(&format!(
+                "{}: the ids of {count} prompts are not checked: real_tokenizers/ has no {}\n",
                 FILES[2],
                 names.join(", ")
-            );
+            ));
         }
         Ok(())
     }

@@ -11,6 +11,7 @@
 
 mod picture;
 
+use super::absent;
 use super::exact::EXACT;
 use super::ledger::{Ledger, Tolerance};
 use super::record::{Tensors, array, json, object, side};
@@ -34,7 +35,7 @@ const FILES: [&str; 4] =
 pub fn run(dir: &Path) -> Result<()> {
     let mut ledger = Ledger::default();
     for name in FILES.iter().filter(|name| !dir.join(name).exists()) {
-        println!("{name} is not in this folder: nothing of it is checked");
+        absent(name);
     }
     note_unknown_files(dir, &mut ledger)?;
     if let Some(table) = json(&dir.join(FILES[0]))? {
