@@ -7,7 +7,8 @@
 
 use super::{aligned, say};
 use crate::loss::{Mix, Shift};
-use crate::model::{Config, Group, Vlm};
+use crate::model::parameters::{head_name, is_embedding};
+use crate::model::{Config, Group, Vlm, kind_of};
 use crate::run::machine;
 use crate::spec::model::{Model, Module};
 use crate::spec::train::{Precision, Train};
@@ -281,14 +282,13 @@ impl Batch {
         let mut total = 0.0;
         for (name, tensor) in vlm.parameters() {
             let rows = match Vlm::module_of(name) {
-                _ if tensor.dim() < 2 || name.contains("embedding") || name.contains("tok_emb") => {
-                    0.0
-                }
-                _ if name.contains("embed_tokens") => 0.0,
+                // A tied model's head.
+                _ if is_embedding(name) && vlm.config.language.tied => predictions as f64,
+                _ if tensor.dim() < 2 || name.contains("embedding") || is_embedding(name) => 0.0,
                 Module::Vision if trains_vision => images * (side * side + 1.0),
                 Module::Vision => 0.0,
                 Module::Projector => images * vlm.config.image_tokens as f64,
-                Module::Language if name.contains("lm_head") => predictions as f64,
+                Module::Language if name == head_name(&vlm.config.language) => predictions as f64,
                 Module::Language => tokens as f64,
             };
             total += 6.0 * rows * tensor.numel() as f64;
@@ -300,10 +300,7 @@ impl Batch {
 /// What the MLP's first product reaches alone, the best of several, in 10⁹ a second.
 fn roof(config: &Config, tokens: i64, precision: Precision) -> f64 {
     let _no_grad = tch::no_grad_guard();
-    let kind = match precision {
-        Precision::Fp32 => Kind::Float,
-        Precision::Bf16 => Kind::BFloat16,
-    };
+    let kind = kind_of(precision);
     let (width, mlp) = (config.language.width as i64, 2 * config.language.mlp as i64);
     let x = Tensor::ones([tokens, width], (kind, Device::Cpu));
     let weight = Tensor::ones([mlp, width], (kind, Device::Cpu));

@@ -2,6 +2,7 @@
 
 use super::config::Layout;
 use super::native;
+use super::parameters::is_embedding;
 use super::vlm::{Vlm, kind_of};
 use crate::error::Context;
 use crate::{Error, Result};
@@ -72,9 +73,7 @@ impl Vlm {
             let (_, embedding) = self
                 .parameters
                 .iter()
-                .find(|(name, _)| {
-                    name.ends_with("embed_tokens.weight") || name.ends_with("tok_embeddings.weight")
-                })
+                .find(|(name, _)| is_embedding(name))
                 .expect("a model has an embedding");
             entries.push(Entry {
                 name: super::parameters::head_name(&self.config.language).to_owned(),

@@ -56,9 +56,12 @@ pub(crate) fn module_of(name: &str) -> Module {
 /// Whether a tensor may stay in a smaller number type: matrices, and the embedding, whose rows
 /// are widened when they are looked up.
 pub(crate) fn is_matrix(name: &str) -> bool {
-    is_product(name)
-        || name.ends_with(".embed_tokens.weight")
-        || name.ends_with(".tok_embeddings.weight")
+    is_product(name) || is_embedding(name)
+}
+
+/// Whether a tensor is the table of the vocabulary's vectors.
+pub(crate) fn is_embedding(name: &str) -> bool {
+    name.ends_with(".embed_tokens.weight") || name.ends_with(".tok_embeddings.weight")
 }
 
 /// Whether a tensor is a matrix that others are multiplied by, and nothing else.

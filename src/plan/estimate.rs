@@ -76,13 +76,14 @@ pub fn estimate(
 /// A guess from the settings of the first job that stands on the task; none where the size is a
 /// released one's, or nobody knows yet how many pairs there are.
 fn rough(plan: &Plan, task: &Task) -> Option<f64> {
+    use Stage::{Benchmarks, Corpus, Pairs, Policy, Reference, Scores};
     let index = plan.tasks.iter().position(|other| other.key == task.key);
     let job = plan.jobs.iter().find(|job| index.is_some_and(|index| job.tasks.contains(&index)));
     let settings = &job?.settings;
     let is_imported = settings.pairs.import.is_some();
     let scale = match settings.model.size {
-        _ if matches!(task.stage, Stage::Corpus | Stage::Pairs | Stage::Scores) => 1.0,
-        _ if is_imported && matches!(task.stage, Stage::Reference | Stage::Policy) => return None,
+        _ if matches!(task.stage, Corpus | Pairs | Benchmarks | Scores) => 1.0,
+        _ if is_imported && matches!(task.stage, Reference | Policy) => return None,
         Size::Tiny => 1.0,
         Size::Small => 4.0,
         _ => return None,

@@ -258,11 +258,7 @@ impl Graph<'_> {
         let inputs = with(&inputs, "benchmarks", files.as_ref());
         let inputs = with(&inputs, "benchmark_features", of_files.as_ref());
         let answers = self.task(Stage::Answers, settings, &inputs, &[], chain);
-        let mut inputs = vec![("corpus", corpus), ("answers", answers.as_str())];
-        if settings.scores_need_model() {
-            inputs.push(("model", model));
-            inputs = with(&inputs, "features", features);
-        }
+        let inputs = [("corpus", corpus), ("answers", answers.as_str())];
         let inputs = with(&inputs, "benchmarks", files.as_ref());
         let judge = settings.eval.judge.checkpoint.as_slice();
         self.task(Stage::Scores, settings, &inputs, judge, chain);
@@ -342,7 +338,7 @@ impl Graph<'_> {
 /// Whether what can change the bits of a tensor enters a task's key.
 fn computes_tensors(stage: Stage, settings: &Settings) -> bool {
     match stage {
-        Stage::Scores => settings.scores_need_model() || settings.eval.judge.checkpoint.is_some(),
+        Stage::Scores => settings.eval.judge.checkpoint.is_some(),
         Stage::Candidates => settings.candidates.needs_model(),
         Stage::Answers => !settings.eval.server.is_set(),
         Stage::Pairs => settings.pairs.needs_model(),

@@ -6,6 +6,7 @@ use crate::model::Config;
 use crate::model::memory::{Batch, Memory, Writing, activations, frozen, moving_reference};
 use crate::model::memory::{reading, states, writing};
 use crate::spec::model::{Lora, Module};
+use crate::spec::pairs::Source;
 use crate::spec::train::{Gradients, Moments, Precision, Train};
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
@@ -93,8 +94,26 @@ fn others(settings: &Settings, config: &Config, tiles: usize, pair: usize) -> Ve
         let of = Writing { prompts: prompts as u64, rows: rows as u64, tokens, tiles };
         frozen(config) + writing(config, of)
     };
+    // Texts without pictures, by a judge of its own or by the model itself.
+    let graded = |checkpoint: &Option<String>, rows: usize, tokens: usize| {
+        let folder = checkpoint.as_ref().map(Path::new);
+        let own = folder.and_then(|folder| Config::load(folder).ok());
+        let judge = own.as_ref().unwrap_or(config);
+        let tokens = ((QUESTION + ANSWER) as u64, tokens as u64);
+        let of = Writing { prompts: rows as u64, rows: rows as u64, tokens, tiles: 0 };
+        frozen(judge) + writing(judge, of)
+    };
     let mut others = Vec::new();
     if settings.loss.is_some() {
+        let (pairs, judge) = (&settings.pairs, &settings.pairs.judge);
+        let continued = &pairs.dropout_ntp;
+        if pairs.builds(Source::DropoutNtp) && !continued.server.is_set() {
+            let bytes =
+                written(continued.batch, continued.batch, continued.max_tokens, continued.batch);
+            others.push((Stage::Pairs, bytes));
+        } else if pairs.asks_judge() && !judge.server.is_set() {
+            others.push((Stage::Pairs, graded(&judge.checkpoint, judge.batch, judge.max_tokens)));
+        }
         if settings.pairs.import.is_none() && candidates.needs_model() {
             let prompts = candidates.batch.div_ceil(candidates.per_question.max(1));
             let questions = candidates.chunk();
@@ -108,6 +127,10 @@ fn others(settings: &Settings, config: &Config, tiles: usize, pair: usize) -> Ve
     if !eval.server.is_set() {
         let bytes = written(eval.batch, eval.batch, eval.max_tokens, eval.chunk());
         others.push((Stage::Answers, bytes));
+    }
+    let judge = &eval.judge;
+    if judge.checkpoint.is_some() {
+        others.push((Stage::Scores, graded(&judge.checkpoint, judge.batch, judge.max_tokens)));
     }
     others
 }

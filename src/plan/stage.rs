@@ -67,8 +67,7 @@ impl Stage {
     }
 
     /// Whether it computes tensors: what can change their bits then enters the key.
-    /// Scores do only where a benchmark asks the model for likelihoods, pairs only where a
-    /// source asks the model.
+    /// Scores do only where a checkpoint grades, pairs only where a source asks the model.
     pub const fn has_tensors(self) -> bool {
         !matches!(self, Self::Corpus | Self::Pairs | Self::Benchmarks | Self::Scores)
     }

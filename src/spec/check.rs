@@ -140,17 +140,25 @@ fn loss(settings: &Settings, find: &mut Finder) {
 }
 
 fn moving_reference(settings: &Settings, mix: &Mix, find: &mut Finder) {
-    let Some(sync) = mix.sync.filter(|_| settings.pairs.import.is_none()) else { return };
+    let Some(sync) = mix.sync else { return };
     // The most pairs there can be: a run with fewer is caught when they are counted.
     let pairs = check_pairs::most(settings);
     let a_pass = pairs.div_ceil(settings.train.pairs_per_step.max(1)) as f64;
     let steps = (a_pass * settings.train.epochs.get()).ceil() as usize;
-    if settings.corpus.files.is_none() && sync.every > steps && find.is_sound("train") {
+    if sync.alpha == 0.0 {
+        find.wrong(
+            "loss.tr_dpo.alpha",
+            "`loss.tr_dpo.alpha` is 0: the reference would never move, and this would be dpo",
+            "such as the default, `alpha = 0.9`",
+        );
+    }
+    let counted = settings.corpus.files.is_none() && settings.pairs.import.is_none();
+    if counted && sync.every >= steps && find.is_sound("train") {
         find.wrong(
             "loss.tr_dpo.every",
             format!(
                 "`loss.tr_dpo.every` is {}, but there are at most {steps} steps: the reference \
-                 would never move, and this would be dpo",
+                 would never move before the end, and this would be dpo",
                 sync.every
             ),
             format!("such as `[loss.tr_dpo] every = {}`", (steps / 4).max(1)),
@@ -290,7 +298,7 @@ fn served(settings: &Settings, find: &mut Finder) {
         let message = "`[eval.server]` would answer for every policy that `[loss]` trains";
         find.wrong("eval.server.url", message, "take out `[loss]`, or `[eval.server]`");
     }
-    if settings.scores_need_model() {
+    if settings.measures_likelihood() {
         let message = "`eval.benchmarks` has one that measures likelihoods, which no server tells";
         find.wrong("eval.benchmarks", message, "leave `shift` out");
     }

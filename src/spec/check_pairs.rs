@@ -123,6 +123,13 @@ fn dropout_ntp(pairs: &Pairs, find: &mut Finder) {
             "leave `temperature`, `top_k`, `top_p` and `length` at their defaults, or take it out",
         );
     }
+    if settings.length == Length::Match && settings.server.is_set() {
+        find.wrong(
+            "pairs.dropout_ntp.length",
+            "`pairs.dropout_ntp.length = \"match\"` needs a model here: no server forbids an end",
+            "take it out, or `[pairs.dropout_ntp.server]`",
+        );
+    }
     settings.server.check("pairs.dropout_ntp.server", find);
 }
 

@@ -195,8 +195,8 @@ fn overridden(name: &str, overrides: &[String]) -> String {
 }
 
 impl Settings {
-    /// Whether scores need the model itself, not only its answers.
-    pub fn scores_need_model(&self) -> bool {
+    /// Whether a benchmark asks for likelihoods, which no server tells.
+    pub fn measures_likelihood(&self) -> bool {
         self.eval.benchmarks.iter().any(|name| LIKELIHOOD_BENCHMARKS.contains(&name.as_str()))
     }
 }

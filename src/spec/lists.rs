@@ -72,7 +72,7 @@ pub fn file_of(benchmark: &str) -> Option<&'static str> {
     own.map(|(name, _)| *name)
 }
 
-/// Benchmarks whose scores need the model itself, not only its answers.
+/// Benchmarks that ask for likelihoods beside answers: of a model here.
 pub const LIKELIHOOD_BENCHMARKS: &[&str] = &["shift"];
 
 /// Generated families that a benchmark needs one of; a benchmark that is not here is of files.

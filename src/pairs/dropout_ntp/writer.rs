@@ -4,6 +4,7 @@
 //! neither on batches nor on what was drawn before it.
 
 use super::{Cut, apart, kept, of, without_pictures};
+use crate::Result;
 use crate::data::record::Answer;
 use crate::pairs::Shop;
 use crate::pairs::local::Local;
@@ -11,7 +12,6 @@ use crate::sample::prompts::asked;
 use crate::sample::{Bounds, Generation, Request, Watch, chunks, generate_watched};
 use crate::server::{self, Chat, Client};
 use crate::spec::pairs::Length;
-use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// Batches in a chunk of work.
@@ -213,10 +213,6 @@ fn write_there(
             )
         }
     };
-    if settings.length == Length::Match {
-        return Err(Error::spec("`pairs.dropout_ntp.length = \"match\"` needs a model here")
-            .hint("the protocol cannot forbid an end; take out `[pairs.dropout_ntp.server]`"));
-    }
     let chats: Vec<Chat> = cuts.iter().map(chat).collect();
     let name = |index: usize| format!("question {}", of(shop, cuts[index]).0.id);
     let progress = |finished, _| done(finished);
