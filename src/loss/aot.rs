@@ -16,7 +16,7 @@ pub const AOT: Algorithm = Algorithm {
     name: "aot",
     title: "AOT",
     source: "Melnyk et al. 2024, arXiv:2406.05882, equations 8 and 9",
-    formula: "D = sort(a) − sort(b); −(1−ε)·log σ(β·D) − ε·log σ(−β·D)",
+    formula: "D = sort(log π(y⁺)/π(y⁻)) − sort(log π₀(y⁺)/π₀(y⁻)), unpaired sort(a) − sort(b); −(1−ε)·log σ(β·D) − ε·log σ(−β·D)",
     beta: Beta { paper: 0.01, embedded: 0.1 },
     term: Some(per_rank),
     at_reference: Some(|_| LN_2),

@@ -1,8 +1,10 @@
 //! The mix of three terms, with every default resolved.
 
 use super::algorithm::{Algorithm, Knobs, StepLogps, Weights};
+use super::shift::DECAY;
 use super::{Shift, generation, quality, tr_dpo};
-use crate::spec::loss::{Delta, Generation, Hyper, Loss, Moving, Peer, Per, Update};
+use crate::spec::loss::{Delta, Generation, Hyper, Loss, Mode, Moving, Peer, Per, Update};
+use crate::spec::number::Fraction;
 use crate::{Error, Result};
 use tch::Tensor;
 
@@ -147,14 +149,13 @@ impl Mix {
         let name = if self.algorithm.name == "mpo" { "dpo" } else { self.algorithm.name };
         let mut terms = Vec::new();
         if w_p > 0.0 {
-            terms.push(format!("{w_p}·{name}(β {beta})"));
+            terms.push(format!("{w_p}·{name}(β {beta}{})", self.particulars()));
         }
         if w_q > 0.0 {
             let delta = match self.delta {
                 Delta::None => "none".to_owned(),
                 Delta::Fixed(shift) => shift.to_string(),
-                Delta::Moving(_) if self.delta == Delta::RUNNING => "running".to_owned(),
-                Delta::Moving(_) => "moving".to_owned(),
+                Delta::Moving(moving) => moving.describe(),
             };
             terms.push(format!("{w_q}·bco(β {beta}, δ {delta})"));
         }
@@ -163,6 +164,43 @@ impl Mix {
             terms.push(format!("{w_g}·sft(per {by})"));
         }
         terms.join(" + ")
+    }
+}
+
+impl Mix {
+    /// What of its own an algorithm is told: `, ε 0.1`.
+    fn particulars(&self) -> String {
+        let mut text = match self.algorithm.name {
+            "aot" if self.knobs.paired => ", paired".to_owned(),
+            "aot" => ", unpaired".to_owned(),
+            "ipo" if !self.knobs.average => ", summed".to_owned(),
+            "discopop" => format!(", τ {}", self.knobs.temperature),
+            _ => String::new(),
+        };
+        if self.knobs.label_smoothing > 0.0 {
+            text += &format!(", ε {}", self.knobs.label_smoothing);
+        }
+        if let Some(ReferenceSync { alpha, every }) = self.sync {
+            text += &format!(", α {alpha} every {every}");
+        }
+        text
+    }
+}
+
+impl Moving {
+    /// `running`, or what differs from that: `ema 0.9 after`.
+    fn describe(&self) -> String {
+        let mut words = match (self.mode, self.decay) {
+            (Mode::Cumulative, _) => "running".to_owned(),
+            (Mode::Ema, decay) => format!("ema {}", decay.map_or(DECAY, Fraction::get)),
+        };
+        if self.update == Update::After {
+            words += " after";
+        }
+        if self.per == Per::MicroBatch {
+            words += " per micro-batch";
+        }
+        words
     }
 }
 

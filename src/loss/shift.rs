@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 /// Share of the old mean that an exponential mean keeps where the spec does not say.
-const DECAY: f64 = 0.9;
+pub(super) const DECAY: f64 = 0.9;
 
 /// The running mean of rewards: owned by the trainer, saved with its checkpoint.
 /// Evaluation never updates it.

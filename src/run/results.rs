@@ -7,6 +7,7 @@
 use super::process::Workers;
 use super::state::{Board, State};
 use crate::error::{Context, Result};
+use crate::plan::id;
 use crate::store::disk;
 use std::path::Path;
 
@@ -86,7 +87,7 @@ fn jobs(board: &Board, workers: &Workers) -> Result<Vec<u8>> {
         let mut row = vec![job.id.clone(), job.variant.clone().unwrap_or_default()];
         row.extend(axes.iter().map(|axis| {
             let value = job.swept.iter().find(|(name, _)| name == axis);
-            value.map(|(_, value)| plain(value)).unwrap_or_default()
+            value.map(|(_, value)| id::plain(value)).unwrap_or_default()
         }));
         row.extend([job.seed.to_string(), state.into(), rounded(wall_s), rounded(peak)]);
         row.extend([workers.label.clone(), commit.to_owned()]);
@@ -125,11 +126,6 @@ fn stages(board: &Board) -> Result<Vec<u8>> {
 /// Milliseconds and mebibytes are enough; sums of floats would show their last bits.
 fn rounded(number: f64) -> String {
     ((number * 1e3).round() / 1e3).to_string()
-}
-
-/// A swept value as a cell: text without its quotes.
-fn plain(value: &toml::Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn table(rows: &[Vec<String>]) -> Result<Vec<u8>> {

@@ -59,9 +59,9 @@ pub fn run(
             return Err(Error::new("tr_dpo moves the model that the reference was computed under, and that is not the start")
                 .hint("let the reference be the model of the same round"));
         }
-        Some(sync) if sync.every > steps => {
+        Some(sync) if sync.every >= steps => {
             return Err(Error::spec(format!(
-                "`loss.tr_dpo.every` is {}, the run has {steps} steps: the reference would never move",
+                "`loss.tr_dpo.every` is {}, the run has {steps} steps: the reference would never move before the end",
                 sync.every
             ))
             .hint("lower `loss.tr_dpo.every`, or train longer"));
