@@ -1,6 +1,8 @@
 //! `prefab export CHECKPOINT OUT`: a model as a folder that InternVL's code or transformers loads.
 
 use super::{checkpoint, say};
+use crate::data::template::Template;
+use crate::data::tokenizer::Tokenizer;
 use crate::error::{Context, Error, Kind, Result};
 use crate::model::companions::{copy_files, is_companion};
 use crate::model::config::Layout;
@@ -22,6 +24,9 @@ pub struct Args {
     /// fp32, bf16 or fp16 [default: as in the files]
     #[arg(long, value_name = "NAME", value_parser = dtype)]
     dtype: Option<tch::Kind>,
+    /// Chat template for config.json [default: the checkpoint's, or what its tokenizer tells]
+    #[arg(long, value_name = "NAME")]
+    template: Option<String>,
     /// Copy tokenizer, code and licence from this checkpoint too
     #[arg(long, value_name = "DIR")]
     like: Option<PathBuf>,
@@ -58,6 +63,21 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
+/// The template that config.json is to name, where it does not: transformers' layout names none.
+fn template(args: &Args, model: &Vlm, from: &Path, layout: Layout) -> Result<Option<String>> {
+    if let Some(name) = &args.template {
+        return Ok(Some(Template::named(name)?.name.to_owned()));
+    }
+    if layout == Layout::Native || model.config.template.is_some() {
+        return Ok(None);
+    }
+    let folders = [Some(from), args.like.as_deref()];
+    let mut tokenizers =
+        folders.into_iter().flatten().filter_map(|folder| Tokenizer::load(folder).ok());
+    let fitting = tokenizers.find_map(|tokenizer| Template::fitting(&tokenizer).ok());
+    Ok(fitting.map(|template| template.name.to_owned()))
+}
+
 /// The names of the files that were written, sorted.
 fn write(args: &Args) -> Result<Vec<String>> {
     let from = checkpoint::folder(&args.checkpoint, &args.store)?;
@@ -66,8 +86,11 @@ fn write(args: &Args) -> Result<Vec<String>> {
         return Err(Error::spec(format!("`{}` holds files already", out.display()))
             .hint("name a folder that is empty or not there"));
     }
-    let model = Vlm::load_as(&from, tch::Device::Cpu, Storage::AsStored)?;
+    let mut model = Vlm::load_as(&from, tch::Device::Cpu, Storage::AsStored)?;
     let layout = args.layout.unwrap_or(model.config.layout);
+    if let Some(name) = template(args, &model, &from, layout)? {
+        model.config = model.config.with_template(&name);
+    }
     let doing = || format!("writing `{}`", out.display());
     // Whole or not at all: the folder gets its name last.
     let above = out.parent().filter(|above| *above != Path::new("")).unwrap_or(Path::new("."));

@@ -165,6 +165,7 @@ impl Config {
             )));
         }
         check_unread(&root, layout)?;
+        let native = layout == Layout::Native;
         let config = Self {
             vision: VisionConfig::parse(&root.table(vision)?, layout)?,
             language: LanguageConfig::parse(&root.table(language)?, &root, layout)?,
@@ -179,12 +180,12 @@ impl Config {
                 _ => return Err(root.error("ps_version", "`v1` or `v2`")),
             },
             min_tiles: root.usize("min_dynamic_patch", Some(1))?,
-            max_tiles: match root.bool("dynamic_image_size", true)? {
+            // transformers' layout leaves tiles to its image processor.
+            max_tiles: match root.bool("dynamic_image_size", native)? {
                 false => 1,
-                // transformers' layout leaves tiles to its image processor.
-                true => root.usize("max_dynamic_patch", Some(12))?,
+                true => root.usize("max_dynamic_patch", Some(if native { 12 } else { 6 }))?,
             },
-            has_thumbnail: root.bool("use_thumbnail", true)?,
+            has_thumbnail: root.bool("use_thumbnail", native)?,
             select_layer: root.i64(
                 if layout == Layout::Native { "vision_feature_layer" } else { "select_layer" },
                 Some(-1),

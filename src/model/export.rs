@@ -63,7 +63,8 @@ impl Vlm {
                     shape: piece.shape(&tensor.size()),
                     kind,
                     write: Box::new(move |out| {
-                        write_numbers(&piece.of(&self.merged(name, tensor)), kind, out)
+                        let numbers = piece.of(&self.merged(name, tensor));
+                        write_numbers(&piece.name, &numbers, kind, out)
                     }),
                 });
             }
@@ -79,7 +80,7 @@ impl Vlm {
                 name: super::parameters::head_name(&self.config.language).to_owned(),
                 shape: embedding.size(),
                 kind: common,
-                write: Box::new(move |out| write_numbers(embedding, common, out)),
+                write: Box::new(move |out| write_numbers("the head", embedding, common, out)),
             });
         }
         write_shards(dir, entries, how.shard_bytes)
@@ -151,6 +152,8 @@ pub(crate) fn header<'a>(
     tensors: impl Iterator<Item = (&'a str, &'a [i64], Kind)>,
 ) -> Result<Vec<u8>> {
     let mut header = serde_json::Map::new();
+    // transformers before 5 reads no file without it.
+    header.insert("__metadata__".to_owned(), json!({ "format": "pt" }));
     let mut offset = 0;
     for (name, shape, kind) in tensors {
         let bytes = kind.elt_size_in_bytes() as u64 * shape.iter().product::<i64>() as u64;
@@ -168,7 +171,13 @@ pub(crate) fn header<'a>(
 }
 
 /// Writes a tensor's numbers in a type of the file's, little-endian.
-fn write_numbers(tensor: &Tensor, kind: Kind, out: &mut dyn Write) -> Result<()> {
+fn write_numbers(name: &str, tensor: &Tensor, kind: Kind, out: &mut dyn Write) -> Result<()> {
+    /// The largest number of fp16.
+    const LARGEST: f64 = 65504.0;
+    if kind == Kind::Half && tensor.abs().max().double_value(&[]) > LARGEST {
+        return Err(Error::new(format!("`{name}` has numbers above {LARGEST}, fp16's largest"))
+            .hint("write the model as bf16 or fp32"));
+    }
     out.write_all(&numbers(tensor, kind)).context("writing tensors")
 }
 

@@ -81,49 +81,6 @@ pub fn rope(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Tensor {
     kernel::rope::rope(x, cos, sin)
 }
 
-/// What a query may look at.
-#[derive(Debug)]
-pub enum Visible {
-    /// Everything.
-    All,
-    /// Itself and what is before it.
-    Past,
-    /// Where this is 0; elsewhere it is −∞. `[groups, 1, seq, seq]`.
-    Where(Tensor),
-}
-
-/// Scaled dot-product attention, softmax in f32.
-///
-/// # Shapes
-///
-/// q `[groups, heads, seq, head]`, k and v `[groups, kv_heads, seq, head]` →
-/// `[groups, heads, seq, head]`.
-pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, visible: &Visible) -> Tensor {
-    let (heads, kv_heads) = (q.size()[1], k.size()[1]);
-    let (k, v) = (repeat_heads(k, heads / kv_heads), repeat_heads(v, heads / kv_heads));
-    let (mask, causal) = match visible {
-        Visible::All => (None, false),
-        Visible::Past => (None, true),
-        Visible::Where(mask) => (Some(mask), false),
-    };
-    Tensor::scaled_dot_product_attention(q, &k, &v, mask, 0.0, causal, None::<f64>, false)
-}
-
-/// `[groups, kv_heads, seq, head]` → `[groups, kv_heads·times, seq, head]`, each head
-/// `times` in a row.
-fn repeat_heads(x: &Tensor, times: i64) -> Tensor {
-    if times == 1 {
-        return x.shallow_clone();
-    }
-    let (groups, kv_heads, seq, head) = x.size4().expect("keys and values have four axes");
-    x.unsqueeze(2).expand([groups, kv_heads, times, seq, head], false).reshape([
-        groups,
-        kv_heads * times,
-        seq,
-        head,
-    ])
-}
-
 /// Log-probability of each target under a softmax over `hidden · weightᵀ`.
 ///
 /// # Formula

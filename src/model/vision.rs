@@ -2,14 +2,14 @@
 //! optional norm of queries and keys, then pixel shuffle.
 
 use super::config::{Config, VisionConfig};
-use super::ops::{self, Visible};
+use super::ops;
 use super::pass::Pass;
 use super::projection::{Projection, Weights};
 use crate::kernel;
 use crate::kernel::attention::{self, Heads, Layout};
 use crate::kernel::recompute::recompute;
 use std::sync::Arc;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 /// The tower's weights, ready to be used.
 #[derive(Debug)]
@@ -189,7 +189,7 @@ impl Layer {
             qkv = Tensor::cat(&[&q, &k, &parts[2]], 1);
         }
         let qkv = qkv.view([rows, heads.total() as i64, width / heads.queries as i64]);
-        let attended = whole_images(&qkv, heads, tiles, width);
+        let attended = whole_images(&qkv, heads, tiles);
         let added = self.drop_path("attn", self.out.forward(&attended, pass), tiles, pass);
         let (x, normed) = self.norm2.describe().add_forward(&x, &added, Some(&self.scale1), kind);
         let inner = ops::gelu(&self.first.forward(&normed, pass));
@@ -222,17 +222,10 @@ impl Layer {
 /// # Shapes
 ///
 /// qkv `[tiles·seq, 3·heads, head]` → `[tiles·seq, vision_width]`.
-fn whole_images(qkv: &Tensor, heads: Heads, tiles: i64, width: i64) -> Tensor {
+fn whole_images(qkv: &Tensor, heads: Heads, tiles: i64) -> Tensor {
     let (rows, _, head) = qkv.size3().expect("qkv has three axes");
-    if qkv.device() == Device::Cpu {
-        let layout = Layout::bidirectional(tiles as usize, (rows / tiles) as usize);
-        return attention::attention(qkv, heads, None, &layout, 1.0 / (head as f64).sqrt());
-    }
-    let (q, k, v) = heads.split(qkv);
-    let image =
-        |x: Tensor| x.reshape([tiles, rows / tiles, heads.queries as i64, head]).transpose(1, 2);
-    let attended = ops::attention(&image(q), &image(k), &image(v), &Visible::All);
-    attended.transpose(1, 2).reshape([rows, width])
+    let layout = Layout::bidirectional(tiles as usize, (rows / tiles) as usize);
+    attention::attention(qkv, heads, None, &layout, 1.0 / (head as f64).sqrt())
 }
 
 /// Merges `shuffle`×`shuffle` patches into one image token.

@@ -320,7 +320,7 @@ impl Vlm {
             rows.push(Prompt { ids: group.prompt, tiles: group.tiles.clone(), branches });
         }
         let embedded = self.embed(&rows, features, precision)?;
-        let packing = Packing::new(lengths, kind, self.device);
+        let packing = Packing::new(lengths);
         let hidden = self.decoder.predict(embedded, packing, self.pass(precision));
         let targets = Tensor::from_slice(&targets).to_device(self.device);
         let tokens = ops::linear_logp(&hidden, &self.decoder.head, &targets, kind);
@@ -360,7 +360,7 @@ impl Vlm {
         let prompt = Prompt { ids, tiles, branches: answer.to_vec() };
         let embedded = self.embed(&[prompt], features, Precision::Fp32)?;
         let lengths = Lengths { prompt: ids.len() + answer.len(), answers: vec![] };
-        let packing = Packing::new(vec![lengths], Kind::Float, self.device).every_row();
+        let packing = Packing::new(vec![lengths]).every_row();
         let mut inputs = Vec::new();
         let mut keep = |x: &Tensor, _, _| inputs.push(x.shallow_clone());
         let last = self.decoder.forward(embedded, &packing, Kind::Float, &mut keep);

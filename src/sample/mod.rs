@@ -279,7 +279,7 @@ impl Run<'_> {
         let lengths = prompts.iter().map(|prompt| prompt.ids.len() + prompt.branches.len());
         let lengths: Vec<usize> = lengths.collect();
         let groups = lengths.iter().map(|&prompt| Lengths { prompt, answers: vec![] });
-        let packing = Packing::new(groups.collect(), self.kind, self.model.device());
+        let packing = Packing::new(groups.collect());
         let mut caches = Vec::new();
         let hidden = self.decoder.forward(embedded, &packing, self.kind, &mut |_, k, v| {
             caches.push([packing.pad_all(&k), packing.pad_all(&v)]);

@@ -94,8 +94,10 @@ impl Bench {
     }
 
     fn write(&self, requests: &[Request], features: &Tensor, batch: usize) -> usize {
-        let settings =
-            Generation { temperature: Some(1.0), ..Generation::greedy(Precision::Fp32, TOKENS, batch, NEVER) };
+        let settings = Generation {
+            temperature: Some(1.0),
+            ..Generation::greedy(Precision::Fp32, TOKENS, batch, NEVER)
+        };
         let answers = generate(&self.model, requests, features, &settings, &|_, _| ());
         answers.expect("good requests").iter().map(|answer| answer.tokens.len()).sum()
     }

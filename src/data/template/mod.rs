@@ -115,6 +115,12 @@ impl Template {
         })
     }
 
+    /// The names of those for released models, between commas.
+    pub fn chats() -> String {
+        let chats = TEMPLATES.iter().filter(|one| !one.closed).map(|one| one.name);
+        chats.collect::<Vec<_>>().join(", ")
+    }
+
     /// The template of a checkpoint that names none: the one that alone fits its tokenizer. Those
     /// of InternLM2 and of Qwen2 have the same marks, so that for them there is no telling.
     ///

@@ -122,6 +122,11 @@ impl LanguageConfig {
             Some(rope) => rope.positive("rope_theta", Some(rope_theta))?,
             None => rope_theta,
         };
+        for holder in [Some(table), rope.as_ref()].into_iter().flatten() {
+            if holder.f64("partial_rotary_factor", Some(1.0))? != 1.0 {
+                return Err(Error::new("`partial_rotary_factor` below 1 is not known here"));
+            }
+        }
         let scaling = match rope {
             Some(rope) => Some(rope),
             None => table.optional("rope_scaling")?,
@@ -129,9 +134,6 @@ impl LanguageConfig {
         let positions = table.usize("max_position_embeddings", Some(LARGEST))?;
         let head = table.usize("head_dim", width.checked_div(heads))?;
         table.only("hidden_act", "silu")?;
-        if table.f64("partial_rotary_factor", Some(1.0))? != 1.0 {
-            return Err(Error::new("`partial_rotary_factor` below 1 is not known here"));
-        }
         check_window(table, architecture, positions)?;
         let bias = match architecture {
             Architecture::InternLm2 => ("bias", false),
@@ -200,6 +202,15 @@ fn check_window(table: &Table, architecture: Architecture, positions: usize) -> 
     Ok(())
 }
 
+/// What cosines and sines are multiplied by where positions go `extended` times beyond the trained
+/// ones.
+pub(super) fn long_scale(extended: f64, trained: usize) -> f64 {
+    match extended <= 1.0 {
+        true => 1.0,
+        false => (1.0 + extended.ln() / (trained as f64).ln()).sqrt(),
+    }
+}
+
 impl RopeScaling {
     /// `{ type | rope_type, factor | short_factor, long_factor }`.
     ///
@@ -221,10 +232,7 @@ impl RopeScaling {
                 let trained = decoder.usize(key, Some(trained))?;
                 let extended = positions as f64 / trained.max(1) as f64;
                 let extended = scaling.positive("factor", Some(extended))?;
-                let scale = match extended <= 1.0 {
-                    true => 1.0,
-                    false => (1.0 + extended.ln() / (trained as f64).ln()).sqrt(),
-                };
+                let scale = long_scale(extended, trained);
                 let scale = scaling.positive("attention_factor", Some(scale))?;
                 let divisors = |key| scaling.positives(key, head / 2);
                 let (short, long) = (divisors("short_factor")?, divisors("long_factor")?);

@@ -1,7 +1,9 @@
 //! `config.json` for the other layout than a model was read from: what is needed for the
 //! reference library to load the weights, from what [`Config`] knows.
 
+use super::language::long_scale;
 use super::{Architecture, Config, LanguageConfig, Layout, RopeScaling, VisionConfig};
+use crate::data::template::Template;
 use crate::{Error, Result};
 use serde_json::{Map, Value, json};
 
@@ -17,7 +19,7 @@ impl Config {
     pub(super) fn in_other_layout(&self) -> Result<Value> {
         match self.layout {
             Layout::Original => self.native(),
-            Layout::Native => Ok(self.original()),
+            Layout::Native => self.original(),
         }
     }
 
@@ -62,10 +64,25 @@ impl Config {
         Ok(json)
     }
 
-    fn original(&self) -> Value {
+    fn original(&self) -> Result<Value> {
+        let refuse = |what: &str| {
+            Err(Error::new(format!("InternVL's own layout has no {what}"))
+                .hint("write the model in transformers' layout"))
+        };
+        let language = &self.language;
+        if language.head * language.heads != language.width {
+            return refuse("heads of another width than the decoder's over their number");
+        }
+        if language.own_scale().is_some() {
+            return refuse("`attention_factor` for long positions");
+        }
+        if self.template.is_none() {
+            let message = "InternVL's own layout names a chat template, and this model none";
+            return Err(Error::new(message).hint(format!("`--template`: {}", Template::chats())));
+        }
         let mut decoder = self.decoder(Layout::Original);
         decoder.insert("tie_word_embeddings".into(), false.into());
-        json!({
+        Ok(json!({
             "architectures": ["InternVLChatModel"],
             "auto_map": {
                 "AutoConfig": "configuration_internvl_chat.InternVLChatConfig",
@@ -88,7 +105,7 @@ impl Config {
             "torch_dtype": "float32",
             "use_thumbnail": true,
             "vision_config": self.vision.json(Layout::Original),
-        })
+        }))
     }
 
     fn decoder(&self, layout: Layout) -> Map<String, Value> {
@@ -135,7 +152,7 @@ impl LanguageConfig {
             "num_hidden_layers": self.layers,
             "num_key_value_heads": self.kv_heads,
             "rms_norm_eps": self.eps,
-            "rope_scaling": self.rope_scaling.json(),
+            "rope_scaling": self.rope_scaling.json(layout, self.own_scale()),
             "rope_theta": self.rope_theta,
             "use_sliding_window": false,
             "vocab_size": self.vocabulary,
@@ -155,23 +172,35 @@ impl LanguageConfig {
     }
 }
 
+impl LanguageConfig {
+    /// What long positions are scaled by, where it is not what their lengths say.
+    fn own_scale(&self) -> Option<f64> {
+        let RopeScaling::Long { trained, scale, .. } = &self.rope_scaling else { return None };
+        let extended = self.positions as f64 / (*trained).max(1) as f64;
+        (*scale != long_scale(extended, *trained)).then_some(*scale)
+    }
+}
+
 impl RopeScaling {
-    fn json(&self) -> Value {
-        match self {
-            Self::None => Value::Null,
-            Self::Linear(factor) => {
-                json!({ "type": "linear", "rope_type": "linear", "factor": factor })
+    /// The original's code takes a table of exactly its own keys, and knows LongRoPE as `su`.
+    fn json(&self, layout: Layout, own_scale: Option<f64>) -> Value {
+        let (kind, mut table) = match self {
+            Self::None => return Value::Null,
+            Self::Linear(factor) => ("linear", json!({ "factor": factor })),
+            Self::Dynamic(factor) => ("dynamic", json!({ "factor": factor })),
+            Self::Long { short, long, .. } => {
+                let kind = if layout == Layout::Original { "su" } else { "longrope" };
+                (kind, json!({ "short_factor": short, "long_factor": long }))
             }
-            Self::Dynamic(factor) => {
-                json!({ "type": "dynamic", "rope_type": "dynamic", "factor": factor })
+        };
+        table["type"] = kind.into();
+        if layout == Layout::Native {
+            table["rope_type"] = kind.into();
+            if let Some(scale) = own_scale {
+                table["attention_factor"] = scale.into();
             }
-            Self::Long { short, long, .. } => json!({
-                "type": "longrope",
-                "rope_type": "longrope",
-                "short_factor": short,
-                "long_factor": long,
-            }),
         }
+        table
     }
 }
 

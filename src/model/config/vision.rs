@@ -46,14 +46,16 @@ impl VisionConfig {
         if !(0.0..1.0).contains(&drop_path) {
             return Err(Error::new(format!("`drop_path_rate` is {drop_path}, not in [0, 1)")));
         }
-        let rms_norm = match table.str("norm_type", "layer_norm")? {
-            "rms_norm" => true,
-            "layer_norm" => false,
-            other => {
-                return Err(Error::new(format!("the norm `{other}` is unknown"))
-                    .hint("known ones: layer_norm, rms_norm"));
-            }
-        };
+        // Where a key is absent, each layout's own class has its default.
+        let rms_norm =
+            match table.str("norm_type", if native { "layer_norm" } else { "rms_norm" })? {
+                "rms_norm" => true,
+                "layer_norm" => false,
+                other => {
+                    return Err(Error::new(format!("the norm `{other}` is unknown"))
+                        .hint("known ones: layer_norm, rms_norm"));
+                }
+            };
         Ok(Self {
             width: table.usize("hidden_size", None)?,
             layers: table.usize("num_hidden_layers", None)?,
@@ -64,7 +66,10 @@ impl VisionConfig {
             rms_norm,
             eps,
             qkv_bias: table.bool(if native { "attention_bias" } else { "qkv_bias" }, false)?,
-            qk_norm: table.bool(if native { "use_qk_norm" } else { "qk_normalization" }, false)?,
+            qk_norm: match native {
+                true => table.bool("use_qk_norm", false)?,
+                false => table.bool("qk_normalization", true)?,
+            },
             qk_eps: if native { 1e-6 } else { eps },
             drop_path,
         })
