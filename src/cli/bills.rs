@@ -5,8 +5,8 @@ use crate::data::record::Question;
 use crate::eval::bill::{AN_ANSWER, Bill};
 use crate::eval::{Row, benchmark, files, rows};
 use crate::plan::{Job, Plan, Stage};
-use crate::report::runs::payload;
 use crate::spec::eval::{Eval, Judge};
+use crate::store::payload;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! Models that a command names: a folder, or a key of the store.
 
-use crate::store::is_shed;
+use crate::store::{artifacts, is_shed, payload_of};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 ///
 /// If there is none, or its weights were not kept.
 pub fn folder(named: &Path, store: &Path) -> Result<PathBuf> {
-    let artifact = store.join("store").join(named);
+    let artifact = artifacts(store).join(named);
     let found = [named.to_owned(), artifact].into_iter().find(|folder| folder.is_dir());
     let Some(found) = found else {
         return Err(Error::spec(format!("there is no checkpoint `{}`", named.display()))
@@ -21,7 +21,7 @@ pub fn folder(named: &Path, store: &Path) -> Result<PathBuf> {
             "they were trained with `train.keep = \"none\"`; train with \"last\" to keep them",
         ));
     }
-    let payload = found.join("payload");
+    let payload = payload_of(&found);
     let folder = if payload.is_dir() { payload } else { found };
     if !folder.join("config.json").is_file() {
         return Err(Error::spec(format!(

@@ -3,11 +3,11 @@
 
 use super::say;
 use crate::error::{Context, Error, Result};
+use crate::plan::{self, Plan};
 use crate::run::device::Devices;
-use crate::run::worker;
+use crate::spec;
 use crate::store::Store;
 use crate::store::clean::{self, Rubbish};
-use crate::{plan, spec};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -83,12 +83,12 @@ fn keys_below(folder: &Path) -> Result<BTreeSet<String>> {
                 }
                 // Its data may be gone, or not fetched yet; what it ran with was written down.
                 Err(error) => match frozen(&path) {
-                    Some(plan) => vec![worker::read_plan(&plan)?],
+                    Some(plan) => vec![Plan::load(&plan)?],
                     None => return Err(error),
                 },
             },
             _ if path.file_name().is_some_and(|name| name == "plan.json") => {
-                vec![worker::read_plan(&path)?]
+                vec![Plan::load(&path)?]
             }
             _ => continue,
         };

@@ -14,7 +14,7 @@ use crate::eval::scores::QuestionScore;
 use crate::eval::statistics::{Paired, Scored, holm, paired, random, smallest_difference};
 use crate::plan::{Job, Plan, Stage};
 use crate::spec::lists::file_of;
-use crate::{Error, Result};
+use crate::{Error, Result, store};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -77,12 +77,14 @@ impl Side {
     /// `results/NAME`, `NAME`, `results/NAME/JOB` or `NAME/JOB`.
     fn find(given: &Path, results: &Path) -> Result<Self> {
         for folder in [given.to_path_buf(), results.join(given)] {
-            if folder.join("plan.json").is_file() {
-                return Ok(Self { plan: read_plan(&folder)?, folder, job: None });
+            let frozen = folder.join("plan.json");
+            if frozen.is_file() {
+                return Ok(Self { plan: Plan::load(&frozen)?, folder, job: None });
             }
             let (Some(parent), Some(job)) = (folder.parent(), folder.file_name()) else { continue };
-            if parent.join("plan.json").is_file() {
-                let (plan, job) = (read_plan(parent)?, job.to_string_lossy().into_owned());
+            let frozen = parent.join("plan.json");
+            if frozen.is_file() {
+                let (plan, job) = (Plan::load(&frozen)?, job.to_string_lossy().into_owned());
                 if plan.jobs.iter().any(|known| known.id == job) {
                     return Ok(Self { folder: parent.to_owned(), plan, job: Some(job) });
                 }
@@ -94,13 +96,6 @@ impl Side {
         Err(Error::spec(format!("`{}` is neither a result folder nor a job", given.display()))
             .hint("give results/NAME, NAME, or NAME/JOB; jobs are listed in results/NAME/jobs.csv"))
     }
-}
-
-fn read_plan(folder: &Path) -> Result<Plan> {
-    let path = folder.join("plan.json");
-    let doing = || format!("could not read {}", path.display());
-    let text = std::fs::read_to_string(&path).with_context(doing)?;
-    serde_json::from_str(&text).with_context(doing)
 }
 
 /// The jobs to compare: the two that were named, or those that both folders have.
@@ -141,15 +136,14 @@ impl<'a> Chosen<'a> {
 
     /// The key of its instance of a stage; the last round's, where there are several.
     fn key(&self, stage: Stage) -> Option<&'a str> {
-        let tasks = self.job.tasks.iter().rev().map(|&index| &self.plan.tasks[index]);
-        tasks.filter(|task| task.stage == stage).map(|task| task.key.as_str()).next()
+        self.plan.task_of(self.job, stage).map(|task| task.key.as_str())
     }
 
-    /// The payload folder of its instance of a stage: the one place that knows the store's layout.
+    /// The payload folder of its instance of a stage.
     fn payload(&self, store: &Path, stage: Stage) -> Result<PathBuf> {
         let missing = || Error::new(format!("`{}` has no {stage:?} stage", self.name()));
         let key = self.key(stage).ok_or_else(missing)?;
-        let folder = store.join("store").join(key).join("payload");
+        let folder = store::payload(&store::artifacts(store), key);
         if folder.is_dir() {
             return Ok(folder);
         }

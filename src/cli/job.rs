@@ -1,6 +1,7 @@
 //! `prefab job PLAN INDEX`: one task of a frozen plan, for `run` and for launchers.
 
 use crate::Result;
+use crate::plan::Plan;
 use crate::run::device::{self, Choice};
 use crate::run::{dispatch, exit, fake, machine, worker};
 use crate::store::Store;
@@ -42,7 +43,7 @@ pub fn run(args: &Args) -> Result<()> {
         None => device::Devices::resolve(Some(args.device))?.label,
     };
     let order = worker::Order {
-        plan: &worker::read_plan(&args.plan)?,
+        plan: &Plan::load(&args.plan)?,
         index: args.index,
         store: &Store::open(&args.store)?,
         device,

@@ -6,6 +6,7 @@ use crate::loss::Mix;
 use crate::plan::{self, Machine, Plan, Reuse, Stage, estimate::estimate};
 use crate::run::device::{Choice, Devices};
 use crate::spec::Experiment;
+use crate::store::Record;
 use crate::{Error, Result, spec, store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -51,7 +52,7 @@ pub fn stage(name: &str) -> Result<Stage, String> {
 /// If a spec has mistakes.
 pub fn run(args: &Args) -> Result<()> {
     let machine = Devices::resolve(args.device)?.machine();
-    let store = args.store.join("store");
+    let store = store::artifacts(&args.store);
     let Specs { specs, overrides } = &args.given;
     let experiments: Vec<Experiment> =
         specs.iter().map(|path| spec::load(path, overrides)).collect::<Result<_>>()?;
@@ -210,12 +211,12 @@ fn duration(seconds: f64) -> String {
 }
 
 /// What every artifact in the store says about itself, from its stage.toml.
-fn records(artifacts: &Path) -> impl Iterator<Item = (Stage, toml::Table)> {
+fn records(artifacts: &Path) -> impl Iterator<Item = Record> {
     std::fs::read_dir(artifacts).into_iter().flatten().flatten().filter_map(|entry| {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let stage = name.split_once('-').and_then(|(stage, _)| Stage::of(stage))?;
-        let text = std::fs::read_to_string(entry.path().join("stage.toml")).ok()?;
-        Some((stage, toml::from_str(&text).ok()?))
+        // What is being made, or was set aside, begins with another word.
+        name.split_once('-').and_then(|(stage, _)| Stage::of(stage))?;
+        Record::load(&entry.path()).ok()
     })
 }
 
@@ -226,8 +227,8 @@ pub fn reusing(
     until: Option<Stage>,
     artifacts: &Path,
 ) -> Plan {
-    let machine_of = |(_, record): (Stage, toml::Table)| -> Option<Machine> {
-        record.get("settings")?.get("machine")?.clone().try_into().ok()
+    let machine_of = |record: Record| -> Option<Machine> {
+        record.settings.get("machine")?.clone().try_into().ok()
     };
     let mut machines: Vec<Machine> =
         records(artifacts).filter_map(machine_of).filter(|m| m.device != machine.device).collect();
@@ -240,10 +241,8 @@ pub fn reusing(
 /// Median wall time of each stage's artifacts in the store.
 fn measured(artifacts: &Path) -> BTreeMap<Stage, f64> {
     let mut times: BTreeMap<Stage, Vec<f64>> = BTreeMap::new();
-    for (stage, record) in records(artifacts) {
-        if let Some(wall) = record.get("wall_s").and_then(toml::Value::as_float) {
-            times.entry(stage).or_default().push(wall);
-        }
+    for record in records(artifacts) {
+        times.entry(record.stage).or_default().push(record.wall_s);
     }
     let median = |(stage, mut times): (Stage, Vec<f64>)| {
         times.sort_by(f64::total_cmp);

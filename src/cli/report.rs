@@ -4,7 +4,7 @@
 use super::say;
 use crate::error::{Context, Kind};
 use crate::plan::Plan;
-use crate::{Error, Result, report};
+use crate::{Error, Result, report, store};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -56,14 +56,7 @@ fn one(args: &Args, target: &Path) -> Result<Vec<PathBuf>> {
         error.kind(Kind::Spec).hint("give a spec, or a folder below results/")
     })?;
     let frozen = folder.join("plan.json");
-    let plan = fs::read(&frozen)
-        .with_context(|| format!("reading `{}`", frozen.display()))
-        .map_err(|error| {
-            let hint = format!("`prefab run {}` makes it", spec.display());
-            error.kind(Kind::Spec).hint(hint)
-        })?;
-    let plan: Plan = serde_json::from_slice(&plan)
-        .with_context(|| format!("reading `{}`", frozen.display()))
-        .map_err(|error| error.hint("another version of Prefab wrote it; run the spec again"))?;
-    report::run(&folder, &args.store.join("store"), &plan, &report::charts(&text)?)
+    let plan = Plan::load(&frozen)
+        .map_err(|error| error.hint(format!("`prefab run {}` makes it", spec.display())))?;
+    report::run(&folder, &store::artifacts(&args.store), &plan, &report::charts(&text)?)
 }

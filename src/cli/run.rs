@@ -5,8 +5,8 @@ use crate::error::{Error, Kind, Result};
 use crate::plan::{self, Plan, Stage};
 use crate::run::device::{Choice, Devices};
 use crate::run::progress::{duration, say};
-use crate::run::{self, Options, Outcome, Work, dispatch, fake, machine, worker};
-use crate::store::Store;
+use crate::run::{self, Options, Outcome, Work, dispatch, fake, machine};
+use crate::store::{self, Store};
 use crate::{report, spec};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -115,7 +115,7 @@ fn check_names(args: &Args, all: &[Work]) -> Result<()> {
 fn load(path: &Path, args: &Args, devices: &Devices) -> Result<Work> {
     let is_plan = path.extension().is_some_and(|ending| ending == "json");
     let mut work = if is_plan {
-        Work { plan: worker::read_plan(path)?, spec: None, charts: Vec::new() }
+        Work { plan: Plan::load(path)?, spec: None, charts: Vec::new() }
     } else {
         let experiment = spec::load(path, &args.overrides)?;
         let blanks = experiment.blanks();
@@ -128,7 +128,7 @@ fn load(path: &Path, args: &Args, devices: &Devices) -> Result<Work> {
             .hint("put your own paths in place of `PATH/TO/...`, or give them with `--set`"));
         }
         // Frozen whole: `--until` only says where to stop.
-        let artifacts = args.store.join("store");
+        let artifacts = store::artifacts(&args.store);
         let plan = match args.reuse_across_devices {
             true => reusing(&experiment, &devices.machine(), None, &artifacts),
             false => plan::plan(&experiment, &devices.machine(), None),
@@ -161,7 +161,7 @@ fn on_device(name: &str, label: &str) -> String {
 fn answers(plan: &Plan, store: &Store) -> String {
     let tables = |job: &plan::Job| {
         let task = plan.task_of(job, Stage::Answers)?;
-        let folder = report::runs::payload(&store.artifacts(), &task.key).join("tsv");
+        let folder = store.payload(&task.key).join("tsv");
         folder.is_dir().then(|| format!("{}: {}\n", job.id, folder.display()))
     };
     plan.jobs.iter().filter_map(tables).collect()

@@ -27,11 +27,13 @@ pub mod stage;
 pub use graph::{Reuse, plan, plan_reusing};
 pub use stage::Stage;
 
+use crate::error::{Context, Kind};
 use crate::spec::{Round, Settings};
 use crate::{Error, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// An expanded, frozen experiment: any launcher can execute it piecemeal.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -119,6 +121,18 @@ impl Task {
 }
 
 impl Plan {
+    /// Reads a frozen plan.
+    ///
+    /// # Errors
+    ///
+    /// If it is not one.
+    pub fn load(path: &Path) -> Result<Self> {
+        let doing = || format!("reading the plan `{}`", path.display());
+        let text = std::fs::read(path).with_context(doing);
+        text.and_then(|text| serde_json::from_slice(&text).with_context(doing))
+            .map_err(|error| error.kind(Kind::Spec))
+    }
+
     /// The job's own instance of a stage: that of its last round.
     pub fn task_of(&self, job: &Job, stage: Stage) -> Option<&Task> {
         job.tasks.iter().rev().map(|&index| &self.tasks[index]).find(|task| task.stage == stage)

@@ -1,10 +1,11 @@
 //! benchmarks.csv: where each job's benchmarks come from, real questions or stand-ins, and who
 //! judged.
 
-use super::runs::{Runs, payload, read_csv};
+use super::runs::{Runs, read_csv};
 use crate::Result;
 use crate::error::Context;
 use crate::plan::{Plan, Stage};
+use crate::store::payload;
 use std::path::Path;
 
 /// The table of all jobs, a row a job and benchmark; none where nothing is a stand-in, of a file or

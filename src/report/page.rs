@@ -8,13 +8,14 @@ use super::compare::{self, Contender, Difference};
 use super::engine;
 use super::metric::{Better, Metric, Unit, spoken};
 use super::number::{counted, grouped};
-use super::runs::{Runs, manifest, read_csv};
+use super::runs::{Runs, read_csv};
 use super::scene::{Color, GRID_LINE, INK, PAPER, SOFT};
 use super::select::{Band, Estimate, Selection, estimate};
 use super::shared_pairs::Shared;
 use crate::Result;
 use crate::error::Context as _;
 use crate::eval::statistics;
+use crate::store::Record;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use minijinja::{Environment, Value, context};
@@ -338,7 +339,7 @@ fn provenance(store: &Path, runs: &Runs) -> Value {
     let (mut wall_s, mut artifacts) = (0.0, 0);
     let mut words: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for key in keys {
-        let Ok(text) = std::fs::read_to_string(manifest(store, key)) else { continue };
+        let Ok(text) = std::fs::read_to_string(Record::path(&store.join(key))) else { continue };
         let Ok(table) = text.parse::<toml::Table>() else { continue };
         artifacts += 1;
         let number =

@@ -7,6 +7,7 @@ use super::sheet;
 use crate::Result;
 use crate::error::Context;
 use crate::plan::{Plan, Stage};
+use crate::store::payload;
 use std::path::Path;
 
 /// Pairs on a contact sheet.
@@ -21,7 +22,7 @@ pub fn files(store: &Path, plan: &Plan, shared: &[Shared]) -> Result<Vec<(String
     let mut files = Vec::new();
     let mut table: Option<csv::Writer<Vec<u8>>> = None;
     for task in plan.tasks.iter().filter(|task| task.stage == Stage::Pairs) {
-        let payload = store.join(&task.key).join("payload");
+        let payload = payload(store, &task.key);
         let kinds = payload.join("kinds.csv");
         let short = short(task);
         if kinds.is_file() {

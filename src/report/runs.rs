@@ -5,22 +5,13 @@ use super::engine::{candidate_rows, pair_rows};
 use crate::error::Context;
 use crate::eval::statistics::around;
 use crate::plan::{Job, Plan, Stage, Task, id};
+use crate::store::{Record, payload};
 use crate::{Error, Result};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Most training rows of one metric and job.
 const TRAINING_ROWS: usize = 50;
-
-/// The payload folder of an artifact; the one place that knows the store's layout.
-pub fn payload(store: &Path, key: &str) -> PathBuf {
-    store.join(key).join("payload")
-}
-
-/// The manifest of an artifact.
-pub fn manifest(store: &Path, key: &str) -> PathBuf {
-    store.join(key).join("stage.toml")
-}
 
 /// One row of runs.csv.
 #[derive(Clone, Debug, PartialEq)]
@@ -162,7 +153,7 @@ impl Runs {
             is_base,
             missing: tasks
                 .iter()
-                .filter(|task| !manifest(store, &task.key).exists())
+                .filter(|task| !Record::path(&store.join(&task.key)).exists())
                 .map(|task| task.stage)
                 .collect(),
             verdicts: file(Stage::Scores, "verdicts.csv"),

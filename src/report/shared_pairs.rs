@@ -8,6 +8,7 @@ use crate::Result;
 use crate::data::record::Pair;
 use crate::error::Context;
 use crate::plan::{Job, Plan, Stage, Task};
+use crate::store::payload;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -83,7 +84,7 @@ type Parts = [HashMap<[u8; 16], usize>; 3];
 ///
 /// A set that cannot be read.
 pub fn compare(store: &Path, plan: &Plan) -> Result<Vec<Shared>> {
-    let file = |task: &Task| store.join(&task.key).join("payload/pairs.jsonl");
+    let file = |task: &Task| payload(store, &task.key).join("pairs.jsonl");
     let is_small = |task: &&Task| file(task).metadata().is_ok_and(|file| file.len() <= LARGEST);
     let of_pairs = plan.tasks.iter().filter(|task| task.stage == Stage::Pairs);
     let tasks: Vec<&Task> = of_pairs.filter(is_small).collect();

@@ -11,7 +11,6 @@ use crate::plan::{Plan, Task};
 use crate::store::{Checker, Held, Input, Look, Record, Store, disk, manifest};
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::path::Path;
 use std::time::Instant;
 
 /// What a worker is started with.
@@ -153,19 +152,4 @@ pub fn inputs(store: &Store, task: &Task) -> Result<BTreeMap<String, Input>> {
         Ok((role.clone(), Input { key: key.clone(), checksum: record.checksum }))
     };
     task.inputs.iter().map(input).collect()
-}
-
-/// Reads a frozen plan.
-///
-/// # Errors
-///
-/// If it is not one.
-pub fn read_plan(path: &Path) -> Result<Plan> {
-    let doing = || format!("reading the plan `{}`", path.display());
-    let text = std::fs::read_to_string(path)
-        .with_context(doing)
-        .map_err(|error| error.kind(crate::error::Kind::Spec))?;
-    serde_json::from_str(&text)
-        .with_context(doing)
-        .map_err(|error| error.kind(crate::error::Kind::Spec))
 }

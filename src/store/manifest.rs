@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// BLAKE3 of every payload file by relative path.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -109,13 +109,18 @@ pub struct Record {
 }
 
 impl Record {
+    /// Where an artifact's folder has it.
+    pub fn path(folder: &Path) -> PathBuf {
+        folder.join("stage.toml")
+    }
+
     /// Reads `stage.toml` of an artifact's folder.
     ///
     /// # Errors
     ///
     /// If it is missing or not a record.
     pub fn load(folder: &Path) -> Result<Self> {
-        let path = folder.join("stage.toml");
+        let path = Self::path(folder);
         let doing = || format!("reading `{}`", path.display());
         let text = std::fs::read_to_string(&path).with_context(doing)?;
         toml::from_str(&text).map_err(|error| Error::new(error.message())).with_context(doing)

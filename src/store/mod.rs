@@ -38,6 +38,21 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
+/// The folder that holds a folder an artifact, in the store below `root`.
+pub fn artifacts(root: &Path) -> PathBuf {
+    root.join("store")
+}
+
+/// Where an artifact's own files lie, in a folder of artifacts.
+pub fn payload(artifacts: &Path, key: &str) -> PathBuf {
+    payload_of(&artifacts.join(key))
+}
+
+/// Where an artifact's own files lie in its folder.
+pub fn payload_of(folder: &Path) -> PathBuf {
+    folder.join("payload")
+}
+
 /// A folder of artifacts.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -71,7 +86,7 @@ impl Store {
 
     /// The folder that holds a folder an artifact.
     pub fn artifacts(&self) -> PathBuf {
-        self.root.join("store")
+        artifacts(&self.root)
     }
 
     /// Where an artifact lies once it exists.
@@ -81,7 +96,7 @@ impl Store {
 
     /// Where an artifact's own files lie.
     pub fn payload(&self, key: &str) -> PathBuf {
-        self.folder(key).join("payload")
+        payload_of(&self.folder(key))
     }
 
     /// The log of the workers that made, or tried to make, an artifact.
@@ -158,7 +173,7 @@ impl Store {
     pub fn begin(&self, lock: Lock, key: &str, inputs: BTreeMap<String, Input>) -> Result<Draft> {
         let folder = self.artifacts().join(format!("new-{key}"));
         disk::remove_dir(&folder)?;
-        disk::create_dirs(&folder.join("payload"))?;
+        disk::create_dirs(&payload_of(&folder))?;
         let kept = self.root.join("work").join(key);
         let made_from = toml::to_string(&inputs).expect("inputs are flat tables");
         if fs::read_to_string(kept.join("inputs.toml")).ok().as_deref() != Some(&made_from) {
@@ -213,7 +228,7 @@ pub struct Draft {
 impl Draft {
     /// Folder to write the payload into; empty at the start.
     pub fn out(&self) -> PathBuf {
-        self.folder.join("payload")
+        payload_of(&self.folder)
     }
 
     /// Folder for checkpoints; holds what an earlier worker left.
@@ -239,7 +254,7 @@ impl Draft {
         record.inputs.clone_from(&self.inputs);
         let about = toml::to_string(&record).with_context(|| format!("describing {}", self.key))?;
         disk::write(&self.folder.join("payload.b3"), text.as_bytes())?;
-        disk::write(&self.folder.join("stage.toml"), about.as_bytes())?;
+        disk::write(&Record::path(&self.folder), about.as_bytes())?;
         disk::sync_tree(&self.folder)?;
         disk::rename(&self.folder, &self.store.folder(&self.key))?;
         disk::remove_dir(&self.kept)?;

@@ -3,7 +3,7 @@
 //! inode has changed.
 
 use super::manifest::{Input, Manifest, Record};
-use super::{Held, Lock, Store, disk, shed};
+use super::{Held, Lock, Store, disk, payload_of, shed};
 use crate::error::{Context, Result};
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -75,7 +75,7 @@ impl<'a> Checker<'a> {
         if shed::is_shed(folder) {
             manifest.0.retain(|file, _| !shed::is_weights(file));
         }
-        let payload = folder.join("payload");
+        let payload = payload_of(folder);
         let stamp = stamp(&payload, &manifest, &record.checksum)?;
         let known = match look {
             Look::Quick => self.store.seen(key),

@@ -2,7 +2,7 @@
 //! were paired.
 
 use crate::report::pairs::{Shown, some, wrapped};
-use crate::{Error, Result};
+use crate::{Error, Result, store};
 use std::path::{Path, PathBuf};
 
 /// Columns of a page; each answer has one side of it.
@@ -26,12 +26,12 @@ pub fn text(key: &str, store: &Path, count: usize, seed: u64) -> Result<String> 
 
 /// The payload that is meant.
 fn payload(key: &str, store: &Path) -> Result<PathBuf> {
-    for folder in [PathBuf::from(key), Path::new(key).join("payload")] {
+    for folder in [PathBuf::from(key), store::payload_of(Path::new(key))] {
         if folder.join("pairs.jsonl").is_file() {
             return Ok(folder);
         }
     }
-    let artifacts = store.join("store");
+    let artifacts = store::artifacts(store);
     let names = std::fs::read_dir(&artifacts).into_iter().flatten().flatten();
     let mut all: Vec<String> =
         names.filter_map(|entry| entry.file_name().into_string().ok()).collect();
@@ -42,7 +42,7 @@ fn payload(key: &str, store: &Path) -> Result<PathBuf> {
     };
     let found: Vec<&String> = all.iter().filter(begins).collect();
     match found[..] {
-        [one] => Ok(artifacts.join(one).join("payload")),
+        [one] => Ok(store::payload(&artifacts, one)),
         [] => Err(Error::spec(format!(
             "no pairs artifact in `{}` is called `{key}`",
             store.display()
