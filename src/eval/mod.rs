@@ -38,6 +38,7 @@ pub mod text;
 
 use crate::data::record::{Answer, Question, Verdict};
 use crate::spec::candidates::Prompt;
+use crate::spec::lists::{self, suggest};
 use crate::{Error, Result};
 use benchmark::judged::{Grade, Graded};
 use benchmark::{File, choice as choice_of, crpe, judged, math, own, reading};
@@ -89,16 +90,11 @@ benchmarks! {
 ///
 /// # Errors
 ///
-/// If there is none; the nearest name is suggested.
+/// If there is none.
 pub fn benchmark(name: &str) -> Result<&'static dyn Benchmark> {
     BENCHMARKS.iter().copied().find(|benchmark| benchmark.name() == name).ok_or_else(|| {
-        let near = BENCHMARKS
-            .iter()
-            .map(|benchmark| (strsim::jaro_winkler(benchmark.name(), name), benchmark.name()))
-            .max_by(|a, b| a.0.total_cmp(&b.0))
-            .map_or("", |best| best.1);
-        Error::spec(format!("`{name}` is not a benchmark"))
-            .hint(format!("did you mean `{near}`? `prefab show benchmarks` lists all of them"))
+        let hint = suggest(name, "`prefab show benchmarks` lists them", lists::BENCHMARKS);
+        Error::spec(format!("`{name}` is not a benchmark")).hint(hint)
     })
 }
 

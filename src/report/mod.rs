@@ -24,6 +24,7 @@ mod sheet;
 
 use crate::error::Context;
 use crate::plan::Plan;
+use crate::spec::lists::suggest;
 use crate::{Error, Result};
 use chart::{Chart, Picture};
 use runs::Runs;
@@ -116,7 +117,7 @@ fn chart_hint(chart: &toml::Value) -> String {
     let kinds: Vec<&str> =
         chart.as_table().into_iter().flat_map(|t| t.keys()).map(|k| &**k).collect();
     match kinds[..] {
-        [kind] if !known.contains(&kind) => select::nearest(kind, &known),
+        [kind] if !known.contains(&kind) => suggest(kind, "kinds of charts", &known),
         _ => "such as `bars = { x = \"variant\", y = \"reasoning.accuracy\" }`".into(),
     }
 }

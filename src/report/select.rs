@@ -3,6 +3,7 @@
 use super::metric::Metric;
 use super::runs::{Row, Runs};
 use crate::eval::statistics::student;
+use crate::spec::lists::suggest;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 
@@ -87,20 +88,10 @@ impl Column {
 
 /// "did you mean …", or all there are.
 pub fn nearest(given: &str, known: &[&str]) -> String {
-    let close = known
-        .iter()
-        .map(|name| (strsim::damerau_levenshtein(given, name), name))
-        .min()
-        .filter(|(distance, _)| *distance <= given.len().max(3) / 3 + 1);
-    match close {
-        Some((_, name)) => format!("did you mean `{name}`?"),
-        None if known.is_empty() => "there is none yet; run the experiment first".into(),
-        None => format!("there are {}", quoted(known)),
+    match known {
+        [] => "there is none yet; run the experiment first".into(),
+        _ => suggest(given, "there are", known),
     }
-}
-
-fn quoted(names: &[&str]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether a task cell means "all tasks".
@@ -321,6 +312,6 @@ mod tests {
     #[test]
     fn hints_name_the_nearest_or_all() {
         assert_eq!(nearest("varient", &["variant", "seed"]), "did you mean `variant`?");
-        assert_eq!(nearest("zzzzzzzz", &["variant", "seed"]), "there are `variant`, `seed`");
+        assert_eq!(nearest("zzzzzzzz", &["variant", "seed"]), "there are: variant, seed");
     }
 }

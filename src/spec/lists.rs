@@ -231,14 +231,15 @@ pub const COLUMNS: &[&str] =
 
 /// The name most like what was written, if one is like it at all.
 pub fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = written.to_lowercase().replace('-', "_");
+    let plain = |name: &str| name.to_lowercase().replace('-', "_");
+    let lower = plain(written);
     names
         .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(&lower, name), name))
+        .map(|name| (strsim::damerau_levenshtein(&lower, &plain(name)), name))
         .filter(|(distance, name)| {
             let longest = lower.chars().count().max(name.chars().count());
             let close = *distance <= (longest / 3).max(1) && *distance < lower.chars().count();
-            close || strsim::jaro_winkler(&lower, name) > 0.9
+            close || strsim::jaro_winkler(&lower, &plain(name)) > 0.9
         })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)

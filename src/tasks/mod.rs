@@ -27,6 +27,7 @@ pub use rng::Rng;
 
 use crate::data::record::Question;
 use crate::spec::eval::Split;
+use crate::spec::lists::{self, suggest};
 use crate::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -117,16 +118,11 @@ impl Family {
     ///
     /// # Errors
     ///
-    /// If there is none; the nearest name is suggested.
+    /// If there is none.
     pub fn named(name: &str) -> Result<&'static Self> {
         FAMILIES.iter().find(|family| family.name == name).ok_or_else(|| {
-            let near = FAMILIES
-                .iter()
-                .map(|family| (strsim::jaro_winkler(family.name, name), family.name))
-                .max_by(|a, b| a.0.total_cmp(&b.0))
-                .map_or("", |best| best.1);
-            Error::spec(format!("`{name}` is not a task family"))
-                .hint(format!("did you mean `{near}`? `prefab show tasks` lists all of them"))
+            let hint = suggest(name, "`prefab show tasks` lists them", lists::TASKS);
+            Error::spec(format!("`{name}` is not a task family")).hint(hint)
         })
     }
 
