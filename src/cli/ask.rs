@@ -1,6 +1,6 @@
 //! `prefab ask CHECKPOINT IMAGE QUESTION`: what a model says, greedily.
 
-use super::{checkpoint, say};
+use super::{checkpoint, prompt, say};
 use crate::data::image;
 use crate::data::tokenizer::Tokenizer;
 use crate::error::{Kind, Result};
@@ -34,13 +34,6 @@ pub struct Args {
     /// Where artifacts are kept
     #[arg(long, value_name = "DIR", default_value = ".prefab")]
     store: PathBuf,
-}
-
-fn prompt(word: &str) -> Result<Prompt, String> {
-    let all = [Prompt::Direct, Prompt::Cot];
-    all.into_iter()
-        .find(|prompt| prompt.name() == word)
-        .ok_or_else(|| format!("there are {}", all.map(Prompt::name).join(" and ")))
 }
 
 /// Prints the answer.

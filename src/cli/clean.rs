@@ -3,6 +3,7 @@
 
 use super::say;
 use crate::error::{Context, Error, Result};
+use crate::plan::memory::gib;
 use crate::plan::{self, Plan};
 use crate::run::device::Devices;
 use crate::spec;
@@ -45,7 +46,6 @@ pub fn run(args: &Args) -> Result<()> {
         wanted.extend(keys_below(folder)?);
     }
     let list = clean::rubbish(&store, &wanted)?;
-    let gib = |bytes: u64| bytes as f64 / (1u64 << 30) as f64;
     let mut text = String::new();
     for Rubbish { path, bytes, why } in &list {
         text += &format!("{:9.3} GiB  {}  ({why})\n", gib(*bytes), path.display());

@@ -4,6 +4,7 @@ use super::{aligned, say};
 use crate::Result;
 use crate::kernel::FOR_CARDS;
 use crate::plan::Stage;
+use crate::plan::memory::gib;
 use crate::run::device::{self, Card};
 use crate::run::machine;
 use crate::store::clean;
@@ -43,7 +44,6 @@ pub fn run(args: &Args) -> Result<()> {
         false => "plain libtorch on cards (`./just cuda` builds fused ones)",
     };
     rows.push(row("kernels", format!("fused C++ on the processor ({isa}); {on_cards}")));
-    let gib = |bytes: u64| bytes as f64 / (1u64 << 30) as f64;
     let store = match args.store.canonicalize() {
         Ok(root) => format!("{:.3} GiB in {}", gib(clean::size(&root)), root.display()),
         Err(_) => format!("none yet at {}", args.store.display()),

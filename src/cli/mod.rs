@@ -6,6 +6,7 @@
 mod bills;
 mod checkpoint;
 
+use crate::spec::candidates::Prompt;
 use crate::{Error, Result};
 use clap::{Parser, Subcommand};
 use std::io::Write;
@@ -134,6 +135,14 @@ pub fn say(text: &str) {
     if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
         std::process::exit(0);
     }
+}
+
+/// How an answer is asked for, on a command line.
+fn prompt(word: &str) -> Result<Prompt, String> {
+    let all = [Prompt::Direct, Prompt::Cot];
+    all.into_iter()
+        .find(|prompt| prompt.name() == word)
+        .ok_or_else(|| format!("there are {}", all.map(Prompt::name).join(" and ")))
 }
 
 /// Columns side by side, two spaces between; the last one ragged.

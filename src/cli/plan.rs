@@ -4,6 +4,7 @@
 use super::{Specs, aligned, bills, say};
 use crate::loss::Mix;
 use crate::plan::{self, Machine, Plan, Reuse, Stage, estimate::estimate};
+use crate::report::number::counted;
 use crate::run::device::{Choice, Devices};
 use crate::spec::Experiment;
 use crate::store::Record;
@@ -105,9 +106,9 @@ pub fn describe(
     cached: &dyn Fn(&str) -> bool,
     measured: &dyn Fn(Stage) -> Option<f64>,
 ) -> String {
-    let num_jobs = plural(plan.jobs.len(), "job");
-    let num_tasks = plural(plan.tasks.len(), "task");
-    let num_levels = plural(plan.levels(), "level");
+    let num_jobs = counted(plan.jobs.len(), "job");
+    let num_tasks = counted(plan.tasks.len(), "task");
+    let num_levels = counted(plan.levels(), "level");
     let mut text = format!("{}: {num_jobs}, {num_tasks} in {num_levels}\n\n", plan.name);
 
     let mut rows = vec![["job", "loss", "left"].map(str::to_owned).to_vec()];
@@ -157,7 +158,7 @@ pub fn describe(
         (_, unknown) => format!(
             "\nAbout {} with one worker, and {} of which a first run will tell.\n",
             duration(total),
-            plural(unknown, "task")
+            counted(unknown, "task")
         ),
     });
     text
@@ -175,7 +176,7 @@ fn without_features(plan: &Plan) -> String {
         0 => return String::new(),
         count if count == plan.jobs.len() => String::new(),
         1..=4 => format!(" for {}", jobs.join(", ")),
-        count => format!(" for {}", plural(count, "job")),
+        count => format!(" for {}", counted(count, "job")),
     };
     format!(
         "\nImage features are not kept{of} (the vision tower trains, or they exceed \
@@ -194,10 +195,6 @@ fn loss(job: &plan::Job) -> String {
     };
     all.dedup();
     all.join(", then ")
-}
-
-fn plural(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// `45 s`, `12 min`, `3 h 20 min`.

@@ -3,8 +3,9 @@
 use super::plan::{reusing, stage, summary};
 use crate::error::{Error, Kind, Result};
 use crate::plan::{self, Plan, Stage};
+use crate::report::number::duration;
 use crate::run::device::{Choice, Devices};
-use crate::run::progress::{duration, say};
+use crate::run::progress::say;
 use crate::run::{self, Options, Outcome, Work, dispatch, fake, machine};
 use crate::store::{self, Store};
 use crate::{report, spec};

@@ -1,6 +1,6 @@
 //! `prefab score ANSWERS --benchmark NAME`: scores answers that are there, without a model.
 
-use super::{aligned, say};
+use super::{aligned, prompt, say};
 use crate::error::{Context, Error, Kind, Result};
 use crate::eval::asking::Asking;
 use crate::eval::judging::Judge;
@@ -34,13 +34,6 @@ pub struct Args {
     /// Where a judge's replies are kept
     #[arg(long, value_name = "DIR", default_value = ".prefab")]
     store: PathBuf,
-}
-
-fn prompt(word: &str) -> Result<Prompt, String> {
-    let all = [Prompt::Direct, Prompt::Cot];
-    all.into_iter()
-        .find(|prompt| prompt.name() == word)
-        .ok_or_else(|| format!("there are {}", all.map(Prompt::name).join(" and ")))
 }
 
 /// Prints the scores, and writes them where a folder is given.

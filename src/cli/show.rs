@@ -9,6 +9,7 @@ use crate::loss::ALGORITHMS;
 use crate::model::Config;
 use crate::model::memory::{self, Counts};
 use crate::model::sizes::{SIZES, UNRELEASED};
+use crate::plan;
 use crate::spec::candidates::Prompt;
 use crate::spec::chart::Chart;
 use crate::spec::model::{Dims, Lora, Model, Module};
@@ -245,7 +246,7 @@ fn millions(count: u64) -> String {
 
 /// `16.2 GiB`.
 fn gib(bytes: u64) -> String {
-    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
+    format!("{:.1} GiB", plan::memory::gib(bytes))
 }
 
 fn charts() -> String {

@@ -4,12 +4,12 @@
 use super::features::{self, Features, together};
 use super::{Config, Vlm};
 use crate::data::image::{Tiling, View, tiles_of};
-use crate::error::Context;
+use crate::data::pairs::read_meta;
 use crate::run::stage::StageContext;
 use crate::spec::eval::Split;
 use crate::spec::train::Precision;
 use crate::{Error, Result};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::path::PathBuf;
 use tch::{Device, Kind, Tensor};
@@ -265,11 +265,8 @@ fn image_roots(ctx: &StageContext) -> Result<Vec<PathBuf>> {
     let mut roots: Vec<PathBuf> = folders.cloned().collect();
     if let Some(pairs) = ctx.inputs.get("pairs") {
         let meta = pairs.join("meta.json");
-        if let Ok(text) = std::fs::read_to_string(&meta) {
-            let parsed: BTreeMap<String, serde_json::Value> =
-                serde_json::from_str(&text).with_context(|| meta.display().to_string())?;
-            let named = parsed.values().filter_map(|entry| entry["root"].as_str());
-            roots.extend(named.map(|root| pairs.join(root)));
+        if meta.exists() {
+            roots.extend(read_meta(&meta)?.into_iter().map(|(_, set)| pairs.join(set.root)));
         }
     }
     Ok(roots)

@@ -135,7 +135,8 @@ fn others(settings: &Settings, config: &Config, tiles: usize, pair: usize) -> Ve
     others
 }
 
-fn gib(bytes: u64) -> f64 {
+/// Bytes as GiB.
+pub fn gib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 30)
 }
 

@@ -122,6 +122,16 @@ pub fn counted(count: usize, noun: &str) -> String {
     format!("{} {noun}{}", grouped(count as u64), if count == 1 { "" } else { "s" })
 }
 
+/// Seconds as people say them: `4.2 s`, `3 min 20 s`, `2 h 05 min`.
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    match whole {
+        0..60 => format!("{seconds:.1} s"),
+        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole / 60 % 60),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,5 +164,10 @@ mod tests {
         assert_eq!(written, ["3e−4", "0.1", "12.5", "1235", "−0.25", "5e−7", "0.001"]);
         assert_eq!(grouped(1_234_567), "1,234,567");
         assert_eq!(percent(-0.0123), "−1.2");
+    }
+
+    #[test]
+    fn durations_are_for_people() {
+        assert_eq!([9.6, 75.0, 7300.0].map(duration), ["9.6 s", "1 min 15 s", "2 h 01 min"]);
     }
 }

@@ -1,9 +1,8 @@
 //! benchmarks.csv: where each job's benchmarks come from, real questions or stand-ins, and who
 //! judged.
 
-use super::runs::{Runs, read_csv};
+use super::runs::{Runs, Table, read_csv};
 use crate::Result;
-use crate::error::Context;
 use crate::plan::{Plan, Stage};
 use crate::store::payload;
 use std::path::Path;
@@ -15,7 +14,7 @@ use std::path::Path;
 ///
 /// A table in the store that cannot be read.
 pub fn table(store: &Path, plan: &Plan, runs: &Runs) -> Result<Option<Vec<u8>>> {
-    let mut csv = csv::Writer::from_writer(Vec::new());
+    let mut all = None;
     let mut matters = false;
     for (job, record) in plan.jobs.iter().zip(&runs.jobs) {
         let Some(task) = plan.task_of(job, Stage::Scores) else { continue };
@@ -23,19 +22,10 @@ pub fn table(store: &Path, plan: &Plan, runs: &Runs) -> Result<Option<Vec<u8>>> 
         if !path.exists() {
             continue;
         }
-        let (header, rows) = read_csv(&path)?;
-        if csv.get_ref().is_empty() {
-            csv.write_record(std::iter::once("job").chain(header.iter().map(|name| &**name)))
-                .context("writing benchmarks.csv")?;
-            csv.flush().context("writing benchmarks.csv")?;
-        }
-        for row in &rows {
-            matters |= row.get(1).is_some_and(|questions| questions != "corpus");
-            csv.write_record(std::iter::once(record.id.as_str()).chain(row))
-                .context("writing benchmarks.csv")?;
-        }
+        let file = read_csv(&path)?;
+        let is_own = |row: &csv::StringRecord| row.get(1).is_some_and(|of| of != "corpus");
+        matters |= file.1.iter().any(is_own);
+        Table::gather(&mut all, ["job", &record.id], &file)?;
     }
-    let bytes = csv.into_inner().map_err(|error| error.into_error());
-    let bytes = bytes.context("writing benchmarks.csv")?;
-    Ok(matters.then_some(bytes))
+    Ok(all.filter(|_| matters).map(|all| all.finish().into_bytes()))
 }

@@ -7,7 +7,7 @@ use super::chart::frame::group_by;
 use super::compare::{self, Contender, Difference};
 use super::engine;
 use super::metric::{Better, Metric, Unit, spoken};
-use super::number::{counted, grouped};
+use super::number::{counted, duration, grouped};
 use super::runs::{Runs, read_csv};
 use super::scene::{Color, GRID_LINE, INK, PAPER, SOFT};
 use super::select::{Band, Estimate, Selection, estimate};
@@ -372,15 +372,6 @@ fn contact_sheet(results_dir: &Path) -> Option<Value> {
     Some(context! { name, url => Value::from_safe_string(url), table })
 }
 
-fn duration(wall_s: f64) -> String {
-    let seconds = wall_s.round() as u64;
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -390,10 +381,5 @@ mod tests {
         let spec =
             "#:schema spec.schema.json\n# Which one\n# is best?\n#\n# Expect  MPO\nschema = 1\n";
         assert_eq!(question(spec), "Which one is best?");
-    }
-
-    #[test]
-    fn durations_are_for_people() {
-        assert_eq!([9.6, 75.0, 7300.0].map(duration), ["10 s", "1 min 15 s", "2 h 1 min"]);
     }
 }

@@ -217,6 +217,25 @@ impl Table {
         self.0.write_record(cells).expect("rows are as long as the header, memory does not fail");
     }
 
+    /// Adds the rows of a file to a table of several, which it begins; in front of each stands
+    /// what the file is of, in a column of its own.
+    ///
+    /// # Errors
+    ///
+    /// Files whose columns differ.
+    pub fn gather(table: &mut Option<Self>, [column, of]: [&str; 2], file: &Csv) -> Result<()> {
+        let (header, rows) = file;
+        let header = || header.iter().map(String::as_str);
+        let table = table.get_or_insert_with(|| {
+            Self::new(&[column].into_iter().chain(header()).collect::<Vec<_>>())
+        });
+        for row in rows {
+            let cells = [of].into_iter().chain(row);
+            table.0.write_record(cells).with_context(|| format!("gathering the rows of `{of}`"))?;
+        }
+        Ok(())
+    }
+
     /// The text.
     pub fn finish(self) -> String {
         let bytes = self.0.into_inner().expect("memory does not fail");
@@ -224,8 +243,11 @@ impl Table {
     }
 }
 
-/// A CSV file as its header and rows, with errors that name it.
-pub fn read_csv(path: &Path) -> Result<(Vec<String>, Vec<csv::StringRecord>)> {
+/// The header and the rows of a CSV file.
+pub type Csv = (Vec<String>, Vec<csv::StringRecord>);
+
+/// A CSV file, with errors that name it.
+pub fn read_csv(path: &Path) -> Result<Csv> {
     let reading = || format!("reading {}", path.display());
     let mut reader = csv::Reader::from_path(path).with_context(reading)?;
     let header = reader.headers().with_context(reading)?.iter().map(str::to_owned).collect();

@@ -4,6 +4,7 @@
 
 use super::process::Line;
 use super::state::{Board, State};
+use crate::report::number::duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write};
@@ -210,16 +211,6 @@ fn style(template: &str) -> ProgressStyle {
 pub fn say(line: &str) {
     if !QUIET.load(Ordering::Relaxed) {
         let _ = writeln!(Talk, "{line}");
-    }
-}
-
-/// Seconds as people say them: `4.2 s`, `3 min 20 s`, `2 h 05 min`.
-pub fn duration(seconds: f64) -> String {
-    let whole = seconds.round() as u64;
-    match whole {
-        0..60 => format!("{seconds:.1} s"),
-        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
-        _ => format!("{} h {:02} min", whole / 3600, whole / 60 % 60),
     }
 }
 
