@@ -1,6 +1,7 @@
 //! Benchmark files in the exact formats that evaluators read: VLMEvalKit's TSV, InternVL's JSON and
 //! JSONL; and what is said of files that are broken.
 
+use crate::support::memory::peak;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use prefab::data::benchmark::{Format, Join, Pictures, Record, read};
@@ -219,13 +220,6 @@ fn files_of_a_folder_belong_together() {
     assert!(said.contains("no file of this benchmark"), "{said}");
 }
 
-/// Most memory that this process has held so far, in MiB.
-fn peak_mib() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() / 1024
-}
-
 #[test]
 fn ten_thousand_embedded_pictures_do_not_fill_the_memory() {
     const ROWS: u32 = 10_000;
@@ -239,9 +233,9 @@ fn ten_thousand_embedded_pictures_do_not_fill_the_memory() {
         writeln!(row, "{number}\t{picture}\tWhat is number {number}?\t{number}").unwrap();
         file.write_all(row.as_bytes()).unwrap();
     }
-    let (size, before) = (file.metadata().unwrap().len() >> 20, peak_mib());
+    let (size, before) = (file.metadata().unwrap().len() >> 20, peak());
     let rows = folder.read(&path, &ANY).unwrap();
-    let grown = peak_mib() - before;
+    let grown = (peak() - before) >> 20;
     assert_eq!(rows.len(), ROWS as usize);
     assert_eq!(std::fs::read_dir(folder.out().join("images/set")).unwrap().count(), ROWS as usize);
     assert!(size > 150 && grown < 40, "{grown} MiB more for a file of {size} MiB");

@@ -2,12 +2,13 @@
 //! stand in.
 
 use crate::support::benchmark::{Folder, base64, bitmap};
+use crate::support::scores::{row, value};
 use prefab::data::record::Question;
 use prefab::eval::asking::Asking;
 use prefab::eval::judging::Judge;
 use prefab::eval::origin::Origin;
 use prefab::eval::scores::{Score, score};
-use prefab::eval::{Row, benchmark, matching};
+use prefab::eval::{Row, benchmark};
 use prefab::spec::candidates::Prompt;
 use prefab::spec::embedded;
 use prefab::spec::eval::Eval;
@@ -129,17 +130,6 @@ fn eval(benchmarks: &[&str], files: &[(&str, &str)]) -> Eval {
         batch: 8,
         ..embedded().eval.clone()
     }
-}
-
-fn row(question: &Question, text: &str) -> Row {
-    let said = matching::Said { text: text.into(), tokens: 4, ended: true };
-    Row { answer: matching::answer(question, Prompt::Direct, 0, said), given_percent: 0 }
-}
-
-#[track_caller]
-fn value(scores: &[Score], task: &str, metric: &str) -> f64 {
-    let found = scores.iter().find(|score| score.task == task && score.metric == metric);
-    found.unwrap_or_else(|| panic!("{task} has {metric} in {scores:?}")).value
 }
 
 /// Questions of the generated families that stand in.

@@ -1,8 +1,9 @@
 //! The laws that every benchmark keeps.
 
+use crate::support::scores::{row, row_of, value};
 use prefab::data::record::{Generated, Question, Verdict};
-use prefab::eval::scores::{Score, score};
-use prefab::eval::{BENCHMARKS, Likelihood, Row, matching};
+use prefab::eval::scores::score;
+use prefab::eval::{BENCHMARKS, Likelihood, Row};
 use prefab::spec::candidates::Prompt;
 use prefab::spec::eval::{Eval, Split};
 use std::collections::BTreeMap;
@@ -24,11 +25,6 @@ fn question(id: &str, task: &str, image: &str, answer: &str) -> Question {
     }
 }
 
-fn row(question: &Question, prompt: Prompt, text: &str) -> Row {
-    let said = matching::Said { text: text.into(), tokens: 4, ended: true };
-    Row { answer: matching::answer(question, prompt, 0, said), given_percent: 0 }
-}
-
 fn eval(benchmark: &str) -> Eval {
     Eval {
         prompts: vec![Prompt::Direct],
@@ -42,11 +38,6 @@ fn eval(benchmark: &str) -> Eval {
     }
 }
 
-fn value(scores: &[Score], task: &str, metric: &str) -> f64 {
-    let found = scores.iter().find(|score| score.task == task && score.metric == metric);
-    found.unwrap_or_else(|| panic!("{task} has {metric} in {scores:?}")).value
-}
-
 #[test]
 fn accuracy_is_counted_by_task_and_over_all() {
     let questions = [
@@ -55,8 +46,7 @@ fn accuracy_is_counted_by_task_and_over_all() {
         question("c", "chart", "2.png", "7"),
     ];
     let answers = ["2", "4", "seven\nor 7"];
-    let rows: Vec<Row> =
-        questions.iter().zip(answers).map(|(q, text)| row(q, Prompt::Direct, text)).collect();
+    let rows: Vec<Row> = questions.iter().zip(answers).map(|(q, text)| row(q, text)).collect();
     let (scores, verdicts) = score(&eval("reasoning"), &questions, &rows, &[]).unwrap();
     assert_eq!(value(&scores, "all", "accuracy"), 1.0 / 3.0);
     assert_eq!(value(&scores, "count", "accuracy"), 0.5);
@@ -83,8 +73,7 @@ fn existence_is_scored_by_split() {
         question.generated.as_mut().unwrap().negative = Some(kind.into());
     }
     let answers = ["Yes.", "no", "no", "yes", "perhaps"];
-    let rows: Vec<Row> =
-        questions.iter().zip(answers).map(|(q, text)| row(q, Prompt::Direct, text)).collect();
+    let rows: Vec<Row> = questions.iter().zip(answers).map(|(q, text)| row(q, text)).collect();
     let (scores, _) = score(&eval("pope"), &questions, &rows, &[]).unwrap();
     // Yes is said twice, once rightly: precision 1/2; one of two present is found: recall 1/2.
     for (metric, expected) in [
@@ -109,8 +98,7 @@ fn invented_objects_are_counted_by_description_and_by_mention() {
     let questions: Vec<Question> =
         ["a", "b", "c"].map(|id| question(id, "describe", id, "red circle, blue square")).into();
     let answers = ["red circle, blue square", "two red circles and a red square", "nothing"];
-    let rows: Vec<Row> =
-        questions.iter().zip(answers).map(|(q, text)| row(q, Prompt::Direct, text)).collect();
+    let rows: Vec<Row> = questions.iter().zip(answers).map(|(q, text)| row(q, text)).collect();
     let (scores, verdicts) = score(&eval("describe"), &questions, &rows, &[]).unwrap();
     for (metric, expected) in [
         ("faithful", 1.0 / 3.0),
@@ -130,7 +118,7 @@ fn the_shift_compares_true_beginnings_with_own_ones() {
     let questions = [question("a", "count", "1", "2"), question("b", "count", "2", "3")];
     let given = |question: &Question, percent, answer: &str| Row {
         given_percent: percent,
-        ..row(question, Prompt::Cot, &format!("first\nsecond\nFinal answer: {answer}"))
+        ..row_of(question, Prompt::Cot, &format!("first\nsecond\nFinal answer: {answer}"))
     };
     let mut rows = vec![given(&questions[0], 0, "2"), given(&questions[1], 0, "9")];
     for percent in [25, 50, 75] {
@@ -186,7 +174,7 @@ fn a_missing_answer_is_named() {
 fn open_questions_get_no_verdict() {
     let open = question("a", "describe", "1", "red circle");
     let judged = |question, prompt, text| {
-        let answer = row(question, prompt, text).answer;
+        let answer = row_of(question, prompt, text).answer;
         (answer.final_answer, answer.verdict)
     };
     assert_eq!(judged(&open, Prompt::Direct, "red circle"), (None, None));

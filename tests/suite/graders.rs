@@ -1,7 +1,8 @@
 //! What each judged benchmark asks of its judge, and how its grades become scores.
 
 use crate::support::http::{Server, question, texts};
-use crate::support::judged::{Folder, value};
+use crate::support::judged::Folder;
+use crate::support::scores::value;
 use prefab::eval::{benchmark, files};
 
 #[test]

@@ -2,7 +2,8 @@
 //! graded by rule; what a failed judge leaves.
 
 use crate::support::http::{Answer, Asked, Server, question, texts};
-use crate::support::judged::{Folder, judged_by, row, value};
+use crate::support::judged::{Folder, judged_by};
+use crate::support::scores::{row, value};
 use prefab::data::questions::write_questions;
 use prefab::data::record::Question;
 use prefab::data::tokenizer::Tokenizer;

@@ -1,6 +1,7 @@
 //! MMPR data sets: bad rows by file and line, and sets that are large.
 
 use crate::support::files::{message, write};
+use crate::support::memory::anonymous;
 use crate::support::mmpr::{folder, generate, import, import_file};
 use prefab::data::mmpr::{Passes, Set};
 use prefab::data::pairs::{DataSet, read_meta};
@@ -146,13 +147,6 @@ fn other_forms_are_imported_from_a_file_of_their_own() {
     {
         assert!(error.contains(part), "{part}: {error}");
     }
-}
-
-/// Bytes of this process that no file backs.
-fn anonymous() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! recompressed, and memory that a large set does not take.
 
 use crate::support::files::{message, write};
+use crate::support::memory::{forget, peak};
 use crate::support::mmpr::{folder, generate, import, import_file};
 use crate::support::small::Small;
 use prefab::spec::embedded;
@@ -95,17 +96,6 @@ fn pictures_of_a_data_set_that_asks_for_it_are_recompressed_by_row() {
         assert!(seen != picture && bytes(path).starts_with(b"\xff\xd8"), "{path}");
     }
     assert!(bytes(distinct[1]) != bytes(distinct[distinct.len() - 1]));
-}
-
-/// The most memory that this process has had since [`forget`].
-fn peak() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
-}
-
-fn forget() {
-    std::fs::write("/proc/self/clear_refs", "5").unwrap();
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! `cargo test --test suite model_memory -- --ignored --nocapture` makes a checkpoint of 1 GiB and
 //! prints what was measured.
 
+use crate::support::memory::anonymous;
 use prefab::model::memory::shapes;
 use prefab::model::{Config, Storage, Vlm};
 use prefab::spec::model::{Dims, Model, Size};
@@ -11,13 +12,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tch::Device;
-
-/// Anonymous memory of this process, in bytes: mapped files do not count.
-fn anonymous() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
-}
 
 /// A bf16 checkpoint of zeros.
 fn write(dir: &std::path::Path, config: &Config) -> u64 {

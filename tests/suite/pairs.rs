@@ -1,17 +1,16 @@
 //! Preference pairs from made-up candidates: what is paired, what is left out, what
 //! the files say about it.
 
+use crate::support::small::Small;
 use prefab::data::pairs::{read_meta, read_pairs};
 use prefab::data::questions::write_questions;
 use prefab::data::record::{Answer, Generated, Pair, Question, Verdict};
 use prefab::eval::rows;
 use prefab::pairs::run;
-use prefab::run::stage::{Progress, StageContext};
 use prefab::spec::candidates::Prompt;
 use prefab::spec::number::Fraction;
 use prefab::spec::pairs::{Consistency, Correctness, Pairs};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 fn settings() -> Pairs {
     let defaults = prefab::spec::embedded().pairs.clone();
@@ -89,37 +88,20 @@ fn candidates() -> (Vec<Question>, Vec<Answer>) {
 }
 
 struct Built {
-    folder: tempfile::TempDir,
+    small: Small,
     pairs: Vec<Pair>,
     stats: BTreeMap<(String, String), f64>,
 }
 
 fn build(settings: &Pairs, made: (Vec<Question>, Vec<Answer>)) -> prefab::Result<Built> {
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
-    for name in ["corpus-1/payload", "candidates-1/payload", "out", "work"] {
-        std::fs::create_dir_all(at(name)).unwrap();
-    }
-    write_questions(&at("corpus-1/payload/train.jsonl"), &made.0).unwrap();
-    rows::write(&at("candidates-1/payload/candidates.jsonl"), &made.1).unwrap();
-    let inputs = [("corpus", "corpus-1/payload"), ("candidates", "candidates-1/payload")];
-    let ctx = StageContext {
-        inputs: inputs.map(|(role, name)| (role.to_owned(), at(name))).into(),
-        out: at("out"),
-        work: at("work"),
-        device: tch::Device::Cpu,
-        progress: Progress::silent(),
-    };
-    run(settings, &ctx)?;
-    let pairs = read_pairs(&at("out/pairs.jsonl"))?;
-    let stats = read_stats(&at("out/stats.csv"));
-    Ok(Built { folder, pairs, stats })
-}
-
-fn read_stats(path: &Path) -> BTreeMap<(String, String), f64> {
-    let mut reader = csv::Reader::from_path(path).unwrap();
-    let rows = reader.deserialize::<(String, String, f64)>();
-    rows.map(|row| row.unwrap()).map(|(task, metric, value)| ((task, metric), value)).collect()
+    let small = Small::empty();
+    let out = |role: &str| small.stage(role, &[]).out;
+    write_questions(&out("corpus").join("train.jsonl"), &made.0).unwrap();
+    rows::write(&out("candidates").join("candidates.jsonl"), &made.1).unwrap();
+    run(settings, &small.stage("pairs", &["corpus", "candidates"]))?;
+    let pairs = read_pairs(&small.path("pairs").join("pairs.jsonl"))?;
+    let stats = small.stats("pairs");
+    Ok(Built { small, pairs, stats })
 }
 
 impl Built {
@@ -164,9 +146,9 @@ fn statistics_say_what_the_pairs_are() {
     assert_eq!(built.stat("all", "rejected_sloppy"), 0.6);
     assert_eq!(built.stat("all", "chosen_sloppy"), 0.0);
     assert_eq!(built.stat("chart", "chosen_tokens"), 6.0); // five words and the end
-    let meta = read_meta(&built.folder.path().join("out/meta.json")).unwrap();
+    let meta = read_meta(&built.small.path("pairs").join("meta.json")).unwrap();
     assert_eq!(meta[0].1.length, 5);
-    assert_eq!(meta[0].1.root, "../../corpus-1/payload");
+    assert_eq!(meta[0].1.root, "../../corpus/payload");
 }
 
 #[test]

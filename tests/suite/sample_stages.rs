@@ -1,75 +1,41 @@
 //! The features and candidates stages on a small generated corpus, with a kill in between.
 
+use crate::support::small::Small;
 use prefab::data::image::View;
 use prefab::data::questions::read_split;
 use prefab::data::record::{Answer, Verdict};
 use prefab::data::tokenizer::Tokenizer;
 use prefab::data::{image, record::Question};
 use prefab::model::{Config, Features, Pictures, Vlm, features};
-use prefab::run::stage::{Progress, StageContext};
 use prefab::sample::candidates;
 use prefab::spec::candidates::{Candidates, Prompt};
 use prefab::spec::corpus::Corpus;
 use prefab::spec::eval::Split;
 use prefab::spec::model::{Dims, Model, Module, Size};
 use prefab::spec::number::{Fraction, Positive};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tch::Device;
 
-/// A store of few artifacts, thrown away at the end.
-struct Store {
-    folder: tempfile::TempDir,
-}
-
-impl Store {
-    /// With a corpus and an untrained base.
-    fn new() -> Self {
-        Self::with_max_tiles(1)
-    }
-
-    /// The same, whose base cuts pictures into so many tiles.
-    fn with_max_tiles(max_tiles: usize) -> Self {
-        let store = Self { folder: tempfile::tempdir().unwrap() };
-        let corpus = Corpus {
-            seed: 0,
-            base: 30,
-            train: 12,
-            validation: 3,
-            test: 5,
-            tasks: ["count", "exists", "describe"].map(str::to_owned).to_vec(),
-            files: None,
-        };
-        prefab::tasks::corpus::run(&corpus, &store.stage("corpus", &[])).unwrap();
-        let tokenizer = Tokenizer::of_corpus(&store.path("corpus"), "plain").unwrap();
-        let config =
-            Config::of(&model(), tokenizer.vocabulary(), tokenizer.image_context()).unwrap();
-        let config = config.with_max_tiles(max_tiles);
-        let base = store.stage("base", &[]).out;
-        Vlm::new(config, 0, Device::Cpu).save(&base).unwrap();
-        tokenizer.save(&base).unwrap();
-        store
-    }
-
-    fn path(&self, role: &str) -> PathBuf {
-        self.folder.path().join(role)
-    }
-
-    fn stage(&self, role: &str, inputs: &[&str]) -> StageContext {
-        let (out, work) = (self.path(role), self.path(&format!("{role}.work")));
-        std::fs::create_dir_all(&out).unwrap();
-        std::fs::create_dir_all(&work).unwrap();
-        StageContext {
-            inputs: inputs.iter().map(|role| ((*role).to_owned(), self.path(role))).collect(),
-            out,
-            work,
-            device: Device::Cpu,
-            progress: Progress::silent(),
-        }
-    }
-
-    fn bytes(&self, role: &str, file: &str) -> Vec<u8> {
-        std::fs::read(self.path(role).join(file)).unwrap()
-    }
+/// A store with a corpus and an untrained base that cuts pictures into so many tiles.
+fn store(max_tiles: usize) -> Small {
+    let store = Small::empty();
+    let corpus = Corpus {
+        seed: 0,
+        base: 30,
+        train: 12,
+        validation: 3,
+        test: 5,
+        tasks: ["count", "exists", "describe"].map(str::to_owned).to_vec(),
+        files: None,
+    };
+    prefab::tasks::corpus::run(&corpus, &store.stage("corpus", &[])).unwrap();
+    let tokenizer = Tokenizer::of_corpus(&store.path("corpus"), "plain").unwrap();
+    let config = Config::of(&model(), tokenizer.vocabulary(), tokenizer.image_context()).unwrap();
+    let config = config.with_max_tiles(max_tiles);
+    let base = store.stage("base", &[]).out;
+    Vlm::new(config, 0, Device::Cpu).save(&base).unwrap();
+    tokenizer.save(&base).unwrap();
+    store
 }
 
 fn model() -> Model {
@@ -107,7 +73,7 @@ fn answers(path: &Path) -> Vec<Answer> {
 
 #[test]
 fn features_are_what_the_tower_sees_in_order_of_first_appearance() {
-    let store = Store::new();
+    let store = store(1);
     features::run(&model(), &store.stage("features", &["corpus", "base"])).unwrap();
     let opened = Features::open(&store.path("features")).unwrap();
     let vlm = Vlm::load(&store.path("base"), Device::Cpu).unwrap();
@@ -149,7 +115,7 @@ fn put_odd_pictures_first(corpus: &Path) {
 
 #[test]
 fn a_picture_is_cut_by_its_share_of_the_tiles_and_seen_the_same_with_and_without_features() {
-    let store = Store::with_max_tiles(4);
+    let store = store(4);
     let corpus = store.path("corpus");
     put_odd_pictures_first(&corpus);
     features::run(&model(), &store.stage("features", &["corpus", "base"])).unwrap();
@@ -190,7 +156,7 @@ fn a_picture_is_cut_by_its_share_of_the_tiles_and_seen_the_same_with_and_without
 
 #[test]
 fn candidates_are_the_same_bytes_after_a_kill_and_without_features() {
-    let store = Store::new();
+    let store = store(1);
     features::run(&model(), &store.stage("features", &["corpus", "base"])).unwrap();
     let inputs = ["corpus", "base", "features"];
     candidates::run(&settings(), &store.stage("whole", &inputs)).unwrap();
@@ -211,7 +177,7 @@ fn candidates_are_the_same_bytes_after_a_kill_and_without_features() {
     // The first chunk was finished, the second one cut off in the middle of a write.
     let killed = store.stage("killed", &inputs);
     let first = "candidates-000000.jsonl";
-    std::fs::copy(store.path("whole.work").join(first), killed.work.join(first)).unwrap();
+    std::fs::copy(store.work("whole").join(first), killed.work.join(first)).unwrap();
     std::fs::write(killed.work.join("candidates-000001.unfinished"), "{\"question\":").unwrap();
     let before = std::fs::metadata(killed.work.join(first)).unwrap().modified().unwrap();
     candidates::run(&settings(), &killed).unwrap();

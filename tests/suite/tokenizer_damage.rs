@@ -1,6 +1,7 @@
 //! Damaged tokenizers: one clear error each, naming the file (and the line where there is one);
 //! never a panic.
 
+use crate::support::files;
 use prefab::data::tokenizer::Tokenizer;
 use proptest::prelude::*;
 use std::fs;
@@ -25,12 +26,7 @@ fn copy(name: &str, slow: bool) -> tempfile::TempDir {
 /// What loading the folder says, with its hint; it must hold every part.
 #[track_caller]
 fn assert_says(dir: &Path, parts: &[&str]) {
-    let error = Tokenizer::load(dir).expect_err("a damaged tokenizer");
-    let text = format!("{error}\n{}", error.hint_text().unwrap_or_default());
-    for part in parts {
-        assert!(text.contains(part), "`{part}` is not in: {text}");
-    }
-    assert!(!text.contains("src/"), "no place in the code: {text}");
+    files::assert_says(Tokenizer::load(dir), parts);
 }
 
 fn edit(path: &Path, from: &str, to: &str) {

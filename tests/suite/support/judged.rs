@@ -2,12 +2,13 @@
 
 use super::files;
 use super::http::Server;
+use super::scores::row;
 use prefab::data::record::Question;
 use prefab::eval::asking::Asking;
 use prefab::eval::files::read_blind;
 use prefab::eval::judging::Judge;
-use prefab::eval::scores::{Score, Scored, score_asked};
-use prefab::eval::{Row, benchmark, matching};
+use prefab::eval::scores::{Scored, score_asked};
+use prefab::eval::{Row, benchmark};
 use prefab::spec::candidates::Prompt;
 use prefab::spec::embedded;
 use prefab::spec::eval::Eval;
@@ -67,17 +68,4 @@ pub fn judged_by(name: &str, server: &Server) -> Eval {
     eval.judge.price_read = NonNegative::try_from(10.0).unwrap();
     eval.judge.price_written = NonNegative::try_from(100.0).unwrap();
     eval
-}
-
-/// What was said to a question, directly.
-pub fn row(question: &Question, text: &str) -> Row {
-    let said = matching::Said { text: text.into(), tokens: 3, ended: true };
-    Row { answer: matching::answer(question, Prompt::Direct, 0, said), given_percent: 0 }
-}
-
-/// One score.
-#[track_caller]
-pub fn value(scores: &[Score], task: &str, metric: &str) -> f64 {
-    let found = scores.iter().find(|score| score.task == task && score.metric == metric);
-    found.unwrap_or_else(|| panic!("{task} has {metric} in {scores:?}")).value
 }

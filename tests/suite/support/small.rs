@@ -18,9 +18,14 @@ pub struct Small {
 }
 
 impl Small {
+    /// With nothing in it.
+    pub fn empty() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
     /// With a corpus of these families, and the committed base.
     pub fn new(tasks: &[&str], train: usize) -> Self {
-        let small = Self { folder: tempfile::tempdir().unwrap() };
+        let small = Self::empty();
         let corpus = Corpus {
             base: 0,
             train,
