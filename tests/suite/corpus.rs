@@ -220,28 +220,7 @@ fn a_question_in_two_splits_is_refused() {
 }
 
 #[test]
-#[ignore = "prints a rate; run alone with --no-capture"]
-fn pictures_a_second() {
-    let out = tempfile::tempdir().unwrap();
-    let corpus = generated(10_000);
-    let start = std::time::Instant::now();
-    prefab::tasks::corpus::run(&corpus, &context(out.path())).unwrap();
-    let seconds = start.elapsed().as_secs_f64();
-    let pictures = (corpus.base + corpus.train + corpus.validation + corpus.test) as f64;
-    println!("{:.0} pictures/s", pictures / seconds);
-    let start = std::time::Instant::now();
-    let tokenizer = Tokenizer::of_corpus(out.path(), "plain").unwrap();
-    println!("{} tokens in {:.2} s", tokenizer.vocabulary(), start.elapsed().as_secs_f64());
-    let start = std::time::Instant::now();
-    let questions = read_split(out.path(), Split::Base).unwrap();
-    println!("{} questions read in {:.2} s", questions.len(), start.elapsed().as_secs_f64());
-    let start = std::time::Instant::now();
-    let pixels = prefab::data::image::batch(out.path(), &paths(&questions), 64).unwrap();
-    println!("{:?} decoded in {:.2} s", pixels.size(), start.elapsed().as_secs_f64());
-}
-
-#[test]
-#[ignore = "needs data/easy-vqa: python3 experiments/fetch_easy_vqa.py"]
+#[ignore = "needs data/easy-vqa: ./just easy-vqa"]
 fn easy_vqa_is_read_from_disk() {
     let files = Files {
         root: "data/easy-vqa".into(),

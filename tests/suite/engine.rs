@@ -25,7 +25,17 @@ const MOST: f64 = 4.0;
 
 /// The artifacts of a stage.
 fn of_stage(project: &Project, stage: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(project.path(".prefab/store")).into_iter().flatten().flatten();
+    below(&project.path(".prefab/store"), stage)
+}
+
+/// Whether an unfinished stage has kept a part of its work.
+fn has_part(project: &Project, stage: &str) -> bool {
+    let mut states = below(&project.path(".prefab/work"), stage).into_iter();
+    states.any(|folder| !below(&folder.join("state"), "").is_empty())
+}
+
+fn below(folder: &Path, stage: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let is = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(stage);
     entries.map(|entry| entry.path()).filter(is).collect()
 }
@@ -60,11 +70,10 @@ fn short_two_thousand_questions_are_paired_after_a_kill_and_read_again() {
     // Killed as a group once answers are being sampled.
     let mut child = project.start(&["--until", "pairs", "-j1"]);
     let patience = Instant::now() + Duration::from_secs(300);
-    while of_stage(&project, "features").is_empty() {
-        assert!(Instant::now() < patience, "no features in five minutes");
+    while !has_part(&project, "candidates") {
+        assert!(Instant::now() < patience, "no answers in five minutes");
         std::thread::sleep(Duration::from_millis(50));
     }
-    std::thread::sleep(Duration::from_secs(2));
     // SAFETY: a signal to the process group that `start` made.
     assert_eq!(unsafe { libc::kill(-(child.id() as i32), libc::SIGKILL) }, 0);
     child.wait().unwrap();

@@ -184,6 +184,7 @@ fn short_any_operation_of_a_run_may_fail_or_be_the_last() {
 fn killed_at_random(seed: u64, times: usize) {
     let (_, expected) = finished(SMALL);
     let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut hits = 0;
     for round in 0..times {
         let project = Project::real(&rooted(SMALL));
         for _ in 0..random.random_range(1..=4) {
@@ -192,8 +193,10 @@ fn killed_at_random(seed: u64, times: usize) {
             let mut victims = workers(project.dir.path());
             victims.push(run.id() as i32);
             let victim = victims[random.random_range(0..victims.len())];
-            // SAFETY: a signal to a process that this test started.
-            unsafe { libc::kill(victim, libc::SIGKILL) };
+            if run.try_wait().unwrap().is_none() {
+                // SAFETY: a signal to a process that this test started.
+                hits += usize::from(unsafe { libc::kill(victim, libc::SIGKILL) } == 0);
+            }
             run.wait().unwrap();
         }
         let last = project.run(&["-j2"]);
@@ -202,6 +205,7 @@ fn killed_at_random(seed: u64, times: usize) {
         assert_eq!(project.outcome(), expected, "round {round}");
         project.assert_tidy();
     }
+    assert!(hits > 0, "every run was over before its kill");
 }
 
 #[test]

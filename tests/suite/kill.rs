@@ -21,15 +21,21 @@ fn slow(_: usize, _: Stage) -> Option<Value> {
 fn killed_at_random(seed: u64, times: usize, victim: fn(&Project, i32) -> Option<i32>) {
     let expected = undisturbed(slow);
     let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut hits = 0;
     for _ in 0..times {
         let project = Project::new();
         project.freeze(slow);
         for _ in 0..random.random_range(1..4) {
             let mut run = project.start(&["-j2"]);
             sleep(Duration::from_millis(random.random_range(0..900)));
-            if let Some(pid) = victim(&project, run.id() as i32) {
-                // SAFETY: a signal to a process that this test started.
-                unsafe { libc::kill(pid, libc::SIGKILL) };
+            // A worker may be yet to come, and the run may be over.
+            while run.try_wait().unwrap().is_none() {
+                if let Some(pid) = victim(&project, run.id() as i32) {
+                    // SAFETY: a signal to a process that this test started.
+                    hits += usize::from(unsafe { libc::kill(pid, libc::SIGKILL) } == 0);
+                    break;
+                }
+                sleep(Duration::from_millis(1));
             }
             run.wait().unwrap();
         }
@@ -38,6 +44,7 @@ fn killed_at_random(seed: u64, times: usize, victim: fn(&Project, i32) -> Option
         // What was killed while it wrote has been taken up or cleared away.
         project.assert_tidy();
     }
+    assert!(hits > 0, "every run was over before its kill");
 }
 
 fn parent(_: &Project, run: i32) -> Option<i32> {

@@ -8,7 +8,6 @@ use prefab::data::pairs::{DataSet, read_meta};
 use prefab::data::record::Images;
 use proptest::prelude::*;
 use std::path::Path;
-use std::time::Instant;
 
 fn open(dir: &Path) -> Set {
     let meta = dir.join("meta.json");
@@ -151,25 +150,21 @@ fn other_forms_are_imported_from_a_file_of_their_own() {
 
 #[test]
 #[ignore = "some seconds"]
-fn short_a_hundred_thousand_rows_open_at_once_and_take_no_memory() {
+fn short_a_hundred_thousand_rows_take_no_memory() {
     const ROWS: usize = 100_000;
     let dir = folder("");
     let path = dir.path().join("rows.jsonl");
     generate(&path, ROWS);
     (0..10).for_each(|image| drop(write(dir.path(), &format!("pictures/{image}.png"), "x")));
     let size = std::fs::metadata(&path).unwrap().len();
-    let (before, start) = (anonymous(), Instant::now());
+    let before = anonymous();
     let set = open(dir.path());
-    let (opened, grown) = (start.elapsed(), anonymous().saturating_sub(before));
+    let grown = anonymous().saturating_sub(before);
     assert_eq!(set.rows().len(), ROWS);
     // The index takes a byte a row, and opening no more than a piece of the file besides.
     let index = set.rows().index_bytes();
     assert!(index <= ROWS + 64, "{index}");
     assert!(grown < 8 << 20, "{grown} of {size} bytes");
-    // One scan: a rate far below any disk's cache.
-    let rate = size as f64 / opened.as_secs_f64();
-    assert!(rate > 1e8, "{rate} bytes a second");
-    let start = Instant::now();
     for draw in 0..10_000usize {
         let index = draw.wrapping_mul(7_919_777) % ROWS;
         let row = set.rows().row(index).unwrap();
@@ -177,16 +172,11 @@ fn short_a_hundred_thousand_rows_open_at_once_and_take_no_memory() {
         let pair = set.pair(&row).unwrap();
         assert_eq!(pair.answer_gt.as_deref(), Some(index.to_string().as_str()));
     }
-    let drawn = start.elapsed();
     let before = anonymous();
-    let start = Instant::now();
     let good = set.rows().iter().filter(|row| set.pair(row.as_ref().unwrap()).is_ok()).count();
-    let (read, grown) = (start.elapsed(), anonymous().saturating_sub(before));
+    let grown = anonymous().saturating_sub(before);
     assert_eq!(good, ROWS);
     assert!(grown < 8 << 20, "{grown}");
-    println!(
-        "{size} bytes: opened in {opened:?}, index {index} bytes, 10,000 rows drawn in {drawn:?}, all read in {read:?}"
-    );
     // A share of it, with every row checked.
     let meta = r#"{"set": {"root": "pictures", "annotation": "rows.jsonl", "repeat_time": 0.01, "length": 100000}}"#;
     write(dir.path(), "meta.json", meta);

@@ -343,35 +343,3 @@ fn a_rule_can_end_an_answer() {
         assert_eq!(answer.ended, end.is_some() || free.ended);
     }
 }
-
-/// Not a check but a measurement: `cargo nextest run --run-ignored only speed --no-capture`.
-#[test]
-#[ignore = "a measurement"]
-fn speed() {
-    let model = tiny();
-    let requests: Vec<Request> = (0..256)
-        .map(|index| Request {
-            prompt: [1].into_iter().chain([5; 16]).chain((0..23).map(|at| 8 + at)).collect(),
-            tiles: index % 4..index % 4 + 1,
-            samples: 8,
-            stream: index as u64,
-            prefix: vec![],
-        })
-        .collect();
-    // One token in 27 ends an answer, as in the embedded tasks.
-    let settings =
-        Generation { temperature: Some(1.0), ..Generation::greedy(Precision::Fp32, 64, 512, 3) };
-    let threads = std::env::var("THREADS").map_or(1, |threads| threads.parse().unwrap());
-    {
-        tch::set_num_threads(threads);
-        let start = std::time::Instant::now();
-        let answers = generate(&model, &requests, &features(), &settings, &quiet).unwrap();
-        let seconds = start.elapsed().as_secs_f64();
-        let tokens: usize = answers.iter().map(|answer| answer.tokens.len()).sum();
-        println!(
-            "{threads} threads: {:.0} tokens/s, {:.1} tokens an answer",
-            tokens as f64 / seconds,
-            tokens as f64 / answers.len() as f64
-        );
-    }
-}

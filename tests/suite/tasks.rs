@@ -167,7 +167,6 @@ fn no_answer_is_a_good_guess() {
             *by_answer.entry(item.answer).or_default() += 1;
         }
         let most = *by_answer.values().max().unwrap() as f64 / DRAWS as f64;
-        println!("{:10} {} answers, most frequent {most:.2}", family.name, by_answer.len());
         let bound = if family.name == "exists" { 0.54 } else { 0.38 };
         assert!(most <= bound, "{}: {most} of {by_answer:?}", family.name);
     }
@@ -203,39 +202,4 @@ fn negatives_are_a_third_each_of_half_the_existence_questions() {
     for kind in ["random", "popular", "adversarial"] {
         assert!((share(kind) - 1.0 / 6.0).abs() < 0.04, "{kinds:?}");
     }
-}
-
-#[test]
-#[ignore = "writes a picture for eyes; run with --no-capture"]
-fn contact_sheet() {
-    let path = std::env::temp_dir().join("prefab-tasks.png");
-    let (columns, scale) = (8, 2);
-    let side = 64 * scale + 4;
-    let mut sheet = image::RgbImage::new(columns * side, FAMILIES.len() as u32 * side);
-    for (row, family) in FAMILIES.iter().enumerate() {
-        for column in 0..columns {
-            let item = family.item(0, u64::from(column));
-            let picture = item.picture.image();
-            for (x, y, pixel) in sheet_pixels(picture, scale) {
-                sheet.put_pixel(column * side + x, row as u32 * side + y, pixel);
-            }
-            if column < 5 {
-                println!(
-                    "{}: {}\n{}\n--\n{}\n",
-                    family.name, item.question, item.rationale, item.sloppy
-                );
-            }
-        }
-    }
-    sheet.save(&path).unwrap();
-    println!("{}", path.display());
-}
-
-fn sheet_pixels(
-    picture: &image::RgbImage,
-    scale: u32,
-) -> impl Iterator<Item = (u32, u32, image::Rgb<u8>)> {
-    (0..64 * scale).flat_map(move |y| {
-        (0..64 * scale).map(move |x| (x, y, *picture.get_pixel(x / scale, y / scale)))
-    })
 }
