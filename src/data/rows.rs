@@ -124,11 +124,6 @@ impl Rows {
         self.num_rows == 0
     }
 
-    /// Bytes that the index takes.
-    pub fn index_bytes(&self) -> usize {
-        self.places.capacity() * size_of::<Place>()
-    }
-
     /// A row by its number, from 0.
     ///
     /// # Errors

@@ -204,24 +204,11 @@ impl Pictures {
         Ok(Tensor::cat(&parts, 0))
     }
 
-    /// What a model sees of some questions. Those about the same pictures share rows.
+    /// What a model sees of some questions' pictures. Those about the same pictures share rows.
     ///
     /// # Errors
     ///
     /// A picture that has no features or cannot be read.
-    pub fn see<'a>(
-        &self,
-        model: &Vlm,
-        questions: impl IntoIterator<Item = &'a [String]>,
-    ) -> Result<Seen> {
-        self.see_as(model, questions.into_iter().map(|images| self.tiling.views(images)))
-    }
-
-    /// The same, each question's pictures with limits of their own.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::see`].
     pub fn see_as(
         &self,
         model: &Vlm,

@@ -249,16 +249,12 @@ impl Vlm {
         vision::pixel_shuffle(&patches, side, shuffle, self.config.shuffle_swaps_back)
     }
 
-    /// The tower's selected hidden state without the class token, in fp32.
+    /// The tower's selected hidden state without the class token, with matrix products in
+    /// `precision`; the result is f32.
     ///
     /// # Shapes
     ///
     /// pixels `[tiles, 3, side, side]` → `[tiles, patches, vision_width]`.
-    pub fn vision_patches(&self, pixels: &Tensor) -> Tensor {
-        self.vision_patches_in(pixels, Precision::Fp32)
-    }
-
-    /// The same, with matrix products in `precision`; the result is f32.
     pub fn vision_patches_in(&self, pixels: &Tensor, precision: Precision) -> Tensor {
         let hidden = self.tower.forward(pixels, self.pass(precision));
         let patches = hidden.size()[1] - 1;

@@ -138,29 +138,8 @@ impl Plan {
         job.tasks.iter().rev().map(|&index| &self.tasks[index]).find(|task| task.stage == stage)
     }
 
-    /// The task of a key.
-    pub fn task(&self, key: &str) -> Option<&Task> {
-        self.tasks.iter().find(|task| task.key == key)
-    }
-
     /// How many levels there are.
     pub fn levels(&self) -> usize {
         self.tasks.iter().map(|task| task.level + 1).max().unwrap_or(0)
-    }
-
-    /// Every task that the job's own task of a stage stands on, and itself.
-    pub fn closure(&self, key: &str) -> Vec<&Task> {
-        let mut wanted = vec![key.to_owned()];
-        let mut found: Vec<&Task> = Vec::new();
-        while let Some(key) = wanted.pop() {
-            if let Some(task) =
-                self.task(&key).filter(|task| found.iter().all(|f| f.key != task.key))
-            {
-                wanted.extend(task.inputs.values().cloned());
-                found.push(task);
-            }
-        }
-        found.reverse();
-        found
     }
 }

@@ -81,6 +81,3 @@ impl Progress {
         }
     }
 }
-
-/// The shape of every stage function, for the dispatch in [`crate::run`].
-pub type StageResult = Result<()>;

@@ -28,8 +28,6 @@ pub struct Experiment {
     pub description: Option<String>,
     /// Seeds of the policy stage.
     pub seeds: Vec<u64>,
-    /// Swept keys, in the spec's order.
-    pub axes: Vec<String>,
     /// Variants × sweep, in plan order.
     pub points: Vec<Point>,
     /// Charts by name, in the spec's order.
@@ -156,7 +154,6 @@ fn expand(
         overrides: overrides.to_vec(),
         description: draft.spec.get("description").and_then(|d| d.as_str()).map(str::to_owned),
         seeds,
-        axes: draft.swept_keys(),
         points,
         charts,
         store: store.expect("a store table without mistakes was extracted"),

@@ -208,12 +208,12 @@ fn drop_path_leaves_branches_out_and_keeps_the_mean() {
     let _alone = alone();
     let _no_grad = tch::no_grad_guard();
     let model = tiny();
-    let quiet = model.vision_patches(&pixels());
+    let quiet = model.vision_patches_in(&pixels(), Precision::Fp32);
     let mut total = quiet.zeros_like();
     let draws = 400;
     for step in 0..draws {
         model.set_noise(Some(Noise::new(0, step, 0, 0.4)));
-        total += model.vision_patches(&pixels());
+        total += model.vision_patches_in(&pixels(), Precision::Fp32);
     }
     let mean = total / draws as f64;
     let off = (mean - &quiet).square().mean(Kind::Double).sqrt().double_value(&[]);

@@ -131,12 +131,12 @@ fn a_picture_is_cut_by_its_share_of_the_tiles_and_seen_the_same_with_and_without
 
     let vlm = Vlm::load(&store.path("base"), Device::Cpu).unwrap();
     let questions = read_split(&corpus, Split::Train).unwrap();
-    let shown = || questions.iter().map(|question| question.images.as_slice());
-    let views: Vec<View> = shown().flat_map(|images| vlm.config.tiling().views(images)).collect();
+    let shown = || questions.iter().map(|q| vlm.config.tiling().views(&q.images));
+    let views: Vec<View> = shown().flatten().collect();
     let see = |inputs: &[&str]| {
         let ctx = store.stage("see", inputs);
         let pictures = Pictures::open(&ctx, &vlm.config, Split::Train, false, &views).unwrap();
-        pictures.see(&vlm, shown()).unwrap()
+        pictures.see_as(&vlm, shown()).unwrap()
     };
     let (cached, encoded) = (see(&["corpus", "features"]), see(&["corpus"]));
     assert_eq!(cached.counts[..3], [vec![4], vec![3, 3], vec![1]]);

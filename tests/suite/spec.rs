@@ -188,7 +188,7 @@ fn a_variant_can_have_a_sweep_of_its_own() {
     let experiment = sound(text, &[]);
     let counts: Vec<usize> = experiment.points.iter().map(|point| point.swept.len()).collect();
     assert_eq!(counts, [0, 1, 1]);
-    assert_eq!(experiment.axes, ["loss.beta"]);
+    assert_eq!(experiment.points[1].swept[0].0, "loss.beta");
 }
 
 #[test]
