@@ -1,9 +1,10 @@
 //! What judges will be asked and paid: the part of `prefab plan` that money hangs on.
 
 use super::aligned;
+use crate::data::lines;
 use crate::data::record::Question;
 use crate::eval::bill::{AN_ANSWER, Bill};
-use crate::eval::{Row, benchmark, files, rows};
+use crate::eval::{Row, benchmark, files};
 use crate::plan::{Job, Plan, Stage};
 use crate::spec::eval::{Eval, Judge};
 use crate::store::payload;
@@ -40,7 +41,7 @@ impl Bills<'_> {
             return;
         }
         let answers = plan.task_of(job, Stage::Answers).and_then(|task| {
-            rows::read::<Row>(&payload(self.artifacts, &task.key).join("answers.jsonl")).ok()
+            lines::read::<Row>(&payload(self.artifacts, &task.key).join("answers.jsonl")).ok()
         });
         for name in &eval.benchmarks {
             self.add_benchmark(eval, name, answers.as_deref());

@@ -7,9 +7,17 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// Every record of a file with its line number, from 1. A byte-order mark,
-/// CRLF line ends and empty lines are tolerated.
-pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<(usize, T)>> {
+/// Every record of a file. A byte-order mark, CRLF line ends and empty lines are tolerated.
+///
+/// # Errors
+///
+/// An unreadable file, and a line that is no such record: named with its number.
+pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+    Ok(numbered(path)?.into_iter().map(|(_, record)| record).collect())
+}
+
+/// As [`read`], each with its line number, from 1.
+pub(super) fn numbered<T: DeserializeOwned>(path: &Path) -> Result<Vec<(usize, T)>> {
     let bytes = std::fs::read(path)
         .map_err(|error| Error::new(format!("{} cannot be read: {error}", path.display())))?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
@@ -41,8 +49,12 @@ pub(super) fn parse<T: DeserializeOwned>(path: &Path, line: usize, text: &[u8]) 
     })
 }
 
-/// One record a line, LF line ends.
-pub(super) fn write<'a, T: Serialize + 'a>(
+/// One record a line, LF line ends; down to the disk.
+///
+/// # Errors
+///
+/// If the file cannot be written.
+pub fn write<'a, T: Serialize + 'a>(
     path: &Path,
     records: impl IntoIterator<Item = &'a T>,
 ) -> Result<()> {
@@ -80,12 +92,14 @@ impl Writer {
         self.out.write_all(b"\n").with_context(writing)
     }
 
-    /// Ends the file.
+    /// Ends the file, and brings it to the disk.
     ///
     /// # Errors
     ///
     /// As [`Self::add`].
-    pub fn finish(mut self) -> Result<()> {
-        self.out.flush().with_context(|| format!("writing {}", self.path.display()))
+    pub fn finish(self) -> Result<()> {
+        let file = self.out.into_inner().map_err(|error| error.into_error());
+        file.and_then(|file| file.sync_all())
+            .with_context(|| format!("writing {}", self.path.display()))
     }
 }

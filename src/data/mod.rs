@@ -12,12 +12,14 @@
 //! | [`image`] | pictures as normalised pixels |
 //! | [`tokenizer`] | text to token ids and back, exactly |
 //! | [`template`] | how a question is put to a model |
+//! | [`lines`] | JSONL: one record a line |
 //! | [`labels`] | which tokens of a conversation InternVL's trainer learns |
 
 pub mod benchmark;
 pub mod forms;
 pub mod image;
 pub mod labels;
+pub mod lines;
 pub mod mmpr;
 pub mod pairs;
 pub mod questions;
@@ -25,5 +27,3 @@ pub mod record;
 pub mod rows;
 pub mod template;
 pub mod tokenizer;
-
-mod lines;

@@ -3,7 +3,6 @@
 //! layout of the OpenGVLab/MMPR data card).
 
 use super::lines;
-pub use super::lines::Writer;
 use super::record::Pair;
 use crate::error::{Context, Error, Result};
 use serde::{Deserialize, Serialize};
@@ -15,7 +14,7 @@ use std::path::{Path, PathBuf};
 ///
 /// An unreadable file, or a line that is not a pair: named with its number.
 pub fn read_pairs(path: &Path) -> Result<Vec<Pair>> {
-    Ok(lines::read(path)?.into_iter().map(|(_, pair)| pair).collect())
+    lines::read(path)
 }
 
 /// Writes pairs, one a line.

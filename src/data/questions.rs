@@ -75,7 +75,7 @@ pub(crate) fn read_numbered(path: &Path) -> Result<Vec<(usize, Question)>> {
     let folder = word(path.parent().and_then(Path::file_name));
     let mut first_line: HashMap<String, usize> = HashMap::new();
     let mut questions = Vec::new();
-    for (line, row) in lines::read::<Row>(path)? {
+    for (line, row) in lines::numbered::<Row>(path)? {
         if row.question.trim().is_empty() {
             return Err(Error::new(format!("{}:{line}: the question is empty", path.display())));
         }

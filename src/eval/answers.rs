@@ -11,8 +11,9 @@
 use super::asking::{Asking, is_of_file};
 use super::matching::{Said, answer};
 use super::served::Served;
-use super::{Likelihood, Row, export, extract, rows};
+use super::{Likelihood, Row, export, extract};
 use crate::data::image::View;
+use crate::data::lines;
 use crate::data::record::{self, Question};
 use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
@@ -66,7 +67,7 @@ pub fn run(eval: &Eval, ctx: &StageContext) -> Result<()> {
             chunks.work("files", &of_files, |items, progress| ask(&pictures, items, progress))?,
         );
     }
-    rows::write(&ctx.out.join("answers.jsonl"), &answered)?;
+    lines::write(&ctx.out.join("answers.jsonl"), &answered)?;
     export::write(&ctx.out.join("tsv"), &asking, &answered)?;
     if likely.is_empty() {
         return Ok(());
@@ -80,7 +81,7 @@ pub fn run(eval: &Eval, ctx: &StageContext) -> Result<()> {
         let seen = see(&pictures, items)?;
         asker.likelihoods(items, &seen, &own)
     })?;
-    rows::write(&ctx.out.join("likelihood.jsonl"), &measured)
+    lines::write(&ctx.out.join("likelihood.jsonl"), &measured)
 }
 
 /// The same by a server.
@@ -94,7 +95,7 @@ fn serve(
     let served = Served::new(eval, ctx, tokenizer)?;
     let mut chunks = Chunks { ctx, done: 0, total: items.len(), size: eval.chunk() };
     let answered = chunks.work("answers", items, |items, progress| served.ask(items, progress))?;
-    rows::write(&ctx.out.join("answers.jsonl"), &answered)?;
+    lines::write(&ctx.out.join("answers.jsonl"), &answered)?;
     export::write(&ctx.out.join("tsv"), asking, &answered)
 }
 

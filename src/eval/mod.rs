@@ -28,7 +28,6 @@ mod pope;
 pub mod python;
 pub mod quantity;
 mod reasoning;
-pub mod rows;
 pub mod scores;
 mod served;
 mod shift;

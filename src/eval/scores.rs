@@ -9,7 +9,8 @@ use super::benchmark::judged::Grade;
 use super::judging::{Judge, Judgement, complete};
 use super::origin::Origin;
 use super::statistics::{Interval, bootstrap, random, wilson};
-use super::{Asked, Benchmark, Counts, Likelihood, Row, Value, rows};
+use super::{Asked, Benchmark, Counts, Likelihood, Row, Value};
+use crate::data::lines;
 use crate::data::record::Question;
 use crate::error::Context;
 use crate::run::stage::StageContext;
@@ -85,7 +86,7 @@ impl Scored {
         write_csv(&out.join("benchmarks.csv"), &self.origins)?;
         match self.judgements.is_empty() {
             true => Ok(()),
-            false => rows::write(&out.join("judgements.jsonl"), &self.judgements),
+            false => lines::write(&out.join("judgements.jsonl"), &self.judgements),
         }
     }
 }
@@ -97,10 +98,10 @@ impl Scored {
 /// Files that cannot be read or written, and answers that do not fit the corpus.
 pub fn run(eval: &Eval, ctx: &StageContext) -> Result<()> {
     let asking = Asking::read(eval, ctx)?;
-    let answered: Vec<Row> = rows::read(&ctx.input("answers").join("answers.jsonl"))?;
+    let answered: Vec<Row> = lines::read(&ctx.input("answers").join("answers.jsonl"))?;
     let likelihoods = ctx.input("answers").join("likelihood.jsonl");
     let likelihoods: Vec<Likelihood> =
-        if likelihoods.exists() { rows::read(&likelihoods)? } else { Vec::new() };
+        if likelihoods.exists() { lines::read(&likelihoods)? } else { Vec::new() };
     let mut judge = Judge::open(&eval.judge, ctx)?;
     let scored = score_asked(eval, &asking, &answered, &likelihoods, &mut judge)?;
     complete(&scored.judgements)?;

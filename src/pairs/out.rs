@@ -7,7 +7,8 @@
 use super::kinds::Table;
 use super::stats::Stats;
 use super::{Built, Kind};
-use crate::data::pairs::{DataSet, Writer, write_meta};
+use crate::data::lines::Writer;
+use crate::data::pairs::{DataSet, write_meta};
 use crate::data::record::Pair;
 use crate::run::stage::StageContext;
 use crate::spec::pairs::Source;

@@ -1,9 +1,9 @@
 //! What every source but the imported one works on: questions with their sampled answers.
 
 use super::degenerate::is_degenerate;
+use crate::data::lines;
 use crate::data::questions::read_split;
 use crate::data::record::{Answer, Question};
-use crate::eval::rows;
 use crate::run::stage::StageContext;
 use crate::spec::eval::Split;
 use crate::{Error, Result};
@@ -32,7 +32,7 @@ impl Sampled {
     /// Inputs that cannot be read, a candidate whose question the corpus does not have.
     pub fn read(ctx: &StageContext) -> Result<Self> {
         let questions = read_split(ctx.input("corpus"), Split::Train)?;
-        let answers = rows::read(&ctx.input("candidates").join("candidates.jsonl"))?;
+        let answers = lines::read(&ctx.input("candidates").join("candidates.jsonl"))?;
         Self::new(questions, answers)
     }
 

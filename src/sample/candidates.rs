@@ -9,6 +9,7 @@
 use super::here::Here;
 use super::there::There;
 use super::{chunks, import, prompts};
+use crate::data::lines;
 use crate::data::questions::read_split;
 use crate::data::record::{Answer, Question, Verdict};
 use crate::data::tokenizer::Tokenizer;
@@ -53,7 +54,7 @@ pub fn run(candidates: &Candidates, ctx: &StageContext) -> Result<()> {
             here.chunk(first, some, before.len())
         })?
     };
-    chunks::write(&ctx.out.join("candidates.jsonl"), &answers)?;
+    lines::write(&ctx.out.join("candidates.jsonl"), &answers)?;
     let may_fail = candidates.server.is_set() && candidates.server.failures.is_some();
     write_statistics(&ctx.out.join("stats.csv"), &questions, &answers, may_fail)
 }

@@ -3,12 +3,9 @@
 //! bytes.
 
 use crate::Result;
-use crate::error::Context;
 use crate::store::parts;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::Path;
 
 /// Works off the chunks that have no file yet; returns all results in order. `make` is
@@ -27,16 +24,4 @@ pub fn each<I, T: Serialize + DeserializeOwned>(
         results.extend(some);
     }
     Ok(results)
-}
-
-/// Writes records, one a line, down to the disk.
-pub fn write<T: Serialize>(path: &Path, records: &[T]) -> Result<()> {
-    let doing = || format!("writing `{}`", path.display());
-    let mut file = BufWriter::new(File::create(path).with_context(doing)?);
-    for record in records {
-        serde_json::to_writer(&mut file, record).with_context(doing)?;
-        file.write_all(b"\n").with_context(doing)?;
-    }
-    let file = file.into_inner().map_err(|error| error.into_error()).with_context(doing)?;
-    file.sync_all().with_context(doing)
 }

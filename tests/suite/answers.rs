@@ -2,12 +2,13 @@
 //! what a killed worker's successor does, what the files hold.
 
 use crate::support::http::{Answer, Server, question, texts};
+use prefab::data::lines;
 use prefab::data::questions::read_split;
 use prefab::data::record::Question;
 use prefab::data::tokenizer::Tokenizer;
 use prefab::eval::origin::Origin;
 use prefab::eval::scores::{QuestionScore, Score};
-use prefab::eval::{BENCHMARKS, Likelihood, Row, answers, files, rows, scores};
+use prefab::eval::{BENCHMARKS, Likelihood, Row, answers, files, scores};
 use prefab::model::{Config, Vlm};
 use prefab::run::stage::{Progress, StageContext};
 use prefab::spec::candidates::Prompt;
@@ -122,7 +123,7 @@ fn a_server_answers_in_place_of_the_model_and_keeps_what_it_said() {
     answers::run(&eval, &ctx).unwrap();
     // Descriptions have no one answer; eight questions are asked in two ways.
     assert_eq!(server.count(), 16 + 1, "only the failed one is asked again");
-    let rows: Vec<Row> = rows::read(&ctx.out.join("answers.jsonl")).unwrap();
+    let rows: Vec<Row> = lines::read(&ctx.out.join("answers.jsonl")).unwrap();
     assert_eq!(rows.len(), 16);
     let questions = world.questions();
     for row in &rows {
@@ -147,7 +148,7 @@ fn everything_is_asked_once_and_scored() {
     answers::run(&eval, &ctx).unwrap();
 
     // Twelve questions with two prompts; eight have a rationale to start from, at three shares.
-    let asked: Vec<Row> = rows::read(&ctx.out.join("answers.jsonl")).unwrap();
+    let asked: Vec<Row> = lines::read(&ctx.out.join("answers.jsonl")).unwrap();
     assert_eq!(asked.len(), 12 * 2 + 8 * 3);
     let questions = world.questions();
     for row in asked.iter().filter(|row| row.given_percent == 75) {
@@ -157,7 +158,7 @@ fn everything_is_asked_once_and_scored() {
         assert!(row.answer.text.starts_with(&rationale[..given]), "{row:?}");
         assert!(row.answer.tokens <= eval.max_tokens);
     }
-    let measured: Vec<Likelihood> = rows::read(&ctx.out.join("likelihood.jsonl")).unwrap();
+    let measured: Vec<Likelihood> = lines::read(&ctx.out.join("likelihood.jsonl")).unwrap();
     assert_eq!(measured.len(), 8 * 4);
     for row in &measured {
         assert!(row.tokens > 0 && row.after_true < 0.0 && row.after_own < 0.0, "{row:?}");
@@ -234,7 +235,7 @@ fn stand_ins_are_asked_scored_and_exported() {
     let ctx = world.context("answers", &["corpus", "model"]);
     answers::run(&eval, &ctx).unwrap();
     // Two relations are asked in four wordings beside their own.
-    let asked: Vec<Row> = rows::read(&ctx.out.join("answers.jsonl")).unwrap();
+    let asked: Vec<Row> = lines::read(&ctx.out.join("answers.jsonl")).unwrap();
     assert_eq!(asked.len(), (22 + 8) * 2);
     let mut table = csv::ReaderBuilder::new()
         .delimiter(b'\t')
@@ -287,7 +288,7 @@ fn a_benchmarks_own_file_takes_the_place_of_its_stand_in() {
     files::run(&eval, &world.context("benchmarks", &[])).unwrap();
     let ctx = world.context("answers", &["corpus", "model", "benchmarks"]);
     answers::run(&eval, &ctx).unwrap();
-    let asked: Vec<Row> = rows::read(&ctx.out.join("answers.jsonl")).unwrap();
+    let asked: Vec<Row> = lines::read(&ctx.out.join("answers.jsonl")).unwrap();
     assert_eq!(asked.len(), (8 + 2) * 2, "descriptions are nobody's question");
     assert!(asked[..16].iter().all(|row| row.answer.question.starts_with("test-")));
     assert!(asked[16..].iter().all(|row| row.answer.question.starts_with("mathvista/")));

@@ -2,10 +2,11 @@
 //! says when it cannot compare.
 
 use prefab::cli::diff::{Arguments, compare};
+use prefab::data::lines;
 use prefab::data::questions::write_questions;
 use prefab::data::record::{Answer, Question, Verdict};
+use prefab::eval::Row;
 use prefab::eval::scores::QuestionScore;
-use prefab::eval::{Row, rows};
 use prefab::plan::{Job, Plan, Stage, Task};
 use prefab::spec::candidates::Prompt;
 use std::path::{Path, PathBuf};
@@ -104,7 +105,7 @@ fn write_job(root: &Path, answers: &str, scores: &str, right: fn(usize) -> bool)
         rows.push(Row { answer, given_percent: 0 });
     }
     csv.flush().unwrap();
-    rows::write(&payload(root, answers).join("answers.jsonl"), &rows).unwrap();
+    lines::write(&payload(root, answers).join("answers.jsonl"), &rows).unwrap();
 }
 
 fn diff(root: &Path, first: &str, second: &str) -> prefab::Result<String> {

@@ -122,7 +122,7 @@ fn a_stage_is_done_when_every_reply_is_there() {
     write_questions(&place("corpus").join("test.jsonl"), &[]).unwrap();
     write_questions(&place("benchmarks").join("test.jsonl"), &questions).unwrap();
     let rows: Vec<Row> = questions.iter().map(|question| row(question, "x")).collect();
-    prefab::eval::rows::write(&place("answers").join("answers.jsonl"), &rows).unwrap();
+    prefab::data::lines::write(&place("answers").join("answers.jsonl"), &rows).unwrap();
     let ctx = StageContext {
         inputs: ["corpus", "benchmarks", "answers"].map(|r| (r.to_owned(), place(r))).into(),
         out: place("out"),
@@ -145,7 +145,7 @@ fn a_stage_is_done_when_every_reply_is_there() {
     let origins = std::fs::read_to_string(ctx.out.join("benchmarks.csv")).unwrap();
     assert!(origins.lines().nth(1).unwrap().contains(",m,"), "{origins}");
     let judged: Vec<Judgement> =
-        prefab::eval::rows::read(&ctx.out.join("judgements.jsonl")).unwrap();
+        prefab::data::lines::read(&ctx.out.join("judgements.jsonl")).unwrap();
     let by: Vec<By> = judged.iter().map(|judgement| judgement.by).collect();
     assert_eq!(by, [By::Failed, By::Judge, By::Failed, By::Judge, By::Failed]);
     assert!(judged[4].reply.starts_with("no reply: a choice has no text"), "{:?}", judged[4]);

@@ -2,10 +2,10 @@
 //! the files say about it.
 
 use crate::support::small::Small;
+use prefab::data::lines;
 use prefab::data::pairs::{read_meta, read_pairs};
 use prefab::data::questions::write_questions;
 use prefab::data::record::{Answer, Generated, Pair, Question, Verdict};
-use prefab::eval::rows;
 use prefab::pairs::run;
 use prefab::spec::candidates::Prompt;
 use prefab::spec::number::Fraction;
@@ -97,7 +97,7 @@ fn build(settings: &Pairs, made: (Vec<Question>, Vec<Answer>)) -> prefab::Result
     let small = Small::empty();
     let out = |role: &str| small.stage(role, &[]).out;
     write_questions(&out("corpus").join("train.jsonl"), &made.0).unwrap();
-    rows::write(&out("candidates").join("candidates.jsonl"), &made.1).unwrap();
+    lines::write(&out("candidates").join("candidates.jsonl"), &made.1).unwrap();
     run(settings, &small.stage("pairs", &["corpus", "candidates"]))?;
     let pairs = read_pairs(&small.path("pairs").join("pairs.jsonl"))?;
     let stats = small.stats("pairs");

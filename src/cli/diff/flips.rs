@@ -2,11 +2,12 @@
 
 use super::{Both, Chosen, Slice, is_of_file};
 use crate::Result;
+use crate::data::lines;
 use crate::data::questions::read_split;
 use crate::data::record::Question;
+use crate::eval::Row;
 use crate::eval::asking::Asking;
 use crate::eval::scores::QuestionScore;
-use crate::eval::{Row, rows};
 use crate::plan::Stage;
 use crate::spec::eval::Split;
 use std::collections::HashMap;
@@ -72,7 +73,7 @@ pub(super) fn write(
 /// What was answered, on one line, by question, prompt and share given.
 fn answers(side: &Chosen<'_>, store: &Path) -> Result<HashMap<(String, &'static str, u8), String>> {
     let path = side.payload(store, Stage::Answers)?.join("answers.jsonl");
-    let rows: Vec<Row> = rows::read(&path)?;
+    let rows: Vec<Row> = lines::read(&path)?;
     Ok(rows
         .into_iter()
         .map(|row| {

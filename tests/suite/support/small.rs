@@ -1,8 +1,8 @@
 //! A few artifacts of a small generated corpus, made with the committed base.
 
+use prefab::data::lines;
 use prefab::data::pairs::read_pairs;
 use prefab::data::record::{Answer, Pair, Question};
-use prefab::eval::rows;
 use prefab::run::stage::{Progress, StageContext};
 use prefab::spec::candidates::Candidates;
 use prefab::spec::corpus::Corpus;
@@ -83,7 +83,7 @@ impl Small {
     }
 
     pub fn answers(&self) -> Vec<Answer> {
-        rows::read(&self.path("candidates").join("candidates.jsonl")).unwrap()
+        lines::read(&self.path("candidates").join("candidates.jsonl")).unwrap()
     }
 
     pub fn bytes(&self, role: &str, file: &str) -> Vec<u8> {
