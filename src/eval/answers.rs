@@ -21,7 +21,7 @@ use crate::error::Context;
 use crate::model::features::shown;
 use crate::model::{Group, Pictures, Seen, Vlm};
 use crate::run::stage::StageContext;
-use crate::sample::{Generated, Generation, Request, generate};
+use crate::sample::{Generated, Generation, Request, chunks, generate};
 use crate::spec::candidates::Prompt;
 use crate::spec::eval::Eval;
 use crate::{Error, Result};
@@ -165,7 +165,7 @@ fn plan<'a>(eval: &Eval, asking: &'a Asking) -> Result<(Vec<Item<'a>>, Vec<Item<
     Ok((items, likely))
 }
 
-/// Chunks of a stage's work, kept as files until the stage is done.
+/// Several kinds of work, in chunks, that are one progress.
 struct Chunks<'a> {
     ctx: &'a StageContext,
     done: usize,
@@ -181,16 +181,15 @@ impl Chunks<'_> {
         items: &[I],
         work: impl Fn(&[I], &(dyn Fn(u64, u64) + Sync)) -> Result<Vec<T>>,
     ) -> Result<Vec<T>> {
-        let mut results = Vec::with_capacity(items.len());
-        for (index, chunk) in items.chunks(self.size).enumerate() {
-            let report = |done: u64, _| {
-                self.ctx.progress.report(self.done as u64 + done, self.total as u64, name);
-            };
-            let part = format!("{name}-{index:05}.jsonl");
-            results.extend(self.ctx.rows(&part, || work(chunk, &report))?);
-            self.done += chunk.len();
-            self.ctx.progress.report(self.done as u64, self.total as u64, name);
-        }
+        let Self { ctx, total, .. } = *self;
+        let results = chunks::each(&ctx.work, name, items, self.size, |first, some, _| {
+            let before = (self.done + first) as u64;
+            let report = |done: u64, _: u64| ctx.progress.report(before + done, total as u64, name);
+            let made = work(some, &report)?;
+            report(some.len() as u64, 0);
+            Ok(made)
+        })?;
+        self.done += items.len();
         Ok(results)
     }
 }

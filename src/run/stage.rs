@@ -3,8 +3,6 @@
 
 use crate::Result;
 use crate::store::parts;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -42,19 +40,6 @@ impl StageContext {
     /// What `make` says, or what the disk says.
     pub fn part(&self, name: &str, make: impl FnOnce() -> Result<String>) -> Result<String> {
         parts::text(&self.work, name, make)
-    }
-
-    /// The same for records.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::part`].
-    pub fn rows<T: Serialize + DeserializeOwned>(
-        &self,
-        name: &str,
-        make: impl FnOnce() -> Result<Vec<T>>,
-    ) -> Result<Vec<T>> {
-        parts::rows(&self.work, name, make)
     }
 }
 

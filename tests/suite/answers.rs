@@ -191,9 +191,9 @@ fn a_killed_stage_goes_on_to_the_same_bytes() {
 
     // A successor finds one chunk of the dead worker's, and a draft that it never finished.
     let second = world.context("second", &["corpus", "model"]);
-    let name = "answers-00000.jsonl";
+    let name = "answers-000000.jsonl";
     std::fs::copy(first.work.join(name), second.work.join(name)).unwrap();
-    std::fs::write(second.work.join("answers-00001.draft"), "{\"half").unwrap();
+    std::fs::write(second.work.join("answers-000001.draft"), "{\"half").unwrap();
     answers::run(&eval, &second).unwrap();
     for file in ["answers.jsonl", "likelihood.jsonl"] {
         assert_eq!(bytes(&first.out, file), bytes(&second.out, file), "{file}");
