@@ -12,13 +12,12 @@ use super::asking::{Asking, is_of_file};
 use super::matching::{Said, answer};
 use super::served::Served;
 use super::{Likelihood, Row, export, extract};
-use crate::data::image::View;
 use crate::data::lines;
 use crate::data::record::{self, Question};
 use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
 use crate::error::Context;
-use crate::model::features::shown;
+use crate::model::features::{all_shown, shown};
 use crate::model::{Group, Pictures, Seen, Vlm};
 use crate::run::stage::StageContext;
 use crate::sample::{Generated, Generation, Request, chunks, generate};
@@ -45,9 +44,8 @@ pub fn run(eval: &Eval, ctx: &StageContext) -> Result<()> {
         items.into_iter().partition(|item| is_of_file(item.question));
     let model = Vlm::load_to_answer(ctx.input("model"), ctx.device)?;
     let asker = Asker::new(&model, &tokenizer, eval)?;
-    let views = |items: &[Item<'_>]| -> Vec<View> {
-        items.iter().flat_map(|item| shown(item.question, &model.config.tiling())).collect()
-    };
+    let views =
+        |items: &[Item<'_>]| all_shown(items.iter().map(|item| item.question), &model.config);
     let pictures = Pictures::open(ctx, &model.config, eval.split, false, &views(&items))?;
     let total = items.len() + of_files.len() + likely.len();
     let mut chunks = Chunks { ctx, done: 0, total, size: eval.chunk() };

@@ -130,6 +130,15 @@ pub fn shown(question: &Question, tiling: &Tiling) -> Vec<View> {
     most.map_or(*tiling, |most| tiling.up_to(most)).views(&question.images)
 }
 
+/// The pictures of some questions, in their order.
+pub fn all_shown<'a>(
+    questions: impl IntoIterator<Item = &'a Question>,
+    config: &Config,
+) -> Vec<View> {
+    let tiling = config.tiling();
+    questions.into_iter().flat_map(|question| shown(question, &tiling)).collect()
+}
+
 /// How many tiles a picture's file gives: no file is opened where it can be one alone.
 pub(super) fn tiles_in(file: &Path, view: &View, tiling: &Tiling) -> Result<usize> {
     match view.max_tiles {

@@ -2,12 +2,11 @@
 
 use super::judge::Written;
 use crate::Result;
-use crate::data::image::View;
 use crate::data::questions::read_split;
 use crate::data::record::Question;
 use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
-use crate::model::features::shown;
+use crate::model::features::{all_shown, shown};
 use crate::model::{Group, Pictures, Seen, Vlm};
 use crate::run::stage::StageContext;
 use crate::sample::texts::write_texts;
@@ -32,9 +31,7 @@ impl Local {
     pub fn base(ctx: &StageContext) -> Result<Self> {
         let (tokenizer, model) = load(ctx.input("base"), ctx)?;
         let questions = read_split(ctx.input("corpus"), Split::Train)?;
-        let tiling = model.config.tiling();
-        let views: Vec<View> =
-            questions.iter().flat_map(|question| shown(question, &tiling)).collect();
+        let views = all_shown(&questions, &model.config);
         let pictures = Pictures::open(ctx, &model.config, Split::Train, false, &views)?;
         Ok(Self { tokenizer, model, pictures })
     }

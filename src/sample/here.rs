@@ -3,11 +3,10 @@
 use super::prompts::{asked, form};
 use super::{Generation, Request, Stops, Watch, generate_watched};
 use crate::Result;
-use crate::data::image::View;
 use crate::data::record::{Answer, Question};
 use crate::data::tokenizer::Tokenizer;
 use crate::eval::matching::{Said, answer};
-use crate::model::features::shown;
+use crate::model::features::{all_shown, shown};
 use crate::model::{Pictures, Vlm};
 use crate::run::stage::StageContext;
 use crate::spec::candidates::Candidates;
@@ -39,9 +38,7 @@ impl<'a> Here<'a> {
         questions: &[Question],
     ) -> Result<Self> {
         let model = Vlm::load_to_answer(dir, ctx.device)?;
-        let tiling = model.config.tiling();
-        let views: Vec<View> =
-            questions.iter().flat_map(|question| shown(question, &tiling)).collect();
+        let views = all_shown(questions, &model.config);
         Ok(Self {
             candidates,
             ctx,

@@ -6,7 +6,7 @@ use crate::data::questions::read_questions;
 use crate::data::record::{Question, Verdict};
 use crate::data::tokenizer::Tokenizer;
 use crate::eval::matching::{is_open, judge};
-use crate::model::features::shown;
+use crate::model::features::{all_shown, shown};
 use crate::model::{Pictures, Vlm};
 use crate::run::stage::StageContext;
 use crate::spec::candidates::Prompt;
@@ -73,14 +73,12 @@ impl Validation {
             return Ok(None);
         }
         let prompter = model.config.prompter(tokenizer)?;
-        let tiling = model.config.tiling();
-        let views: Vec<View> =
-            questions.iter().flat_map(|question| shown(question, &tiling)).collect();
+        let views = all_shown(&questions, &model.config);
         let pictures =
             Pictures::open(ctx, &model.config, Split::Validation, trains_vision, &views)?;
         let (mut requests, mut rows) = (Vec::new(), 0);
         for question in &questions {
-            let views = shown(question, &tiling);
+            let views = shown(question, pictures.tiling());
             let tiles: Vec<usize> =
                 views.iter().map(|view| pictures.tiles(view)).collect::<Result<_>>()?;
             let start = rows;
