@@ -61,6 +61,23 @@ impl<S> Restored<S> {
         self.tensors.get(name).map(Tensor::shallow_clone)
     }
 
+    /// Gives the parameters what was saved of them as `model.NAME`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::tensor`].
+    pub fn put_back<'a>(
+        &self,
+        trained: impl IntoIterator<Item = (&'a str, &'a Tensor)>,
+    ) -> Result<()> {
+        let _no_grad = tch::no_grad_guard();
+        for (name, parameter) in trained {
+            let saved = self.tensor(&format!("model.{name}"), &parameter.size())?;
+            parameter.shallow_clone().copy_(&saved);
+        }
+        Ok(())
+    }
+
     /// Whether there is such a tensor.
     pub fn has(&self, name: &str) -> bool {
         self.tensors.contains_key(name)
@@ -132,6 +149,16 @@ impl Checkpoints {
             })
             .collect()
     }
+}
+
+/// Parameters as a checkpoint names them: `model.NAME` what is trained, `best.NAME` a copy.
+pub fn named<'a>(
+    kind: &str,
+    parameters: impl IntoIterator<Item = (&'a str, &'a Tensor)>,
+) -> Vec<(String, Tensor)> {
+    let named =
+        |(name, tensor): (&str, &Tensor)| (format!("{kind}.{name}"), tensor.shallow_clone());
+    parameters.into_iter().map(named).collect()
 }
 
 fn read<S: DeserializeOwned>(folder: &Path) -> Result<Restored<S>> {

@@ -1,7 +1,7 @@
 //! The loop of the base stage's two lessons: plain supervised steps with one
 //! cosine, guards, a record and checkpoints.
 
-use super::checkpoint::Checkpoints;
+use super::checkpoint::{Checkpoints, named};
 use super::guards;
 use super::optimizer::{AdamW, Settings};
 use super::schedule::Schedule;
@@ -97,10 +97,7 @@ impl Lesson<'_> {
     }
 
     fn save(&self, checkpoints: &Checkpoints, state: &State, optimizer: &AdamW) -> Result<()> {
-        let mut tensors: Vec<(String, Tensor)> = self
-            .trained()
-            .map(|(name, tensor)| (format!("model.{name}"), tensor.shallow_clone()))
-            .collect();
+        let mut tensors = named("model", self.trained());
         tensors.extend(optimizer.state());
         checkpoints.save(state.step, &tensors, state)
     }
@@ -110,11 +107,7 @@ impl Lesson<'_> {
             return Ok(State::default());
         };
         tracing::info!("{}: going on from step {step}", self.name);
-        let _no_grad = tch::no_grad_guard();
-        for (name, parameter) in self.trained() {
-            let saved = checkpoint.tensor(&format!("model.{name}"), &parameter.size())?;
-            parameter.shallow_clone().copy_(&saved);
-        }
+        checkpoint.put_back(self.trained())?;
         optimizer.restore(|name| checkpoint.find(name))?;
         Ok(checkpoint.scalars)
     }

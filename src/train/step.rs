@@ -1,7 +1,7 @@
 //! The training loop of a policy.
 
 use super::batch::{PairRow, Pairs, ReferenceTable, logps};
-use super::checkpoint::Checkpoints;
+use super::checkpoint::{Checkpoints, named};
 use super::gradient::{self, Known};
 use super::guards::{self, ChosenWatch, Norms};
 use super::moving::MovingReference;
@@ -277,16 +277,13 @@ impl Run<'_> {
             return Ok((State::default(), Vec::new()));
         };
         tracing::info!("going on from step {step}");
+        checkpoint.put_back(self.trained())?;
         let mut best_weights = Vec::new();
-        {
-            let _no_grad = tch::no_grad_guard();
-            for (name, parameter) in self.trained() {
-                let saved = checkpoint.tensor(&format!("model.{name}"), &parameter.size())?;
-                parameter.shallow_clone().copy_(&saved);
-                let best = format!("best.{name}");
-                if checkpoint.has(&best) {
-                    best_weights.push((best.clone(), checkpoint.tensor(&best, &saved.size())?));
-                }
+        for (name, parameter) in self.trained() {
+            let best = format!("best.{name}");
+            if checkpoint.has(&best) {
+                let saved = checkpoint.tensor(&best, &parameter.size())?;
+                best_weights.push((best, saved));
             }
         }
         self.model.refresh();
@@ -317,13 +314,6 @@ impl Run<'_> {
         }
         self.model.refresh();
     }
-}
-
-fn named<'a>(
-    kind: &str,
-    tensors: impl Iterator<Item = (&'a str, &'a Tensor)>,
-) -> Vec<(String, Tensor)> {
-    tensors.map(|(name, tensor)| (format!("{kind}.{name}"), tensor.shallow_clone())).collect()
 }
 
 fn check_terms(step: usize, terms: &Terms) -> Result<()> {
