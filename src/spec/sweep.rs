@@ -147,6 +147,24 @@ fn zips<'a>(
     groups.into_iter().enumerate().map(group_of).collect()
 }
 
+/// What is wrong with a list, and where in its text.
+struct Wrong {
+    message: String,
+    hint: String,
+    path: Vec<String>,
+    place: Place,
+}
+
+impl List<'_> {
+    fn wrong(&self, place: Place, message: String, hint: String) -> Wrong {
+        Wrong { message, hint, path: self.path.clone(), place }
+    }
+
+    fn path_of(&self, index: usize) -> Vec<String> {
+        self.path.iter().cloned().chain([index.to_string()]).collect()
+    }
+}
+
 /// One key's values, or the mistake in it.
 fn column(
     list: &List,
@@ -154,98 +172,89 @@ fn column(
     sources: &[Source],
     mistakes: &mut Mistakes,
 ) -> Option<Vec<Setting>> {
-    let key = list.key;
-    let mut wrong = |message: String, hint: String, path: &[String], place| {
-        let span = sources[list.source].span(path, place);
+    let found = check_key(list, seen).and_then(|()| values(list));
+    let note = |Wrong { message, hint, path, place }| {
+        let span = sources[list.source].span(&path, place);
         mistakes.push(Mistake { message, hint, source: list.source, span });
-        None
     };
+    found.map_err(note).ok()
+}
+
+/// Whether the key can be swept, here and once.
+fn check_key(list: &List, seen: &mut Vec<String>) -> Result<(), Wrong> {
+    let key = list.key;
+    let wrong = |message: String, hint: String| Err(list.wrong(Place::Key, message, hint));
     if let Some(nested) = list.value.as_table() {
         let inner = nested.keys().next().map_or("…", String::as_str);
         return wrong(
             format!("`sweep.{key}` is a table: a swept key stands in quotes"),
             format!("write `\"{key}.{inner}\" = […]` under `[sweep]`"),
-            &list.path,
-            Place::Key,
         );
     }
     if key == "seeds" || key == "train.seed" {
         return wrong(
             format!("`{key}` cannot be swept: seeds are a dimension of their own"),
             "write `seeds = [0, 1, 2]` at the top".to_owned(),
-            &list.path,
-            Place::Key,
         );
     }
     if !schema::keys().iter().any(|known| known == key) {
-        let below: Vec<&str> = schema::keys()
-            .iter()
-            .filter(|known| known.starts_with(&format!("{key}.")))
-            .map(String::as_str)
-            .collect();
-        let last = key.rsplit('.').next().unwrap_or(key);
-        let hint = if !below.is_empty() {
-            format!("sweep its keys one by one: {}", below.join(", "))
-        } else if let Some(name) = nearest(key, schema::keys().iter().map(String::as_str)) {
-            format!("did you mean `{name}`?")
-        } else if let Some(full) =
-            schema::keys().iter().find(|known| known.rsplit('.').next() == Some(last))
-        {
-            format!("did you mean `{full}`?")
-        } else {
-            format!(
-                "a swept key is `table.key`, with a table of {}; `prefab show defaults` lists keys",
-                TABLES.join(", ")
-            )
-        };
-        let message = format!("no table sets `{key}`: it cannot be swept");
-        return wrong(message, hint, &list.path, Place::Key);
+        return wrong(format!("no table sets `{key}`: it cannot be swept"), meant(key));
     }
     if seen.iter().any(|known| known == key) {
         return wrong(
             format!("`{key}` is swept twice"),
             "leave it in `[sweep]` or in one `[[sweep.zip]]`".to_owned(),
-            &list.path,
-            Place::Key,
         );
     }
     seen.push(key.to_owned());
+    Ok(())
+}
+
+/// What to write in place of a key that there is not.
+fn meant(key: &str) -> String {
+    let keys = || schema::keys().iter().map(String::as_str);
+    let below: Vec<&str> = keys().filter(|known| known.starts_with(&format!("{key}."))).collect();
+    if !below.is_empty() {
+        return format!("sweep its keys one by one: {}", below.join(", "));
+    }
+    let last = key.rsplit('.').next();
+    match nearest(key, keys()).or_else(|| keys().find(|known| known.rsplit('.').next() == last)) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!(
+            "a swept key is `table.key`, with a table of {}; `prefab show defaults` lists keys",
+            TABLES.join(", ")
+        ),
+    }
+}
+
+/// A list's values, of which there are some, each once.
+fn values(list: &List) -> Result<Vec<Setting>, Wrong> {
+    let key = list.key;
+    let wrong = |message, hint: String| list.wrong(Place::Value, message, hint);
     let Some(values) = list.value.as_array() else {
-        return wrong(
+        return Err(wrong(
             format!("`{key}` must be swept over a list, got `{}`", list.value),
             format!("write `\"{key}\" = [{}]`", list.value),
-            &list.path,
-            Place::Value,
-        );
+        ));
     };
     if values.is_empty() {
-        return wrong(
+        return Err(wrong(
             format!("`{key}` is swept over nothing"),
             "give it at least one value, or take the key out of the sweep".to_owned(),
-            &list.path,
-            Place::Value,
-        );
+        ));
     }
-    let place_of = |index: usize| {
-        let mut path = list.path.clone();
-        path.push(index.to_string());
-        path
-    };
     let twice = (1..values.len()).find(|&index| values[..index].contains(&values[index]));
     if let Some(index) = twice.filter(|_| !list.zipped) {
-        return wrong(
-            format!("`{key}` is swept over `{}` twice", values[index]),
-            "take one of them out: jobs that are alike run once".to_owned(),
-            &place_of(index),
-            Place::Value,
-        );
+        let message = format!("`{key}` is swept over `{}` twice", values[index]);
+        let hint = "take one of them out: jobs that are alike run once".to_owned();
+        return Err(Wrong { path: list.path_of(index), ..wrong(message, hint) });
     }
     let setting = |(index, value): (usize, &toml::Value)| Setting {
         key: key.to_owned(),
         value: value.clone(),
-        place: (list.source, place_of(index)),
+        place: (list.source, list.path_of(index)),
     };
-    Some(values.iter().enumerate().map(setting).collect())
+    Ok(values.iter().enumerate().map(setting).collect())
 }
 
 /// All combinations, the first axis slowest. One empty combination where nothing is swept.

@@ -189,34 +189,14 @@ impl Model {
         let (before, after) = frame(settings)?;
         let adds_prefix =
             self.adds_prefix && (!is_llama || settings.switch("legacy") != Some(false));
-        let special = |tokens: &[String]| -> Vec<Value> {
-            tokens
-                .iter()
-                .map(|token| json!({"SpecialToken": {"id": token, "type_id": 0}}))
-                .collect()
+        let id_of = |token: &str| {
+            let added = || settings.added.values().find(|one| one.content == token);
+            vocabulary.get(token).copied().or_else(|| added().map(|one| one.id))
         };
-        let mut single = special(&before);
-        single.push(json!({"Sequence": {"id": "A", "type_id": 0}}));
-        single.extend(special(&after));
-        let mut frames = serde_json::Map::new();
-        for token in before.iter().chain(&after) {
-            let id = vocabulary.get(token.as_str()).copied().or_else(|| {
-                settings.added.values().find(|one| one.content == *token).map(|one| one.id)
-            });
-            let id = id.ok_or_else(|| format!("the token `{token}` is not in the vocabulary"))?;
-            frames.insert(token.clone(), json!({"id": token, "ids": [id], "tokens": [token]}));
-        }
+        let post_processor = post_processor(&before, &after, id_of)?;
         // Llama's own decoder takes the first word's mark, and SentencePiece the one behind it.
         let leading = usize::from(adds_prefix) + usize::from(is_llama && adds_prefix);
         let leading = if prefix { 1 } else { leading };
-        let mut decoders = vec![
-            json!({"type": "Replace", "pattern": {"String": SPACE}, "content": " "}),
-            json!({"type": "ByteFallback"}),
-            json!({"type": "Fuse"}),
-        ];
-        if leading > 0 {
-            decoders.push(json!({"type": "Strip", "content": " ", "start": leading, "stop": 0}));
-        }
         let file = json!({
             "version": "1.0",
             "truncation": null,
@@ -224,13 +204,8 @@ impl Model {
             "added_tokens": settings.added.values().collect::<Vec<_>>(),
             "normalizer": {"type": "Sequence", "normalizers": self.normalizers(adds_prefix, prefix)},
             "pre_tokenizer": null,
-            "post_processor": {
-                "type": "TemplateProcessing",
-                "single": single,
-                "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
-                "special_tokens": frames,
-            },
-            "decoder": {"type": "Sequence", "decoders": decoders},
+            "post_processor": post_processor,
+            "decoder": {"type": "Sequence", "decoders": decoders(leading)},
             "model": {
                 "type": "BPE",
                 "dropout": null,
@@ -322,6 +297,43 @@ fn frame(settings: &Settings) -> std::result::Result<(Vec<String>, Vec<String>),
     let after =
         settings.switch("add_eos_token").unwrap_or(false).then(|| token("eos_token", "</s>"));
     Ok((before.into_iter().collect(), after.into_iter().collect()))
+}
+
+/// Puts the tokens before and behind a text.
+fn post_processor(
+    before: &[String],
+    after: &[String],
+    id_of: impl Fn(&str) -> Option<u32>,
+) -> std::result::Result<Value, String> {
+    let special = |token: &String| json!({"SpecialToken": {"id": token, "type_id": 0}});
+    let mut single: Vec<Value> = before.iter().map(special).collect();
+    single.push(json!({"Sequence": {"id": "A", "type_id": 0}}));
+    single.extend(after.iter().map(special));
+    let mut frames = serde_json::Map::new();
+    for token in before.iter().chain(after) {
+        let id =
+            id_of(token).ok_or_else(|| format!("the token `{token}` is not in the vocabulary"))?;
+        frames.insert(token.clone(), json!({"id": token, "ids": [id], "tokens": [token]}));
+    }
+    Ok(json!({
+        "type": "TemplateProcessing",
+        "single": single,
+        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
+        "special_tokens": frames,
+    }))
+}
+
+/// Pieces to text, less so many spaces at its start.
+fn decoders(leading: usize) -> Vec<Value> {
+    let mut decoders = vec![
+        json!({"type": "Replace", "pattern": {"String": SPACE}, "content": " "}),
+        json!({"type": "ByteFallback"}),
+        json!({"type": "Fuse"}),
+    ];
+    if leading > 0 {
+        decoders.push(json!({"type": "Strip", "content": " ", "start": leading, "stop": 0}));
+    }
+    decoders
 }
 
 fn text(bytes: &[u8]) -> std::result::Result<String, String> {

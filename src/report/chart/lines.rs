@@ -236,68 +236,103 @@ fn draw_panel(
 ) {
     let points = || panel.curves.iter().flat_map(|(_, points)| points);
     let ends = |e: &Estimate| [Some(e.value), e.low, e.high].into_iter().flatten();
-    let (lowest, highest) = frame::bounds(&panel.metric, points().map(|(_, _, e)| e.value));
-    let bounded = |y: f64| y.clamp(lowest, highest);
+    let bounds = frame::bounds(&panel.metric, points().map(|(_, _, e)| e.value));
     let of_base = panel.base.iter().map(|(_, value)| *value);
-    let y_values = points().flat_map(|(_, _, e)| ends(e)).chain(of_base).map(bounded);
-    let y_scale = Scale::linear(y_values, false);
-    let x_scale = x_scale(points().map(|(x, ..)| *x).collect(), stepwise);
+    let y_values = points().flat_map(|(_, _, e)| ends(e)).chain(of_base);
+    let y_scale = Scale::linear(y_values.map(|y| y.clamp(bounds.0, bounds.1)), false);
     let ticks: Vec<String> = y_scale.ticks.iter().map(|&t| panel.metric.tick(t)).collect();
     let label_width = ticks.iter().map(|t| text_width(t, LABEL, false)).fold(20.0, f64::max);
-    let (left, right) = (x + label_width + 8.0, x + width - 8.0);
-    let (top, bottom) = (y + 24.0, y + 24.0 + PLOT);
     let unit = panel.metric.axis();
     let unit = unit.rsplit_once(" (").map_or(String::new(), |(_, unit)| format!(" ({unit}"));
     let title = fitted(&format!("{}{unit}", panel.title), LABEL, width - 8.0);
     scene.text((x, y + 8.0), &title, LABEL, Anchor::Start, INK);
-    let place = |px: f64, py: f64| {
-        (left + x_scale.at(px) * (right - left), bottom - y_scale.at(bounded(py)) * (bottom - top))
+    let plot = Plot {
+        left: x + label_width + 8.0,
+        right: x + width - 8.0,
+        top: y + 24.0,
+        bottom: y + 24.0 + PLOT,
+        x: x_scale(points().map(|(x, ..)| *x).collect(), stepwise),
+        y: y_scale,
+        bounds,
     };
-    for (&tick, text) in y_scale.ticks.iter().zip(&ticks) {
-        let (_, at) = place(0.0, tick);
-        scene.line(&[(left, at), (right, at)], 1.0, GRID_LINE);
-        scene.text((left - 7.0, at + 4.0), text, LABEL, Anchor::End, SOFT);
-    }
-    let mut free = f64::NEG_INFINITY;
-    for &tick in &x_scale.ticks {
-        let at = left + x_scale.at(tick) * (right - left);
-        let text = crate::report::number::short(tick);
-        let half = text_width(&text, LABEL, false) / 2.0;
-        scene.line(&[(at, bottom), (at, bottom + 4.0)], 1.0, SOFT);
-        // A label that would touch its neighbour is left out; its tick stays.
-        if at - half > free {
-            scene.text((at, bottom + 17.0), &text, LABEL, Anchor::Middle, SOFT);
-            free = at + half + 6.0;
-        }
-    }
-    scene.line(&[(left, bottom), (right, bottom)], 1.0, SOFT);
-    scene.text(((left + right) / 2.0, bottom + 36.0), x_title, LABEL, Anchor::Middle, INK);
+    plot.axes(scene, &ticks, x_title);
     for (curve, base) in &panel.base {
-        let (_, at) = place(0.0, *base);
+        let (_, at) = plot.place(0.0, *base);
         let color = curve.map_or(SOFT, |curve| frame::series_style(curve).0);
-        scene.dashed(&[(left, at), (right, at)], 1.4, color, &[5.0, 4.0]);
+        scene.dashed(&[(plot.left, at), (plot.right, at)], 1.4, color, &[5.0, 4.0]);
     }
     if stepwise {
-        for (k, points) in &panel.curves {
-            let band = |end: fn(&Estimate) -> Option<f64>| {
-                points.iter().filter_map(move |(x, _, e)| end(e).map(|y| (*x, y)))
-            };
-            let mut around: Vec<_> = band(|e| e.low).map(|(x, y)| place(x, y)).collect();
-            around.extend(
-                band(|e| e.high).map(|(x, y)| place(x, y)).collect::<Vec<_>>().iter().rev(),
-            );
-            if points.iter().any(|(_, _, e)| e.single.len() > 1) {
-                scene.area(&around, faded(frame::series_style(*k).0, 0.13));
+        panel.curves.iter().for_each(|(k, points)| plot.band(scene, *k, points));
+    }
+    // Whiskers of several curves at one x stand side by side.
+    let middle = (panel.curves.len() as f64 - 1.0) / 2.0;
+    for (i, (k, points)) in panel.curves.iter().enumerate() {
+        let aside = if stepwise { 0.0 } else { (i as f64 - middle) * 5.0 };
+        plot.curve(scene, *k, points, aside, stepwise);
+    }
+}
+
+/// Where a panel's numbers stand.
+struct Plot {
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+    x: Scale,
+    y: Scale,
+    /// Lowest and highest y that is drawn.
+    bounds: (f64, f64),
+}
+
+impl Plot {
+    fn place(&self, x: f64, y: f64) -> (f64, f64) {
+        let y = y.clamp(self.bounds.0, self.bounds.1);
+        (
+            self.left + self.x.at(x) * (self.right - self.left),
+            self.bottom - self.y.at(y) * (self.bottom - self.top),
+        )
+    }
+
+    fn axes(&self, scene: &mut Scene, ticks: &[String], x_title: &str) {
+        let &Self { left, right, bottom, .. } = self;
+        for (&tick, text) in self.y.ticks.iter().zip(ticks) {
+            let (_, at) = self.place(0.0, tick);
+            scene.line(&[(left, at), (right, at)], 1.0, GRID_LINE);
+            scene.text((left - 7.0, at + 4.0), text, LABEL, Anchor::End, SOFT);
+        }
+        let mut free = f64::NEG_INFINITY;
+        for &tick in &self.x.ticks {
+            let at = left + self.x.at(tick) * (right - left);
+            let text = crate::report::number::short(tick);
+            let half = text_width(&text, LABEL, false) / 2.0;
+            scene.line(&[(at, bottom), (at, bottom + 4.0)], 1.0, SOFT);
+            // A label that would touch its neighbour is left out; its tick stays.
+            if at - half > free {
+                scene.text((at, bottom + 17.0), &text, LABEL, Anchor::Middle, SOFT);
+                free = at + half + 6.0;
             }
         }
+        scene.line(&[(left, bottom), (right, bottom)], 1.0, SOFT);
+        scene.text(((left + right) / 2.0, bottom + 36.0), x_title, LABEL, Anchor::Middle, INK);
     }
-    for (i, (k, points)) in panel.curves.iter().enumerate() {
-        let (color, dash) = frame::series_style(*k);
-        // Whiskers of several curves at one x stand side by side.
-        let middle = (panel.curves.len() as f64 - 1.0) / 2.0;
-        let aside = if stepwise { 0.0 } else { (i as f64 - middle) * 5.0 };
+
+    /// What lies between the lowest and the highest seed.
+    fn band(&self, scene: &mut Scene, k: usize, points: &[Point]) {
+        let band = |end: fn(&Estimate) -> Option<f64>| {
+            let ends = points.iter().filter_map(move |(x, _, e)| end(e).map(|y| (*x, y)));
+            ends.map(|(x, y)| self.place(x, y)).collect::<Vec<_>>()
+        };
+        let mut around = band(|e| e.low);
+        around.extend(band(|e| e.high).iter().rev());
+        if points.iter().any(|(_, _, e)| e.single.len() > 1) {
+            scene.area(&around, faded(frame::series_style(k).0, 0.13));
+        }
+    }
+
+    fn curve(&self, scene: &mut Scene, k: usize, points: &[Point], aside: f64, stepwise: bool) {
+        let (color, dash) = frame::series_style(k);
         let place = |px: f64, py: f64| {
-            let (x, y) = place(px, py);
+            let (x, y) = self.place(px, py);
             (x + aside, y)
         };
         let path: Vec<_> = points.iter().map(|(x, _, e)| place(*x, e.value)).collect();
