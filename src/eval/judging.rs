@@ -165,7 +165,7 @@ impl<'a> Judge<'a> {
     ///
     /// A checkpoint that cannot be read.
     pub fn open(table: &'a Table, ctx: &StageContext) -> Result<Self> {
-        Self::with(table, &server::replies(ctx), ctx.device)
+        Self::with(table, &ctx.replies, ctx.device)
     }
 
     /// As [`Self::open`], with replies kept below a folder.

@@ -30,7 +30,7 @@ impl<'a> Served<'a> {
         tokenizer: &'a Tokenizer,
     ) -> Result<Self> {
         let template = Config::load(ctx.input("model"))?.template_with(tokenizer)?.to_owned();
-        let client = Client::new(&eval.server, &server::replies(ctx))?;
+        let client = Client::new(&eval.server, &ctx.replies)?;
         Ok(Self { eval, ctx, tokenizer, template, client })
     }
 

@@ -79,7 +79,7 @@ impl<'a> Judge<'a> {
         let judge = &shop.settings.judge;
         let who = match &judge.checkpoint {
             _ if judge.server.is_set() => {
-                Who::Server(Box::new(Client::new(&judge.server, &server::replies(shop.ctx))?))
+                Who::Server(Box::new(Client::new(&judge.server, &shop.ctx.replies)?))
             }
             Some(dir) => Who::Local(Box::new(Local::checkpoint(Path::new(dir), shop.ctx)?)),
             None => Who::Local(Box::new(Local::base(shop.ctx)?)),

@@ -17,6 +17,8 @@ pub struct StageContext {
     pub out: PathBuf,
     /// Folder for checkpoints: outlives a killed worker, removed on success.
     pub work: PathBuf,
+    /// Folder of what servers replied, for every stage that asks the same: outlives them all.
+    pub replies: PathBuf,
     /// Where tensors live.
     pub device: tch::Device,
     /// Tells the parent process.

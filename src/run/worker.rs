@@ -100,6 +100,7 @@ fn make(order: &Order, task: &Task, executor: &Executor) -> Result<u8> {
         inputs: task.inputs.iter().map(|(role, key)| (role.clone(), store.payload(key))).collect(),
         out: draft.out(),
         work: draft.work(),
+        replies: store.replies(),
         device: order.device,
         progress: Progress::default(),
     };

@@ -37,7 +37,7 @@ impl<'a> There<'a> {
             ctx,
             tokenizer,
             template: Config::load(dir)?.template_with(tokenizer)?.to_owned(),
-            client: Client::new(&candidates.server, &server::replies(ctx))?,
+            client: Client::new(&candidates.server, &ctx.replies)?,
             questions,
         })
     }

@@ -17,13 +17,12 @@ mod http;
 
 pub use chat::{Chat, Choice, Part, Reply, is_refusal};
 
-use crate::run::stage::StageContext;
 use crate::spec::number::Fraction;
 use crate::spec::server::Server;
 use crate::{Error, Result};
 use cache::Cache;
 use http::{Fault, Http};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -296,10 +295,4 @@ pub fn is_kept(server: &Server, replies: &Path, chat: &Chat) -> bool {
     let (Some(url), Some(model)) = (&server.url, &server.model) else { return false };
     let body = chat.body(model).unwrap_or_default();
     Cache::at(replies).find(url, &body).is_some()
-}
-
-/// Where a stage's replies are kept: beside the store, for every stage that asks the same.
-pub fn replies(ctx: &StageContext) -> PathBuf {
-    let work = ctx.work.parent().filter(|parent| parent.ends_with("work"));
-    work.and_then(Path::parent).unwrap_or(&ctx.work).join("replies")
 }

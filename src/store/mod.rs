@@ -14,6 +14,7 @@
 //!   seen/KEY           sizes, times and inodes at the last full check
 //!   logs/KEY.log       what the workers said
 //!   plans/HASH.json    frozen plans that workers are started on
+//!   replies/           what servers replied, by what they were asked; nothing removes it
 //! ```
 //!
 //! Several runs may share a store: [`Store::lock`] lets one of them make an
@@ -102,6 +103,11 @@ impl Store {
     /// The log of the workers that made, or tried to make, an artifact.
     pub fn log(&self, key: &str) -> PathBuf {
         self.root.join("logs").join(format!("{key}.log"))
+    }
+
+    /// Where what servers replied is kept, for every artifact.
+    pub fn replies(&self) -> PathBuf {
+        self.root.join("replies")
     }
 
     /// Whether an artifact exists, without looking inside.

@@ -68,6 +68,7 @@ impl World {
             inputs: inputs.iter().map(|name| ((*name).to_owned(), self.folder(name))).collect(),
             out: self.folder(out),
             work: self.folder(&format!("work-{out}")),
+            replies: self.folder("replies"),
             device: tch::Device::Cpu,
             progress: Progress::silent(),
         }

@@ -23,6 +23,7 @@ fn context(out: &Path) -> StageContext {
         inputs: [("corpus".to_owned(), out.to_owned())].into(),
         out: out.to_owned(),
         work: out.to_owned(),
+        replies: out.to_owned(),
         device: tch::Device::Cpu,
         progress: Progress::silent(),
     }

@@ -127,6 +127,7 @@ fn a_stage_is_done_when_every_reply_is_there() {
         inputs: ["corpus", "benchmarks", "answers"].map(|r| (r.to_owned(), place(r))).into(),
         out: place("out"),
         work: place("scores"),
+        replies: place("replies"),
         device: tch::Device::Cpu,
         progress: Progress::silent(),
     };

@@ -159,7 +159,8 @@ fn import(model: &str, tokens: &Path, template: Option<&str>) -> prefab::Result<
     let (out, work) = (root.path().join("out"), root.path().join("work"));
     fs::create_dir(&out).unwrap();
     let (device, progress) = (tch::Device::Cpu, Progress::silent());
-    let ctx = StageContext { inputs: BTreeMap::new(), out, work, device, progress };
+    let (inputs, replies) = (BTreeMap::new(), root.path().join("replies"));
+    let ctx = StageContext { inputs, out, work, replies, device, progress };
     let mut settings = prefab::spec::defaults();
     settings.model.checkpoint = Some(dir.path().to_str().unwrap().to_owned());
     prefab::train::base::run(&settings.base, &settings.model, &ctx)?;

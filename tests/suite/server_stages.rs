@@ -2,7 +2,9 @@
 //! InternVL's own sampler wrote.
 
 use crate::support::http::{Answer, Asked, Server, question, texts};
+use crate::support::real::rooted;
 use crate::support::small::{Small, candidates};
+use crate::support::{Project, assert_code};
 use prefab::data::record::Verdict;
 use prefab::pairs::dropout_ntp::kept;
 use prefab::spec::candidates::{Candidates, Prompt};
@@ -339,4 +341,29 @@ fn a_stop_string_ends_an_answer_and_is_no_part_of_it() {
 fn small_again(small: &Small) -> &Small {
     std::fs::remove_dir_all(small.work("candidates")).unwrap();
     small
+}
+
+#[test]
+fn replies_are_kept_for_every_later_stage() {
+    let server = Server::start(|_, asked| {
+        let last = asked.body["messages"].as_array().unwrap().last().unwrap();
+        match last["role"] == "assistant" {
+            true => texts(&[" and a cow"]),
+            false => texts(&["one two three four", "five six seven eight"]),
+        }
+    });
+    let there = format!("{{ url = {:?}, model = \"m\" }}", server.url);
+    let project = Project::real(&rooted(&format!(
+        "schema = 1\nmodel.checkpoint = \"ROOT/experiments/base\"\nloss.algorithm = \"mpo\"\n\
+         corpus = {{ base = 0, train = 6, validation = 0, test = 4, tasks = [\"count\"] }}\n\
+         candidates = {{ per_question = 2, server = {there} }}\n\
+         pairs.sources = [\"dropout_ntp\"]\n\
+         pairs.dropout_ntp = {{ of = \"any\", server = {there} }}\n",
+    )));
+    assert_code(&project.run(&["--until", "pairs"]), 0);
+    assert_eq!(server.count(), 6 + 6, "an answer of each question is continued");
+    let output = project.run(&["--until", "pairs", "--set", "pairs.max=3"]);
+    assert_code(&output, 0);
+    assert_eq!(server.count(), 6 + 6, "another pairs stage asks nothing again");
+    assert!(project.path(".prefab/replies").is_dir());
 }

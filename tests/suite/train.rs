@@ -72,7 +72,8 @@ fn context(root: &Path, inputs: &[(&str, &Path)]) -> StageContext {
     let inputs: BTreeMap<String, PathBuf> =
         inputs.iter().map(|(role, path)| ((*role).to_owned(), path.to_path_buf())).collect();
     let device = tch::Device::Cpu;
-    StageContext { inputs, out, work, device, progress: Progress::silent() }
+    let replies = root.join("replies");
+    StageContext { inputs, out, work, replies, device, progress: Progress::silent() }
 }
 
 /// A corpus, an untaught base, 28 pairs and their reference, made once.

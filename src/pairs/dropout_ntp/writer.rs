@@ -47,7 +47,7 @@ impl Writer {
     pub fn open(shop: &Shop<'_>) -> Result<Self> {
         let server = &shop.settings.dropout_ntp.server;
         Ok(match server.is_set() {
-            true => Self::Server(Box::new(Client::new(server, &server::replies(shop.ctx))?)),
+            true => Self::Server(Box::new(Client::new(server, &shop.ctx.replies)?)),
             false => Self::Local(Box::new(Local::base(shop.ctx)?)),
         })
     }

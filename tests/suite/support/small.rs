@@ -73,6 +73,7 @@ impl Small {
             inputs: inputs.iter().map(|role| ((*role).to_owned(), self.path(role))).collect(),
             out,
             work,
+            replies: self.folder.path().join("replies"),
             device: tch::Device::Cpu,
             progress: Progress::silent(),
         }
