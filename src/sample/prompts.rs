@@ -9,8 +9,8 @@ use crate::tasks::sources;
 use crate::{Error, Result};
 use rand::Rng;
 
-/// Instructions for a direct answer that data sets put behind their questions. A question that
-/// is asked for reasoning loses them.
+/// Instructions for a direct answer that data sets put behind their questions. A question loses
+/// them, whatever it is asked for: a form has an instruction of its own.
 ///
 /// # Source
 ///
@@ -19,8 +19,10 @@ pub const DIRECT_INSTRUCTIONS: [&str; 4] = [
     "Answer the question using a single word or phrase.",
     "Answer with the option's letter from the given choices directly.",
     "Please answer Yes or No.",
-    "Please answer the question and put the final answer within \\boxed{}.",
+    BOXED,
 ];
+/// The one that no other form has an answer to be read by.
+const BOXED: &str = "Please answer the question and put the final answer within \\boxed{}.";
 
 /// The form of a question: that of its domain for a keyed share of the questions, else the
 /// table's own, which open-ended questions may have one of.
@@ -62,24 +64,35 @@ pub fn check(candidates: &Candidates, prompter: &Prompter<'_>) -> Result<()> {
     }
 }
 
-/// The question as the model is asked: MMPR's `question`.
+/// The question as the model is asked: MMPR's `question`. One for a direct answer keeps the
+/// instruction that says what kind: a word, a letter, yes or no.
 pub fn asked(prompter: &Prompter<'_>, question: &Question, prompt: Prompt) -> String {
-    let text = match prompt {
-        Prompt::Direct => &question.question,
-        _ => without_instruction(&question.question),
-    };
-    prompter.question_text_with(text, question.images.len(), prompt)
+    let (text, own) = parted(&question.question);
+    let own = own.filter(|own| prompt == Prompt::Direct && *own != BOXED);
+    prompter.question_text_of(text, question.images.len(), prompt, own)
 }
 
 /// A question without the instruction for a direct answer behind it.
 pub fn without_instruction(question: &str) -> &str {
-    let mut text = question;
-    while let Some(rest) =
-        DIRECT_INSTRUCTIONS.iter().find_map(|end| text.trim_end().strip_suffix(end))
-    {
-        text = rest.trim();
+    parted(question).0
+}
+
+/// A question and the last of the instructions behind it.
+fn parted(question: &str) -> (&str, Option<&'static str>) {
+    let (mut text, mut last) = (question, None);
+    let before = |text, end: &&'static str| Some((without_end(text, end)?, *end));
+    while let Some((rest, end)) = DIRECT_INSTRUCTIONS.iter().find_map(|end| before(text, end)) {
+        (text, last) = (rest.trim(), last.or(Some(end)));
     }
-    text
+    (text, last)
+}
+
+/// What stands before an ending, which may be written in other letters' case and without its point.
+fn without_end<'a>(text: &'a str, end: &str) -> Option<&'a str> {
+    let bare = |text: &str| text.trim_end().trim_end_matches('.').trim_end().len();
+    let (text, end) = (&text[..bare(text)], &end[..bare(end)]);
+    let (before, tail) = text.split_at_checked(text.len().checked_sub(end.len())?)?;
+    tail.eq_ignore_ascii_case(end).then_some(before)
 }
 
 #[cfg(test)]
@@ -103,10 +116,36 @@ mod tests {
                 "Is it? Please answer Yes or No.\nAnswer the question using a single word or phrase.",
                 "Is it?",
             ),
+            ("Which?\nanswer with the option's letter from the given choices directly", "Which?"),
+            ("How many?\nAnswer the question using a single word or phrase .", "How many?"),
+            ("図?\nPLEASE ANSWER YES OR NO.", "図?"),
             ("Please answer Yes or No. Is it?", "Please answer Yes or No. Is it?"),
             ("How many?", "How many?"),
         ] {
             assert_eq!(without_instruction(question), bare);
+        }
+    }
+
+    #[test]
+    fn a_question_for_a_direct_answer_says_so_once() {
+        let tokenizer = Tokenizer::build(std::iter::empty());
+        let prompter = Prompter::new(&tokenizer, "internvl2_5", 0).unwrap();
+        let [word, letter, ..] = DIRECT_INSTRUCTIONS;
+        let boxed = format!("5+5? {BOXED}");
+        for (question, wanted) in [
+            ("How many?", format!("How many?\n{word}")),
+            (
+                "How many? Answer the question using a single word or phrase",
+                format!("How many?\n{word}"),
+            ),
+            (
+                "Which? answer with the option's letter from the given choices directly",
+                format!("Which?\n{letter}"),
+            ),
+            (boxed.as_str(), format!("5+5?\n{word}")),
+        ] {
+            let question = Question { question: question.into(), ..Question::default() };
+            assert_eq!(asked(&prompter, &question, Prompt::Direct), wanted);
         }
     }
 
