@@ -1,9 +1,10 @@
-//! A contact sheet of pairs: picture, question, chosen and rejected answer, and why.
+//! A contact sheet of pairs: pictures, question, chosen and rejected answer, and why.
 
 use super::pairs::{Shown, some, wrapped};
 use super::scene::{Anchor, GRID_LINE, INK, SOFT, Scene, rgb, text_width};
 use crate::Result;
 use crate::data::image::decode;
+use crate::data::record::Pair;
 use crate::error::Context;
 use image::imageops::{FilterType, overlay, resize};
 use image::{ImageEncoder, RgbImage};
@@ -13,6 +14,8 @@ use std::path::Path;
 const WIDTH: f64 = 900.0;
 const SIDE: f64 = 112.0;
 const GAP: f64 = 16.0;
+/// Between pictures of one pair.
+const MARGIN: f64 = 3.0;
 const COLUMN: f64 = (WIDTH - SIDE - 4.0 * GAP) / 2.0;
 /// Size and height of a line of text.
 const SIZE: f64 = 10.5;
@@ -51,7 +54,7 @@ impl Block {
             question: lines(question.trim(), wide, 4),
             chosen: lines(&shown.pair.chosen, COLUMN, MOST_LINES),
             rejected: lines(&shown.pair.rejected, COLUMN, MOST_LINES),
-            why: lines(&format!("row {}. {}", shown.row, shown.why), wide, 4),
+            why: lines(&format!("row {}. {}{}", shown.row, shown.why, note(&shown.pair)), wide, 4),
             shown,
         }
     }
@@ -83,22 +86,51 @@ impl Block {
         scene.line(&[(0.0, bottom), (WIDTH, bottom)], 1.0, GRID_LINE);
     }
 
-    /// Puts the first picture into its place.
+    /// Puts the pictures into their place, several as a grid.
     fn paste(&self, sheet: &mut RgbImage, top: f64) {
-        let Some(path) = self.shown.pictures.first() else { return };
-        // A picture that is gone leaves its place empty: a sheet is to look at.
-        let Ok(picture) = decode(path) else {
-            tracing::warn!("the contact sheet lacks the picture {}", path.display());
-            return;
-        };
-        let longest = f64::from(picture.width().max(picture.height()));
-        let scale = SIDE * SCALE / longest;
-        let [width, height] = [picture.width(), picture.height()]
-            .map(|side| (f64::from(side) * scale).round().max(1.0) as u32);
-        let filter = if scale > 1.0 { FilterType::Nearest } else { FilterType::Triangle };
-        let picture = resize(&picture, width, height, filter);
-        overlay(sheet, &picture, (GAP * SCALE) as i64, ((top + GAP) * SCALE) as i64);
+        let columns = (1..).find(|side| side * side >= self.shown.pictures.len()).unwrap_or(1);
+        let cell = SIDE / columns as f64;
+        // Several keep apart.
+        let side = if columns > 1 { cell - MARGIN } else { cell };
+        for (index, path) in self.shown.pictures.iter().enumerate() {
+            // A picture that is gone leaves its place empty: a sheet is to look at.
+            let Ok(picture) = decode(path) else {
+                tracing::warn!("the contact sheet lacks the picture {}", path.display());
+                continue;
+            };
+            let longest = f64::from(picture.width().max(picture.height()));
+            let scale = side * SCALE / longest;
+            let [width, height] = [picture.width(), picture.height()]
+                .map(|side| (f64::from(side) * scale).round().max(1.0) as u32);
+            let filter = if scale > 1.0 { FilterType::Nearest } else { FilterType::Triangle };
+            let picture = resize(&picture, width, height, filter);
+            let [x, y] = [index % columns, index / columns].map(|place| place as f64 * cell);
+            overlay(sheet, &picture, ((GAP + x) * SCALE) as i64, ((top + GAP + y) * SCALE) as i64);
+        }
     }
+}
+
+/// Says that the sheet's font has no letters for a pair's script, where that is so.
+fn note(pair: &Pair) -> &'static str {
+    let texts = [&pair.question, &pair.chosen, &pair.rejected];
+    match texts.iter().any(|text| text.contains(is_without_glyph)) {
+        true => ". Boxes stand for letters that this sheet's font lacks; pairs.jsonl has them",
+        false => "",
+    }
+}
+
+/// Whether a letter is of a script that the bundled font has not: those of India and East Asia.
+fn is_without_glyph(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{900}'..='\u{E7F}'
+            | '\u{1100}'..='\u{11FF}'
+            | '\u{2E80}'..='\u{A4CF}'
+            | '\u{AC00}'..='\u{D7FF}'
+            | '\u{F900}'..='\u{FAFF}'
+            | '\u{FF00}'..='\u{FFEF}'
+            | '\u{20000}'..
+    )
 }
 
 /// The sheet of some pairs of an artifact's payload as a PNG file; none where it has no pairs.
@@ -138,4 +170,36 @@ pub fn png(payload: &Path, count: usize) -> Result<Option<Vec<u8>>> {
         .write_image(&sheet, width, height, image::ExtendedColorType::Rgb8)
         .context(doing)?;
     Ok(Some(file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::record::Images;
+    use image::Rgb;
+
+    #[test]
+    fn all_pictures_of_a_pair_are_shown_and_missing_letters_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let colors = [Rgb([255, 0, 0]), Rgb([0, 0, 255])];
+        let paint = |(index, color): (usize, &Rgb<u8>)| {
+            let path = folder.path().join(format!("{index}.png"));
+            RgbImage::from_pixel(8, 8, *color).save(&path).unwrap();
+            path.to_string_lossy().into_owned()
+        };
+        let pictures = colors.iter().enumerate().map(paint).collect();
+        let [question, chosen, rejected] = ["Où? <image><image>", "Là.", "Ici."].map(str::to_owned);
+        let pair = Pair { image: Images(pictures), question, chosen, rejected, ..Pair::default() };
+        let row = serde_json::to_string(&pair).unwrap();
+        std::fs::write(folder.path().join("pairs.jsonl"), row).unwrap();
+        let sheet = png(folder.path(), 1).unwrap().unwrap();
+        let sheet = image::load_from_memory(&sheet).unwrap().into_rgb8();
+        for color in colors {
+            assert!(sheet.pixels().any(|pixel| *pixel == color), "{color:?}");
+        }
+        assert_eq!(note(&pair), "");
+        for text in ["왼쪽", "左边", "ひだり"] {
+            assert!(!note(&Pair { chosen: text.into(), ..pair.clone() }).is_empty(), "{text}");
+        }
+    }
 }
