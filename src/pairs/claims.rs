@@ -8,9 +8,14 @@ use crate::data::record::Question;
 use std::collections::BTreeSet;
 
 /// Words after which a point ends no sentence.
-const ABBREVIATIONS: [&str; 18] = [
-    "mr", "mrs", "ms", "dr", "prof", "st", "vs", "etc", "e.g", "i.e", "no", "fig", "approx", "inc",
-    "ltd", "jr", "sr", "cf",
+const ABBREVIATIONS: [&str; 15] = [
+    "mr", "mrs", "ms", "dr", "prof", "st", "vs", "e.g", "i.e", "approx", "inc", "ltd", "jr", "sr",
+    "cf",
+];
+/// Words after which it ends none before a number: `no` is a whole answer, too.
+const BEFORE_NUMBERS: [&str; 14] = [
+    "no", "fig", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov",
+    "dec",
 ];
 /// What introduces a line that claims nothing about the picture.
 const HEADINGS: [&str; 4] = ["final answer", "question", "答案", "answer"];
@@ -86,20 +91,26 @@ pub fn divide(question: &str, answer: &str) -> String {
 /// The lines of a list, without bullets and numbers.
 pub fn lines(list: &str) -> Vec<String> {
     let bare = list.lines().map(bare).filter(|line| line.chars().any(char::is_alphanumeric));
-    distinct(bare.map(str::to_owned).collect())
+    distinct(bare.collect())
 }
 
 /// The sentences of a text that claim something, each once.
 pub fn sentences(text: &str) -> Vec<String> {
     let mut sentences = Vec::new();
-    for line in text.lines().map(bare) {
+    // Who writes no capitals begins no sentence with one.
+    let has_capitals = text.contains(char::is_uppercase);
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        let line = &bare(line);
+        let is_header = lines.peek().is_some_and(|next| is_rule(next));
         let lower = line.to_lowercase();
-        if HEADINGS.iter().any(|heading| lower.starts_with(&format!("{heading}:"))) {
+        let is_heading = |heading: &&str| lower.starts_with(&format!("{heading}:"));
+        if is_header || HEADINGS.iter().any(is_heading) {
             continue;
         }
         let mut start = 0;
         for (at, mark) in line.char_indices().filter(|(_, c)| ENDS.contains(c)) {
-            if ends_sentence(line, start, at, mark) {
+            if ends_sentence(line, start, at, mark, has_capitals) {
                 sentences.push(line[start..at + mark.len_utf8()].trim().to_owned());
                 start = at + mark.len_utf8();
             }
@@ -117,9 +128,14 @@ pub fn sentences(text: &str) -> Vec<String> {
     distinct(sentences.into_iter().filter(claims).collect())
 }
 
+/// Whether a line is the rule below the header of a table: `|---|:--:|`.
+fn is_rule(line: &str) -> bool {
+    line.contains('|') && line.contains("--") && line.chars().all(|c| "|-: \t".contains(c))
+}
+
 /// Whether a mark ends a sentence: a point does not between digits, after an abbreviation or
-/// an initial, or before a small letter.
-fn ends_sentence(line: &str, start: usize, at: usize, mark: char) -> bool {
+/// an initial, or before a small letter where sentences have capitals.
+fn ends_sentence(line: &str, start: usize, at: usize, mark: char, has_capitals: bool) -> bool {
     if mark != '.' {
         return true;
     }
@@ -130,18 +146,25 @@ fn ends_sentence(line: &str, start: usize, at: usize, mark: char) -> bool {
     let word = line[start..at].rsplit(char::is_whitespace).next().unwrap_or_default();
     let word = word.trim_start_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
     let initial = word.chars().count() == 1 && word.chars().all(char::is_alphabetic);
-    let small = after.trim_start().starts_with(char::is_lowercase);
-    !(ABBREVIATIONS.contains(&word.as_str()) || initial || small)
+    let after = after.trim_start();
+    let small = (has_capitals || word == "etc") && after.starts_with(char::is_lowercase);
+    let numbers = || BEFORE_NUMBERS.contains(&word.as_str()) && starts_with_digit(after);
+    !(ABBREVIATIONS.contains(&word.as_str()) || initial || small || numbers())
+}
+
+fn starts_with_digit(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// A line without bullet, number and bold marks.
-fn bare(line: &str) -> &str {
+fn bare(line: &str) -> String {
+    let line = line.replace("**", "");
     let line = line.trim().trim_start_matches(['-', '*', '•', '#', '>', '–']).trim_start();
     let digits = line.len() - line.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let numbered =
         (1..=3).contains(&digits).then(|| line[digits..].strip_prefix(['.', ')'])).flatten();
     let line = numbered.filter(|rest| rest.starts_with(' ')).unwrap_or(line);
-    line.trim().trim_matches('*').trim()
+    line.trim().trim_matches('*').trim().to_owned()
 }
 
 fn distinct(list: Vec<String>) -> Vec<String> {
@@ -191,6 +214,30 @@ mod tests {
             ["J. R. R. Tolkien wrote it.", "He did."]
         );
         assert!(sentences("12\n...\n?").is_empty());
+    }
+
+    #[test]
+    fn sentences_end_where_people_end_them() {
+        for (text, claims) in [
+            ("The answer is no. A dog is there.", &["The answer is no.", "A dog is there."][..]),
+            ("It is No. 5 of them.", &["It is No. 5 of them."]),
+            (
+                "There are cats, dogs, etc. The sky is blue.",
+                &["There are cats, dogs, etc.", "The sky is blue."],
+            ),
+            ("cats, dogs, etc. are there.", &["cats, dogs, etc. are there."]),
+            ("Cats, dogs, etc. are there.", &["Cats, dogs, etc. are there."]),
+            ("It was taken on Jan. 3 in Rome.", &["It was taken on Jan. 3 in Rome."]),
+            (
+                "a dog is there. it has a ball. the sky is blue",
+                &["a dog is there.", "it has a ball.", "the sky is blue"],
+            ),
+            ("**The car** is red. It is **not blue**.", &["The car is red.", "It is not blue."]),
+            ("* **Sky**: it is blue", &["Sky: it is blue"]),
+            ("| Thing | Color |\n|:---|---|\n| car | red |", &["| car | red |"]),
+        ] {
+            assert_eq!(sentences(text), claims, "{text}");
+        }
     }
 
     #[test]
