@@ -3,8 +3,9 @@
 //! could not be had.
 //!
 //! Of a server's likeliest first tokens, those of yes and no must hold most of the probability: a
-//! reply that begins otherwise ("I cannot see …") is no judgement, whatever is left for `No`. It
-//! is asked for again, and then its row has failed. A model here is compared by both words alone,
+//! reply that begins otherwise ("I cannot see …") is no judgement, whatever is left for `No`; nor is
+//! one that goes on to it ("No, I cannot see …"), where a server gives no probabilities. It is asked
+//! for again, and then its row has failed. A model here is compared by both words alone,
 //! as RLAIF-V has it.
 
 use super::Shop;
@@ -23,6 +24,24 @@ const WORDS: [[&str; 2]; 2] = [["yes", "Yes"], ["no", "No"]];
 /// The instruction behind a question, as the data sets have it. An embedded size that does not
 /// know it is asked for its direct answer.
 const INSTRUCTION: &str = "Please answer Yes or No.";
+
+/// Longest reply of a server, in tokens: a space or a line break may stand before the word, and a
+/// refusal behind it.
+const REPLY: usize = 16;
+/// What a reply that judges nothing says of who gives it or of the picture, in small letters.
+const REFUSALS: [&str; 11] = [
+    "i cannot",
+    "i can not",
+    "i can't",
+    "i'm unable",
+    "i am unable",
+    "i'm not able",
+    "i am not able",
+    "i'm sorry",
+    "i am sorry",
+    "no image was",
+    "no picture was",
+];
 
 /// What yes and no must hold together of a server's first token, and more.
 const MOST: f64 = 0.5;
@@ -148,8 +167,7 @@ impl<'a> Judge<'a> {
                 let markers = "<image>\n".repeat(ask.images().len());
                 let text = format!("{markers}{}\n{INSTRUCTION}", ask.question);
                 let parts = Chat::parts(&text, root, ask.images());
-                // A few tokens: some servers put a space or a line break before the word.
-                Chat { first_tokens: true, ..Chat::greedy(parts, 4) }
+                Chat { first_tokens: true, ..Chat::greedy(parts, REPLY) }
             })
             .collect();
         let name = |index: usize| format!("{:?}", shortened(&asks[index].question));
@@ -204,12 +222,22 @@ fn opinion(reply: &Reply) -> Result<Opinion, String> {
             shortened(&choice.text)
         ));
     }
+    if is_refusal(&choice.text) {
+        return Err(format!("no judgement: {:?}", shortened(&choice.text)));
+    }
     let word = choice.text.split_whitespace().next().unwrap_or_default();
     match (begins(word, &WORDS[0]), begins(word, &WORDS[1])) {
         (true, _) => Ok(Opinion { yes: 1.0, no: 0.0 }),
         (_, true) => Ok(Opinion { yes: 0.0, no: 1.0 }),
         _ => Err(format!("neither yes nor no: {:?}", shortened(&choice.text))),
     }
+}
+
+/// Whether a reply says that there is no judgement.
+fn is_refusal(text: &str) -> bool {
+    let text = text.to_lowercase().replace('’', "'");
+    let begins = |at: usize| !text[..at].ends_with(char::is_alphanumeric);
+    REFUSALS.iter().any(|refusal| text.match_indices(refusal).any(|(at, _)| begins(at)))
 }
 
 fn shortened(text: &str) -> String {

@@ -170,3 +170,20 @@ fn no_two_requests_share_a_seed() {
     assert!(all.len() > 60 && distinct.len() == all.len(), "{} of {}", distinct.len(), all.len());
     assert!(all.iter().all(|&seed| i64::try_from(seed).is_ok()));
 }
+
+#[test]
+fn a_refusal_behind_the_word_is_no_judgement() {
+    let small = described();
+    let judged = |name: &str, text: &'static str| {
+        let server = Server::start(move |_, _| texts(&[text]));
+        let mut settings =
+            Pairs { sources: vec![Source::DivideAndConquer], ..embedded().pairs.clone() };
+        settings.judge.server = table(&server);
+        small.pair(&settings, name).map(|_| ()).unwrap_err().to_string()
+    };
+    let told = judged("refuses", "No, I cannot see the picture.");
+    assert!(told.contains("no judgement: \"No, I cannot see"), "{told}");
+    // All is denied alike, so that no two answers differ.
+    let told = judged("denies", "No, the dog in it cannot be red.");
+    assert!(told.contains("no preference pairs"), "{told}");
+}
