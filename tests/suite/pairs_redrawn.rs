@@ -227,3 +227,45 @@ fn an_answer_that_is_chosen_twice_is_held_against_two_texts() {
     assert_eq!(again.iter().filter(|pair| draw(pair) == 2).count(), cuts - answers);
     assert_eq!(left_out(&small, "again", "same_pair"), 0);
 }
+
+#[test]
+fn an_answer_whose_kept_words_fill_the_limit_is_left_out() {
+    let (small, _) = with_rests();
+    let server = Server::start(|_, _| texts(&[" and a purple elephant"]));
+    let tokenizer = Tokenizer::load(&small.path("base")).unwrap();
+    let mut settings = asking(&server, 1);
+    let lengths = |pairs: &[Pair]| -> Vec<usize> {
+        pairs.iter().map(|pair| tokenizer.encode(kept(&pair.chosen, 0.5)).len()).collect()
+    };
+    let all = lengths(&small.pair(&settings, "room").unwrap());
+    let longest = *all.iter().max().unwrap();
+    settings.dropout_ntp.max_tokens = longest;
+    let before = server.count();
+    let some = small.pair(&settings, "less-room").unwrap();
+    let full = all.iter().filter(|length| **length == longest).count();
+    assert_eq!((some.len(), left_out(&small, "less-room", "no_room")), (all.len() - full, full));
+    assert_eq!(server.count() - before, some.len(), "nobody is asked for nothing");
+    settings.dropout_ntp.max_tokens = 1;
+    let error = small.pair(&settings, "no-room").unwrap_err();
+    let told = format!("the kept words of {0} of {0} answers fill", all.len());
+    assert!(error.to_string().contains(&told), "{error}");
+    assert!(error.hint_text().unwrap().contains("raise `max_tokens`"), "{error:?}");
+}
+
+#[test]
+fn a_continuation_without_text_is_asked_for_again() {
+    let (small, _) = with_rests();
+    let server = Server::start(|before, _| texts(&[if before == 0 { " " } else { "a cow" }]));
+    let mut settings = asking(&server, 2);
+    settings.dropout_ntp.ratio = Fraction::try_from(0.0).unwrap();
+    settings.dropout_ntp.server.requests = 1;
+    let pairs = small.pair(&settings, "empty").unwrap();
+    assert!(pairs.iter().all(|pair| pair.rejected == "a cow"));
+    assert_eq!(server.count(), pairs.len() + 1);
+    settings.dropout_ntp.draws = 1;
+    settings.seed += 1;
+    let server = Server::start(|_, _| texts(&["\n"]));
+    settings.dropout_ntp.server = table(&server);
+    let error = small.pair(&settings, "nothing").unwrap_err();
+    assert!(error.to_string().contains("empty answer"), "{error}");
+}

@@ -24,7 +24,7 @@ mod writer;
 
 use super::record::{Side, built, provenance};
 use super::stats::Stats;
-use super::{Built, Kind, Shop};
+use super::{Built, Kind, Shop, no_pairs};
 use crate::Result;
 use crate::data::record::{Answer, Question};
 use crate::data::template::IMAGE;
@@ -53,6 +53,10 @@ enum Reason {
     Same,
     /// They say what another pair of the answer rejects already.
     Taken,
+    /// Nothing stands in them: no words were kept, and none were written.
+    Empty,
+    /// The kept words are as long as an answer may be.
+    NoRoom,
     /// A server failed for it.
     Failed,
 }
@@ -63,8 +67,15 @@ impl Reason {
         match self {
             Self::Same => "identical",
             Self::Taken => "same_pair",
+            Self::Empty => "empty_answer",
+            Self::NoRoom => "no_room",
             Self::Failed => "failed",
         }
+    }
+
+    /// Whether a further continuation may come to something else.
+    fn may_heal(self) -> bool {
+        matches!(self, Self::Same | Self::Taken | Self::Empty)
     }
 }
 
@@ -125,11 +136,14 @@ pub fn cuts(shop: &Shop<'_>, of: Chosen, paired: &[(usize, usize)], stats: &mut 
 ///
 /// # Errors
 ///
-/// A model that fails, or a server for more answers than it may.
+/// A model that fails, or a server for more answers than it may; answers whose kept words leave
+/// none of them room for more.
 pub fn pairs(shop: &Shop<'_>, cuts: &[Cut], stats: &mut Stats) -> Result<Vec<Built>> {
     let settings = &shop.settings.dropout_ntp;
+    let outcomes = outcomes(shop, cuts)?;
+    check_room(&outcomes, settings.max_tokens)?;
     let mut pairs = Vec::new();
-    for (cut, outcome) in cuts.iter().zip(outcomes(shop, cuts)?) {
+    for (cut, outcome) in cuts.iter().zip(outcomes) {
         let (question, answer) = of(shop, *cut);
         if outcome.draws > 0 {
             stats.spend(Source::DropoutNtp, answer.tokens + outcome.written);
@@ -172,12 +186,16 @@ pub fn pairs(shop: &Shop<'_>, cuts: &[Cut], stats: &mut Stats) -> Result<Vec<Bui
 /// before any is again: batches stay full, and no chunk of work decides who is continued.
 fn outcomes(shop: &Shop<'_>, cuts: &[Cut]) -> Result<Vec<Outcome>> {
     let writer = Writer::open(shop)?;
-    let mut outcomes: Vec<Outcome> = cuts.iter().map(|_| Outcome::default()).collect();
+    let begun = |cut: &Cut| match writer.has_room(shop, *cut) {
+        true => Outcome::default(),
+        false => Outcome { other: Err(Reason::NoRoom), ..Outcome::default() },
+    };
+    let mut outcomes: Vec<Outcome> = cuts.iter().map(begun).collect();
     // Two continuations of one answer that say the same would be one pair twice.
     let mut known = HashSet::new();
     for draw in 0..shop.settings.dropout_ntp.draws {
         let is_open =
-            |&index: &usize| matches!(outcomes[index].other, Err(Reason::Same | Reason::Taken));
+            |&index: &usize| outcomes[index].other.as_ref().is_err_and(|reason| reason.may_heal());
         let open: Vec<usize> = (0..cuts.len()).filter(is_open).collect();
         if open.is_empty() {
             break;
@@ -197,7 +215,9 @@ fn outcomes(shop: &Shop<'_>, cuts: &[Cut]) -> Result<Vec<Outcome>> {
             *written += continued.written;
             let chosen = strip(&shop.sampled.answers[answer].text);
             let text = strip(&continued.text);
-            *other = if text == chosen {
+            *other = if text.is_empty() {
+                Err(Reason::Empty)
+            } else if text == chosen {
                 Err(Reason::Same)
             } else if known.insert((question, chosen, text.to_owned())) {
                 Ok(continued)
@@ -207,6 +227,28 @@ fn outcomes(shop: &Shop<'_>, cuts: &[Cut]) -> Result<Vec<Outcome>> {
         }
     }
     Ok(outcomes)
+}
+
+/// Says how many answers could not go on; refuses to go on without all of them.
+fn check_room(outcomes: &[Outcome], max_tokens: usize) -> Result<()> {
+    let full = |outcome: &&Outcome| matches!(outcome.other, Err(Reason::NoRoom));
+    let (count, all) = (outcomes.iter().filter(full).count(), outcomes.len());
+    if count == 0 {
+        return Ok(());
+    }
+    let told = format!(
+        "the kept words of {count} of {all} answers fill `pairs.dropout_ntp.max_tokens`, which is \
+         {max_tokens} and counts them too"
+    );
+    if count == all {
+        return Err(no_pairs(
+            &told,
+            "raise `max_tokens` of `[pairs.dropout_ntp]`, such as to that of `[candidates]`, or \
+             lower its `ratio`",
+        ));
+    }
+    tracing::warn!("{told}: they have no pair; raise it to have them");
+    Ok(())
 }
 
 fn of<'a>(shop: &'a Shop<'_>, cut: Cut) -> (&'a Question, &'a Answer) {

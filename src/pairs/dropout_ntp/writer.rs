@@ -52,6 +52,21 @@ impl Writer {
         })
     }
 
+    /// Whether the kept words of an answer leave room for more.
+    pub fn has_room(&self, shop: &Shop<'_>, cut: Cut) -> bool {
+        let settings = &shop.settings.dropout_ntp;
+        // One that is to become as long as the chosen answer has that one's room.
+        if settings.length == Length::Match {
+            return true;
+        }
+        let tokenizer = match self {
+            Self::Local(local) => &local.tokenizer,
+            Self::Server(_) => shop.tokenizer,
+        };
+        let beginning = kept(&of(shop, cut).1.text, settings.ratio.get());
+        beginning.is_empty() || tokenizer.encode(beginning).len() < settings.max_tokens
+    }
+
     /// One continuation of each, none where a server failed for good. Of a stage's `all` answers
     /// `failed` have failed before.
     pub fn draw(
@@ -209,7 +224,7 @@ fn write_there(
             seed: server::seed(shop.settings.seed, &purpose, &question.id, cut.copy),
             ..Chat::greedy(
                 Chat::parts(&text, root, images),
-                settings.max_tokens.saturating_sub(given).max(1),
+                settings.max_tokens.saturating_sub(given),
             )
         }
     };
