@@ -17,6 +17,7 @@ use super::{Kind, Paired, Shop, choose, consistency};
 use crate::Result;
 use crate::data::record::{Question, Verdict};
 use crate::eval::matching::is_open;
+use crate::eval::python::text::strip;
 use crate::eval::statistics;
 use crate::spec::pairs::Source;
 use crate::tasks::sources;
@@ -38,6 +39,7 @@ pub fn pairs(shop: &Shop<'_>, stats: &mut Stats) -> Result<Vec<Paired>> {
             None => true,
         })
         .collect();
+    stats.warn_of_left_out(shop.settings);
     let of = |question: usize, verdict| -> Vec<usize> {
         let with = |&answer: &usize| sampled.answers[answer].verdict == Some(verdict);
         sampled.of(question).iter().copied().filter(with).collect()
@@ -58,6 +60,9 @@ pub fn pairs(shop: &Shop<'_>, stats: &mut Stats) -> Result<Vec<Paired>> {
         let answers: Vec<_> = sampled.of(place).iter().map(|&a| &sampled.answers[a]).collect();
         stats.asked(task, &answers);
         stats.spend(Source::Correctness, answers.iter().map(|answer| answer.tokens).sum());
+        let is_empty = |a: &&usize| strip(&sampled.answers[**a].text).is_empty();
+        let empty = sampled.of(place).iter().filter(is_empty).count();
+        stats.skipped(task, "empty_answer", empty);
         let looping = sampled.of(place).iter().filter(|&&a| sampled.is_degenerate(a)).count();
         stats.skipped(task, "degenerate", looping);
         if let Some(dropped) = &dropped {
@@ -122,7 +127,10 @@ fn cross(
     stats: &mut Stats,
 ) -> Vec<Paired> {
     let (sampled, question) = (shop.sampled, &shop.sampled.questions[place]);
-    let (chosen, rejected) = (sampled.distinct(right), sampled.distinct(worse));
+    // An answer without text is none that a trainer, or an import, takes.
+    let says = |&answer: &usize| !strip(&sampled.answers[answer].text).is_empty();
+    let worse: Vec<usize> = worse.iter().copied().filter(says).collect();
+    let (chosen, rejected) = (sampled.distinct(right), sampled.distinct(&worse));
     let num_doubles = right.len() * worse.len() - chosen.len() * rejected.len();
     stats.skipped(&question.task, "duplicate", num_doubles);
     let mut crossed = Vec::new();

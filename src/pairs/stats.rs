@@ -11,7 +11,7 @@
 //! | `chosen_sloppy`, `rejected_sloppy` | share that equals the sloppy rationale |
 //! | `inconsistent` | share of right answers that contradict themselves, where that is looked for |
 //! | `claims`, `claims_denied` | claims that a judge was asked about, and the share it denied |
-//! | `skipped_REASON` | pairs (or questions, or answers) left out; `failed` and `unjudged` ones are those that a server failed for, `identical` ones those whose every continuation said the same |
+//! | `skipped_REASON` | pairs (or questions, or answers) left out; `failed` and `unjudged` ones are those that a server failed for, `identical` ones those whose every continuation said the same, `no_room` ones those whose kept words fill `max_tokens`, `empty_answer` ones without text |
 //!
 //! What each kind of pair is like and cost is in kinds.csv ([`super::kinds`]).
 
@@ -142,24 +142,77 @@ impl Stats {
         }
     }
 
+    /// Says how many questions the settings leave out: a default among them does.
+    pub fn warn_of_left_out(&self, settings: &Pairs) {
+        let left: Vec<String> = self.left_out(settings).collect();
+        if !left.is_empty() {
+            tracing::warn!("no correctness pairs are made of {}", left.join("; of "));
+        }
+    }
+
+    /// The questions that settings leave out, each with the key that does.
+    fn left_out(&self, settings: &Pairs) -> impl Iterator<Item = String> {
+        let correctness = &settings.correctness;
+        let domains: Vec<&str> = correctness.exclude_domains.iter().map(|d| d.name()).collect();
+        let why = [
+            (
+                "excluded_domain_questions",
+                format!(
+                    "from data sets of the domains that `pairs.correctness.exclude_domains` lists \
+                     ({}; `[]` leaves out none)",
+                    domains.join(", ")
+                ),
+            ),
+            (
+                "excluded_questions",
+                "of the tasks that `pairs.correctness.exclude` lists".to_owned(),
+            ),
+            (
+                "easy_questions",
+                format!(
+                    "with a larger share of right answers than `pairs.correctness.max_right`, {}",
+                    correctness.max_right.get()
+                ),
+            ),
+        ];
+        let counted = why.map(|(reason, why)| (self.count(reason), why));
+        counted
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, why)| format!("{count} questions {why}"))
+    }
+
     /// The error of a stage without any pair.
     pub fn why_none(&self, settings: &Pairs) -> Error {
         if !settings.builds(Source::Correctness) {
             return self.why_none_of_others();
         }
         let questions = self.questions.get("all").copied().unwrap_or_default();
-        if questions == 0.0 {
+        let mut left: Vec<String> = self.left_out(settings).collect();
+        if questions == 0.0 && left.is_empty() {
             return no_pairs(
                 "no question with a known answer has candidates",
-                "give `corpus.train` questions, sample candidates for them, and see that \
-                 `pairs.correctness.exclude` leaves a task",
+                "give `corpus.train` questions, and sample candidates for them",
+            );
+        }
+        if questions == 0.0 {
+            left.extend(Some(self.count("open_questions")).filter(|&open| open > 0).map(|open| {
+                format!("{open} questions that are open-ended, or without a known answer")
+            }));
+            return no_pairs(
+                &format!("left out are {}", left.join("; ")),
+                "change the settings that are named, or give `corpus.train` other questions",
             );
         }
         let entailed = self.count("entailed");
+        let left = left.iter().map(|left| format!("; left out are {left}"));
         let reason = format!(
             "of {questions} questions, {} have right answers only, {} wrong ones only, {} none that can \
-             be read, and {entailed} pairs were skipped because the right answer is part of the wrong one",
-            self.only_right, self.only_wrong, self.only_unparsable
+             be read, and {entailed} pairs were skipped because the right answer is part of the wrong one{}",
+            self.only_right,
+            self.only_wrong,
+            self.only_unparsable,
+            left.collect::<String>()
         );
         let hint = if self.only_wrong + self.only_unparsable > self.only_right {
             "the model is too weak for its questions: train the base longer, raise \

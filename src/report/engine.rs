@@ -33,6 +33,7 @@ const SHOWN: [Shown; 2] = [
             ("pairs_dropout_ntp", "continued blindly"),
             ("pairs_divide_and_conquer", "by claims"),
             ("pairs_imported", "imported"),
+            ("skipped_excluded_domain_questions", "questions left out by domain"),
             ("chosen_tokens", "chosen tokens"),
             ("rejected_tokens", "rejected tokens"),
             ("chosen_careful_lines", "chosen right throughout (%)"),

@@ -3,7 +3,7 @@
 use super::Settings;
 use super::finder::Finder;
 use super::lists::TASKS;
-use super::pairs::{Chosen, Length, MOST_DRAWS, Pairs, Source};
+use super::pairs::{Chosen, Kinds, Length, MOST_DRAWS, Pairs, Source};
 
 /// Checks both tables of one point.
 pub(super) fn candidates_and_pairs(settings: &Settings, find: &mut Finder) {
@@ -36,7 +36,12 @@ pub(super) fn candidates_and_pairs(settings: &Settings, find: &mut Finder) {
     if settings.corpus.files.is_none() {
         find.names("pairs.correctness.exclude", &pairs.correctness.exclude, TASKS, "tasks");
     }
+    if pairs.needs(Source::Correctness) {
+        let most = pairs.correctness.max_per_question;
+        find.at_least("pairs.correctness.max_per_question", most, 1);
+    }
     sources(pairs, find);
+    weights(pairs, find);
     dropout_ntp(pairs, find);
     judge(pairs, find);
 }
@@ -79,6 +84,28 @@ fn sources(pairs: &Pairs, find: &mut Finder) {
                 table,
                 format!("`[{table}]` is set, but `pairs.sources` does not list `{name}`"),
                 format!("write `sources = [\"{name}\"]` in `[pairs]`, or add it to the list"),
+            );
+        }
+    }
+}
+
+/// A weight is for pairs that are made.
+fn weights(pairs: &Pairs, find: &mut Finder) {
+    let Kinds { correctness, format, dropout_ntp, divide_and_conquer, imported } = &pairs.weights;
+    let judges = pairs.builds(Source::Correctness);
+    for (name, weight, made) in [
+        ("correctness", correctness, judges),
+        ("format", format, judges && pairs.correctness.format_negatives),
+        ("dropout_ntp", dropout_ntp, pairs.builds(Source::DropoutNtp)),
+        ("divide_and_conquer", divide_and_conquer, pairs.builds(Source::DivideAndConquer)),
+        ("imported", imported, pairs.builds(Source::Import)),
+    ] {
+        if weight.is_some() && !made {
+            find.wrong(
+                &format!("pairs.weights.{name}"),
+                format!("`pairs.weights.{name}` is set, but no such pairs are made"),
+                "take it out, or have them made: `pairs.sources` says which are, and \
+                 `pairs.correctness.format_negatives` whether unparsable answers are rejected ones",
             );
         }
     }

@@ -56,6 +56,7 @@ mod server_stages;
 mod show_pairs;
 mod spec;
 mod spec_charts;
+mod spec_pairs;
 mod spec_rounds;
 mod store;
 mod support;

@@ -8,7 +8,7 @@ use prefab::data::questions::write_questions;
 use prefab::data::record::{Answer, Generated, Pair, Question, Verdict};
 use prefab::pairs::run;
 use prefab::spec::candidates::Prompt;
-use prefab::spec::number::Fraction;
+use prefab::spec::number::{Fraction, Positive};
 use prefab::spec::pairs::{Consistency, Correctness, Pairs};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -326,4 +326,56 @@ fn questions_that_are_too_easy_are_left_out() {
     let built = build(&settings, candidates()).unwrap();
     assert_eq!(built.pairs.len(), 5);
     assert_eq!(built.stat("all", "skipped_easy_questions"), 1.0);
+}
+
+#[test]
+fn an_answer_without_text_is_in_no_pair() {
+    let (questions, mut answers) = candidates();
+    answers.push(answer("a", 6, String::new(), Verdict::Unparsable));
+    answers.push(answer("a", 7, " \n".into(), Verdict::Unparsable));
+    let mut settings = settings();
+    settings.correctness.format_negatives = true;
+    let built = build(&settings, (questions, answers)).unwrap();
+    assert_eq!(built.pairs.len(), 7, "as many as without");
+    assert!(built.pairs.iter().all(|pair| !pair.rejected.trim().is_empty()));
+    assert_eq!(built.stat("count", "skipped_empty_answer"), 2.0);
+}
+
+#[test]
+fn settings_that_leave_all_questions_out_are_named() {
+    let (mut questions, answers) = candidates();
+    for question in &mut questions {
+        (question.source, question.generated) = ("docvqa".into(), None);
+    }
+    let text = build(&settings(), (questions, answers)).err().expect("no pairs").to_string();
+    let named =
+        "5 questions from data sets of the domains that `pairs.correctness.exclude_domains`";
+    assert!(text.contains(named), "{text}");
+    let mut easy = settings();
+    easy.correctness.max_right = Fraction::try_from(0.2).unwrap();
+    let (questions, answers) = candidates();
+    let right = answers.into_iter().filter(|answer| answer.question != "c").collect();
+    let error = build(&easy, (questions, right)).err().expect("no pairs");
+    assert!(error.to_string().contains("`pairs.correctness.max_right`, 0.2"), "{error}");
+}
+
+#[test]
+fn a_limit_leaves_room_for_kinds_with_a_weight() {
+    let one = Some(Positive::try_from(1.0).unwrap());
+    let mut settings = settings();
+    settings.correctness.format_negatives = true;
+    // Five by answer, two by format.
+    (settings.weights.correctness, settings.max) = (one, Some(2));
+    let error = build(&settings, candidates()).err().expect("no room");
+    assert!(
+        error.to_string().contains("the 2 pairs of kinds without a weight (format)"),
+        "{error}"
+    );
+    settings.max = Some(3);
+    let built = build(&settings, candidates()).unwrap();
+    assert_eq!(built.stat("all", "pairs_correctness"), 1.0);
+    assert_eq!(built.stat("all", "pairs_format"), 2.0);
+    settings.weights.format = one;
+    settings.max = Some(1);
+    assert_eq!(build(&settings, candidates()).unwrap().pairs.len(), 1);
 }
