@@ -1,7 +1,8 @@
 //! How many pairs of each kind stay: counts, weights, and the most in all.
 
 use super::stats::Stats;
-use super::{Kind, choose};
+use super::{Kind, choose, no_pairs};
+use crate::Result;
 use crate::eval::statistics;
 use crate::spec::number::Positive;
 use crate::spec::pairs::{Kinds, Pairs};
@@ -29,7 +30,11 @@ pub struct Slot {
 }
 
 /// Thins pairs that are sorted by kind; each draw is keyed and keeps their order.
-pub fn thin(settings: &Pairs, slots: Vec<Slot>, stats: &mut Stats) -> Vec<Slot> {
+///
+/// # Errors
+///
+/// Where the kinds without a weight, which stay whole, leave no room for those with one.
+pub fn thin(settings: &Pairs, slots: Vec<Slot>, stats: &mut Stats) -> Result<Vec<Slot>> {
     let mut kept = Vec::with_capacity(slots.len());
     let mut by_kind = split(slots);
     for (kind, pairs) in &mut by_kind {
@@ -46,7 +51,9 @@ pub fn thin(settings: &Pairs, slots: Vec<Slot>, stats: &mut Stats) -> Vec<Slot> 
     }
     let numbers: Vec<(Kind, usize)> =
         by_kind.iter().map(|(kind, pairs)| (*kind, pairs.len())).collect();
+    check_room(settings, &numbers)?;
     let shares = shares(&settings.weights, &numbers, settings.max);
+    warn_of_none(settings, &numbers, &shares);
     for ((kind, mut pairs), share) in by_kind.into_iter().zip(shares) {
         let purpose = format!("pairs/weights/{}", kind.name());
         draw(&mut pairs, share, &purpose, settings, "over_weight", stats);
@@ -55,7 +62,40 @@ pub fn thin(settings: &Pairs, slots: Vec<Slot>, stats: &mut Stats) -> Vec<Slot> 
     if let Some(most) = settings.max {
         draw(&mut kept, most, "pairs/max", settings, "over_max", stats);
     }
-    kept
+    Ok(kept)
+}
+
+/// Refuses a limit that the kinds without a weight reach by themselves.
+fn check_room(settings: &Pairs, numbers: &[(Kind, usize)]) -> Result<()> {
+    let Some(most) = settings.max else { return Ok(()) };
+    let (weighted, whole): (Vec<&(Kind, usize)>, Vec<_>) =
+        numbers.iter().partition(|(kind, _)| settings.weights.of(*kind).is_some());
+    let count: usize = whole.iter().map(|(_, number)| number).sum();
+    if weighted.is_empty() || count < most {
+        return Ok(());
+    }
+    let names: Vec<&str> = whole.iter().map(|(kind, _)| kind.name()).collect();
+    Err(no_pairs(
+        &format!(
+            "`pairs.max` is {most}, and the {count} pairs of kinds without a weight ({}), which stay \
+             whole, leave no room for those with one",
+            names.join(", ")
+        ),
+        "give each of them a number in `[pairs.weights]` or `[pairs.counts]`, or raise `pairs.max`",
+    ))
+}
+
+/// Says which kinds have pairs, and too small a weight for any.
+fn warn_of_none(settings: &Pairs, numbers: &[(Kind, usize)], shares: &[usize]) {
+    for ((kind, number), share) in numbers.iter().zip(shares) {
+        if let (Some(weight), 1.., 0) = (settings.weights.of(*kind), number, share) {
+            tracing::warn!(
+                "none of the {number} {} pairs is kept: at the weight {} their share is below one",
+                kind.name(),
+                weight.get()
+            );
+        }
+    }
 }
 
 fn split(slots: Vec<Slot>) -> Vec<(Kind, Vec<Slot>)> {
@@ -83,7 +123,8 @@ fn draw(
 }
 
 /// How many pairs of each kind make the largest set in the proportion of the weights that
-/// fits into `max`. Kinds without a weight stay whole.
+/// fits into `max`, which is filled: what rounding down leaves goes to the largest remainders.
+/// Kinds without a weight stay whole.
 fn shares(weights: &Kinds<Positive>, numbers: &[(Kind, usize)], max: Option<usize>) -> Vec<usize> {
     let weight = |kind: Kind| weights.of(kind).map(|weight| weight.get());
     let weighted = || numbers.iter().filter_map(|&(kind, number)| Some((weight(kind)?, number)));
@@ -93,12 +134,28 @@ fn shares(weights: &Kinds<Positive>, numbers: &[(Kind, usize)], max: Option<usiz
     let scale = weighted().map(|(weight, number)| number as f64 / weight);
     let room = max.map(|most| most.saturating_sub(whole) as f64 / total);
     let scale = scale.chain(room).fold(f64::INFINITY, f64::min);
+    // The last place of a quotient must not cost a pair.
+    let down = |exact: f64| (exact + 1e-9) as usize;
     let share = |&(kind, number): &(Kind, usize)| match weight(kind) {
-        // The last place of a quotient must not cost a pair.
-        Some(weight) => number.min((scale * weight + 1e-9) as usize),
+        Some(weight) => number.min(down(scale * weight)),
         None => number,
     };
-    numbers.iter().map(share).collect()
+    let mut shares: Vec<usize> = numbers.iter().map(share).collect();
+    if max.is_some() && total > 0.0 {
+        let mut left = (down(scale * total) + whole).saturating_sub(shares.iter().sum());
+        let remainder = |at: &usize| {
+            weight(numbers[*at].0).map_or(0.0, |weight| scale * weight - shares[*at] as f64)
+        };
+        let mut places: Vec<usize> = (0..numbers.len()).collect();
+        // Equal ones stay in the order of kinds.
+        places.sort_by(|a, b| remainder(b).total_cmp(&remainder(a)));
+        for at in places {
+            let more = left.min(1).min(numbers[at].1 - shares[at]);
+            shares[at] += more;
+            left -= more;
+        }
+    }
+    shares
 }
 
 #[cfg(test)]
@@ -126,5 +183,18 @@ mod tests {
         let none = Kinds { correctness: None, dropout_ntp: None, ..weights(1.0, 1.0) };
         assert_eq!(shares(&none, &numbers, Some(5)), [1000, 7, 150]);
         assert_eq!(shares(&weights(0.1, 0.3), &numbers, None), [50, 7, 150]);
+    }
+
+    #[test]
+    fn a_limit_is_filled_by_the_largest_remainders() {
+        let numbers = [(Kind::Correctness, 1000), (Kind::Format, 7), (Kind::DropoutNtp, 150)];
+        // One place for two that have half of it.
+        assert_eq!(shares(&weights(1.0, 1.0), &numbers, Some(8)), [1, 7, 0]);
+        // 37.5 and 12.5 of fifty.
+        assert_eq!(shares(&weights(3.0, 1.0), &numbers, Some(57)), [38, 7, 12]);
+        // 0.9 and 9.1 of ten: the rarer kind has one.
+        assert_eq!(shares(&weights(9.0, 91.0), &numbers, Some(17)), [1, 7, 9]);
+        // All there is: no more than that.
+        assert_eq!(shares(&weights(20.0, 3.0), &numbers, Some(2000)), [1000, 7, 150]);
     }
 }

@@ -157,7 +157,7 @@ pub fn run(settings: &Pairs, ctx: &StageContext) -> Result<()> {
     sampled.sort_by_key(|built| built.kind);
     let slots = slots(&sampled, imported.as_ref().map_or(0, Imported::len));
     let made = kinds::made(&slots);
-    let kept = mix::thin(settings, slots, &mut stats);
+    let kept = mix::thin(settings, slots, &mut stats)?;
     if kept.is_empty() {
         return Err(stats.why_none(settings));
     }
