@@ -3,7 +3,7 @@
 use super::features::keeps_features;
 use super::fingerprint::{Prints, annotations};
 use super::key::{key, machine as machine_of};
-use super::slice::slice;
+use super::slice::{manner, slice};
 use super::{Job, Machine, Plan, Stage, Task, id};
 use crate::eval;
 use crate::spec::Settings;
@@ -326,7 +326,8 @@ impl Graph<'_> {
                 .unwrap_or(0);
             let threads = stage.threads();
             let key = key.clone();
-            self.tasks.push(Task { stage, key, settings: tables, inputs, threads, level });
+            let manner = manner(&tables, settings);
+            self.tasks.push(Task { stage, key, settings: tables, manner, inputs, threads, level });
         }
         if !chain.0.contains(&index) {
             chain.0.push(index);

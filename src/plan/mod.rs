@@ -80,6 +80,10 @@ pub struct Task {
     /// The slice of the settings that the stage reads, by table, and all that entered the key:
     /// `machine` where tensors are computed, `files` where files are imported.
     pub settings: serde_json::Map<String, serde_json::Value>,
+    /// How the stage is to work, by table, where that is not the default: told its worker, and in
+    /// no key, since it changes nothing of what is made.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub manner: serde_json::Map<String, serde_json::Value>,
     /// Artifact keys by role.
     pub inputs: BTreeMap<String, String>,
     /// Threads of the worker, part of the key where tensors are computed.
@@ -100,13 +104,16 @@ pub struct Machine {
 }
 
 impl Task {
-    /// One table of the slice, as the stage function takes it.
+    /// One table of the slice, as the stage function takes it, told how to work.
     ///
     /// # Errors
     ///
     /// If the plan was frozen by another version of Prefab.
     pub fn table<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
-        let table = self.settings.get(name).cloned().unwrap_or(serde_json::Value::Null);
+        let mut table = self.settings.get(name).cloned().unwrap_or(serde_json::Value::Null);
+        if let Some(manner) = self.manner.get(name) {
+            tell(&mut table, manner);
+        }
         serde_json::from_value(table).map_err(|error| {
             Error::new(format!("`{}` in the plan's task {}: {error}", name, self.key))
                 .hint("the plan was frozen by another version of Prefab: plan again")
@@ -117,6 +124,19 @@ impl Task {
     pub fn sheds_weights(&self) -> bool {
         let keep = self.settings.get("train").and_then(|train| train.get("keep"));
         self.stage == Stage::Policy && keep.is_some_and(|keep| keep == "none")
+    }
+}
+
+/// Overrides what a table holds. What it leaves out nobody asks for.
+fn tell(table: &mut serde_json::Value, manner: &serde_json::Value) {
+    let Some(told) = manner.as_object() else {
+        table.clone_from(manner);
+        return;
+    };
+    for (name, value) in told {
+        if let Some(inner) = table.get_mut(name) {
+            tell(inner, value);
+        }
     }
 }
 

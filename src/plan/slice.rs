@@ -3,14 +3,19 @@
 //!
 //! Tables that a stage reads only a part of are given whole, with the parts it
 //! does not read set to the embedded defaults: changing those changes no key.
+//!
+//! What says how a stage works and changes nothing of what it makes is set to its default, too,
+//! and the worker is told it beside the slice: [`manner`].
 
 use super::Stage;
 use super::plain_loss::plain;
 use crate::model::Config;
+use crate::spec::candidates::Candidates;
 use crate::spec::eval::{Eval, Split};
 use crate::spec::later::LATER;
 use crate::spec::model::Model;
-use crate::spec::pairs::{Pairs, Source};
+use crate::spec::pairs::{Asked, Pairs, Source};
+use crate::spec::server::Server;
 use crate::spec::train::{Precision, Train};
 use crate::spec::{Settings, embedded};
 use serde::Serialize;
@@ -22,7 +27,14 @@ const IMPORT_VERSION: u64 = 3;
 /// Bumped when answers are continued otherwise: pairs of other sources keep their keys.
 const CONTINUED_VERSION: u64 = 2;
 /// Bumped when a server is asked or read otherwise: what a model here makes keeps its key.
-const SERVED_VERSION: u64 = 2;
+const SERVED_VERSION: u64 = 3;
+/// Bumped when questions of files are asked otherwise, or answers to them, and those of released
+/// checkpoints, paired otherwise: what is generated keeps its keys.
+const FILED_VERSION: u64 = 2;
+/// Bumped when free text is split into claims otherwise: generated scenes keep their keys.
+const CLAIMS_VERSION: u64 = 2;
+/// Bumped when weights share a limit otherwise: pairs without either keep their keys.
+const WEIGHED_VERSION: u64 = 2;
 /// Bumped when pictures of files are cut otherwise: what has one tile a picture keeps its key.
 const TILES_VERSION: u64 = 2;
 
@@ -52,26 +64,19 @@ pub fn slice(stage: Stage, settings: &Settings) -> Map<String, Value> {
         }
         Stage::Features => put(&mut tables, "model", &frozen(&settings.model)),
         Stage::Candidates => {
-            put(&mut tables, "candidates", &settings.candidates);
+            put(&mut tables, "candidates", &sampled(&settings.candidates));
             if settings.candidates.server.is_set() {
                 tables.insert("served_version".to_owned(), SERVED_VERSION.into());
+            }
+            if settings.corpus.files.is_some() {
+                tables.insert("filed_version".to_owned(), FILED_VERSION.into());
             }
         }
         Stage::Pairs => {
             put(&mut tables, "pairs", &built(&settings.pairs));
-            if settings.pairs.import.is_some() {
-                tables.insert("import_version".to_owned(), IMPORT_VERSION.into());
-            }
-            if settings.pairs.builds(Source::DropoutNtp) {
-                tables.insert("continued_version".to_owned(), CONTINUED_VERSION.into());
-            }
-            let judge = &settings.pairs.judge.checkpoint;
-            if settings.pairs.asks_judge() && judge.as_deref().is_some_and(is_narrow) {
-                tables.insert("narrow_version".to_owned(), NARROW_VERSION.into());
-            }
-            if settings.pairs.asks_server() {
-                tables.insert("served_version".to_owned(), SERVED_VERSION.into());
-            }
+            let versions = versions_of_pairs(settings).into_iter();
+            let entering = versions.filter(|(_, _, enters)| *enters);
+            tables.extend(entering.map(|(name, version, _)| (name.to_owned(), version.into())));
         }
         Stage::Reference => {
             let Train { precision, max_tokens, .. } = settings.train;
@@ -102,7 +107,81 @@ pub fn slice(stage: Stage, settings: &Settings) -> Map<String, Value> {
     if sees_questions(stage) && cuts_files(settings) {
         tables.insert("tiles_version".to_owned(), TILES_VERSION.into());
     }
+    let defaults = json(embedded());
+    for path in manners(settings) {
+        let table = tables.get_mut(path[0]);
+        let value = table.and_then(|table| table.pointer_mut(&pointer(&path[1..])));
+        if let (Some(value), Some(default)) = (value, defaults.pointer(&pointer(&path))) {
+            value.clone_from(default);
+        }
+    }
+    for path in LATER {
+        if let Some(table) = tables.get_mut(path[0]) {
+            forget(table, &defaults[path[0]], &path[1..]);
+        }
+    }
     tables
+}
+
+/// What a worker is told beside its slice, by table: how it is to work. It enters no key.
+pub fn manner(tables: &Map<String, Value>, settings: &Settings) -> Map<String, Value> {
+    let (own, defaults) = (json(settings), json(embedded()));
+    let mut manner = Map::new();
+    for path in manners(settings).into_iter().filter(|path| tables.contains_key(path[0])) {
+        let name = pointer(&path);
+        let value = own.pointer(&name).filter(|value| defaults.pointer(&name) != Some(value));
+        if let Some(value) = value {
+            let table = manner.entry(path[0]).or_insert(Value::Null);
+            *path[1..].iter().fold(table, |table, name| &mut table[*name]) = value.clone();
+        }
+    }
+    manner
+}
+
+/// Paths of the settings that change nothing of what a stage makes. How often and how long a
+/// server is asked decides about rows that may fail for good.
+fn manners(settings: &Settings) -> Vec<Vec<&'static str>> {
+    let (pairs, eval) = (&settings.pairs, &settings.eval);
+    let fails = |server: &Server| server.failures.is_some_and(|share| share.get() > 0.0);
+    let servers: [(&[&str], bool); 5] = [
+        (&["candidates", "server"], fails(&settings.candidates.server)),
+        (&["pairs", "dropout_ntp", "server"], fails(&pairs.dropout_ntp.server)),
+        (&["pairs", "judge", "server"], fails(&pairs.judge.server)),
+        (&["eval", "server"], fails(&eval.server)),
+        // Its grades may fail without being allowed to.
+        (&["eval", "judge", "server"], true),
+    ];
+    let mut paths = vec![vec!["train", "checkpoint_every"]];
+    for (server, may_fail) in servers {
+        let names = ["requests", "key_variable", "attempts", "timeout_s"];
+        let most = if may_fail { 2 } else { names.len() };
+        paths.extend(names[..most].iter().map(|name| [server, &[*name]].concat()));
+    }
+    paths
+}
+
+fn pointer(path: &[&str]) -> String {
+    format!("/{}", path.join("/"))
+}
+
+/// Versions of how pairs are made, and whether they enter a key.
+fn versions_of_pairs(settings: &Settings) -> [(&'static str, u64, bool); 7] {
+    let pairs = &settings.pairs;
+    let is_released = settings.model.checkpoint.as_deref().is_some_and(is_narrow);
+    let judge = pairs.judge.checkpoint.as_deref();
+    let samples = !pairs.is_import_alone();
+    let is_filed = samples && (settings.corpus.files.is_some() || is_released);
+    let splits = pairs.needs(Source::DivideAndConquer) && pairs.divide_and_conquer.of == Asked::Any;
+    let is_weighed = pairs.max.is_some() && pairs.weights != embedded().pairs.weights;
+    [
+        ("import_version", IMPORT_VERSION, pairs.import.is_some()),
+        ("continued_version", CONTINUED_VERSION, pairs.builds(Source::DropoutNtp)),
+        ("narrow_version", NARROW_VERSION, pairs.asks_judge() && judge.is_some_and(is_narrow)),
+        ("served_version", SERVED_VERSION, pairs.asks_server()),
+        ("filed_version", FILED_VERSION, is_filed),
+        ("claims_version", CLAIMS_VERSION, splits),
+        ("weighed_version", WEIGHED_VERSION, is_weighed),
+    ]
 }
 
 /// Whether a stage looks at the pictures of the corpus' questions.
@@ -122,12 +201,7 @@ fn cuts_files(settings: &Settings) -> bool {
 }
 
 fn put(tables: &mut Map<String, Value>, name: &str, table: &impl Serialize) {
-    let mut table = json(table);
-    let defaults = &json(embedded())[name];
-    for path in LATER.iter().filter(|path| path[0] == name) {
-        forget(&mut table, defaults, &path[1..]);
-    }
-    tables.insert(name.to_owned(), table);
+    tables.insert(name.to_owned(), json(table));
 }
 
 fn json(table: &impl Serialize) -> Value {
@@ -151,10 +225,22 @@ fn measured(eval: &Eval) -> Eval {
     Eval { every, slice, ..eval.clone() }
 }
 
+/// Without the settings of sampling where answers are ready-made.
+fn sampled(candidates: &Candidates) -> Candidates {
+    let Candidates { import, prompt, .. } = candidates.clone();
+    match import {
+        Some(_) => Candidates { import, prompt, ..embedded().candidates.clone() },
+        None => candidates.clone(),
+    }
+}
+
 /// Without the settings of sources that are not built.
 fn built(pairs: &Pairs) -> Pairs {
     let mut built = pairs.clone();
     let default = &embedded().pairs;
+    if !pairs.needs(Source::Correctness) {
+        built.correctness = default.correctness.clone();
+    }
     if !pairs.builds(Source::DropoutNtp) {
         built.dropout_ntp = default.dropout_ntp.clone();
     }

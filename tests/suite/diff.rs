@@ -66,6 +66,7 @@ fn task(stage: Stage, key: &str) -> Task {
         stage,
         key: key.into(),
         settings: serde_json::Map::new(),
+        manner: serde_json::Map::new(),
         inputs: std::collections::BTreeMap::new(),
         threads: 1,
         level: 0,

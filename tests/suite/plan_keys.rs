@@ -219,11 +219,13 @@ fn what_changed_for_servers_and_files_moves_no_other_key() {
     let files = format!("{MPO}{}", splits.concat());
     for stage in [Features, Candidates, Pairs, Answers] {
         assert_eq!(marks(MPO, stage), Vec::<String>::new(), "{stage}");
-        assert_eq!(marks(&files, stage), Vec::<String>::new(), "{stage}: one tile a picture");
+        let of_files: &[&str] =
+            if matches!(stage, Candidates | Pairs) { &["filed_version"] } else { &[] };
+        assert_eq!(marks(&files, stage), of_files, "{stage}: one tile a picture");
         let cut = format!("{files}model.checkpoint = \"DIR\"\n");
-        assert_eq!(marks(&cut, stage), ["tiles_version"], "{stage}");
+        assert_eq!(marks(&cut, stage), [of_files, &["tiles_version"]].concat(), "{stage}");
         let whole = format!("{cut}model.max_tiles = 1\n");
-        assert_eq!(marks(&whole, stage), Vec::<String>::new(), "{stage}");
+        assert_eq!(marks(&whole, stage), of_files, "{stage}");
     }
     let server = "{ url = \"http://localhost:1/v1\", model = \"m\" }\n";
     let sampled = format!("{MPO}candidates.server = {server}");
@@ -232,4 +234,80 @@ fn what_changed_for_servers_and_files_moves_no_other_key() {
     let judged =
         format!("{MPO}pairs.correctness.consistency = \"judge\"\npairs.judge.server = {server}");
     assert_eq!(marks(&judged, Pairs), ["served_version"]);
+    let weighed = format!("{MPO}pairs.max = 9\npairs.weights.correctness = 1.0\n");
+    assert_eq!(marks(&weighed, Pairs), ["weighed_version"]);
+    let claims =
+        "pairs.sources = [\"divide_and_conquer\"]\npairs.divide_and_conquer.of = \"any\"\n";
+    assert_eq!(marks(&format!("{MPO}{claims}"), Pairs), ["claims_version"]);
+}
+
+#[test]
+fn how_a_stage_works_enters_no_key_and_reaches_its_worker() {
+    let server = "url = \"http://localhost:1/v1\", model = \"m\"";
+    let served = format!(
+        "{MPO}candidates.server = {{ {server} }}\n\
+         pairs.sources = [\"dropout_ntp\"]\npairs.dropout_ntp.server = {{ {server} }}\n"
+    );
+    let with = |more: &str| planned(&format!("{served}{more}"));
+    let plain = with("");
+    for same in [
+        "candidates.server.requests = 2",
+        "candidates.server.attempts = 2",
+        "candidates.server.timeout_s = 9.0",
+        "candidates.server.key_variable = \"X\"",
+        "pairs.dropout_ntp.server.requests = 2",
+        "pairs.judge.server.requests = 2",
+        "eval.server.attempts = 2",
+        "eval.judge.server.requests = 2",
+        "train.checkpoint_every = 7",
+    ] {
+        assert_eq!(changed(&plain, &with(&format!("{same}\n"))), [], "{same}");
+    }
+    // What may fail for good hangs on how often it is asked.
+    let lenient = "candidates.server.failures = 0.1\n";
+    assert_eq!(changed(&plain, &with(lenient))[0], Candidates);
+    let fewer = format!("{lenient}candidates.server.attempts = 2\n");
+    assert_eq!(changed(&with(lenient), &with(&fewer))[0], Candidates);
+    assert_eq!(
+        changed(&plain, &with("candidates.server.url = \"http://other/v1\"\n"))[0],
+        Candidates
+    );
+
+    let told = with(
+        "candidates.server.requests = 2\npairs.dropout_ntp.server.key_variable = \"X\"\n\
+         train.checkpoint_every = 7\n",
+    );
+    let text = serde_json::to_string(&told).unwrap();
+    let frozen: Plan = serde_json::from_str(&text).unwrap();
+    let task = |stage| frozen.task_of(frozen.jobs.last().unwrap(), stage).unwrap();
+    let candidates = task(Candidates).table::<spec::candidates::Candidates>("candidates").unwrap();
+    assert_eq!((candidates.server.requests, candidates.server.attempts), (2, 5));
+    let pairs = task(Pairs).table::<spec::pairs::Pairs>("pairs").unwrap();
+    assert_eq!(pairs.dropout_ntp.server.key_variable, "X");
+    assert_eq!(task(Policy).table::<spec::train::Train>("train").unwrap().checkpoint_every, 7);
+    assert_eq!(task(Policy).settings["train"]["checkpoint_every"], 50);
+}
+
+#[test]
+fn settings_that_nobody_reads_enter_no_key() {
+    let splits = ["root", "base", "train", "validation", "test"]
+        .map(|key| format!("corpus.files.{key} = \"PATH/TO/{key}\"\n"));
+    let imported = format!("{MPO}{}candidates.import = \"PATH/TO/x.jsonl\"\n", splits.concat());
+    let continued = format!("{MPO}pairs.sources = [\"dropout_ntp\"]\n");
+    for (text, same) in [
+        (&imported, "candidates.temperature = 0.5"),
+        (&imported, "candidates.batch = 8"),
+        (&imported, "candidates.stop = [\"x\"]"),
+        (&imported, "candidates.seed = 3"),
+        (&continued, "pairs.correctness.max_per_question = 7"),
+        (&continued, "pairs.correctness.consistency = \"rule\""),
+    ] {
+        let more = format!("{text}{same}\n");
+        assert_eq!(changed(&planned(text), &planned(&more)), [], "{same}");
+    }
+    let other = format!("{imported}candidates.prompt = \"direct\"\n");
+    assert_eq!(changed(&planned(&imported), &planned(&other))[0], Candidates);
+    let lent = format!("{continued}pairs.dropout_ntp.of = \"correctness\"\n");
+    let other = format!("{lent}pairs.correctness.max_per_question = 7\n");
+    assert_eq!(changed(&planned(&lent), &planned(&other))[0], Pairs);
 }

@@ -75,6 +75,7 @@ pub fn experiment(name: &str, jobs: &[Invented], questions: usize, steps: u64) -
                 stage: *stage,
                 key: format!("{stage:?}-{id}").to_lowercase(),
                 settings: serde_json::Map::new(),
+                manner: serde_json::Map::new(),
                 inputs: BTreeMap::new(),
                 threads: 1,
                 level: 0,
