@@ -16,7 +16,9 @@ pub struct Pairs {
     /// Seed of which pairs are kept, and of continued answers.
     pub seed: u64,
     /// Ready-made pairs: an MMPR meta.json, or a JSONL file by itself in MMPR's, TRL's or
-    /// RLAIF-V's form. They stand alone unless `sources` lists `import` beside others.
+    /// RLAIF-V's form. They stand alone unless `sources` lists `import` beside others. These files
+    /// enter the key by their content; the pictures that they name do not, since there are millions
+    /// of them: after changing one in place, name the file otherwise.
     pub import: Option<String>,
     /// At most this many pairs in all.
     pub max: Option<usize>,
@@ -133,7 +135,8 @@ pub struct DropoutNtp {
     pub top_k: usize,
     /// Keep the smallest set of tokens whose probability reaches this.
     pub top_p: Fraction,
-    /// Longest answer, in tokens, its beginning included.
+    /// Longest answer, in tokens, its beginning included: one whose beginning is as long has no
+    /// pair.
     pub max_tokens: usize,
     /// Answers continued together; part of the key, since it decides batches.
     pub batch: usize,
