@@ -5,6 +5,8 @@ use super::finder::Finder;
 use super::lists::suggest;
 use super::model::{Model, Module};
 use crate::data::template::TEMPLATES;
+use crate::model::Config;
+use crate::model::sizes::Row;
 
 /// Checks the table.
 pub fn model(model: &Model, find: &mut Finder) {
@@ -48,37 +50,66 @@ pub fn model(model: &Model, find: &mut Finder) {
     for (name, value) in all {
         find.at_least(&format!("model.dims.{name}"), value.unwrap_or(1), 1);
     }
-    let divides = [
-        ("image_side", dims.image_side, "patch_side", dims.patch_side),
-        ("vision_width", dims.vision_width, "vision_heads", dims.vision_heads),
-        ("width", dims.width, "heads", dims.heads),
-        ("heads", dims.heads, "kv_heads", dims.kv_heads),
-    ];
-    for (whole, a, part, b) in divides {
-        if let (Some(a), Some(b)) = (a, b)
-            && b > 0
-            && a % b != 0
-        {
-            find.wrong(
-                &format!("model.dims.{whole}"),
-                format!("`{whole}` must be a multiple of `{part}`, got {a} and {b}"),
-                format!("such as `{whole} = {}`", (a / b).max(1) * b),
-            );
-        }
+    if model.checkpoint.is_none() && all.iter().all(|(_, value)| value.unwrap_or(1) > 0) {
+        fitting(model, find);
     }
-    if let (Some(image), Some(patch)) = (dims.image_side, dims.patch_side)
-        && patch > 0
-        && image % patch == 0
-        && (image / patch) % 2 != 0
-    {
+}
+
+/// Dimensions that fit each other, those of the size among them.
+fn fitting(model: &Model, find: &mut Finder) {
+    let (dims, row) = (&model.dims, Row::of(model.size, &model.dims));
+    if *dims == Default::default() {
+        return;
+    }
+    let (tower, decoder) = (row.tower, row.decoder);
+    // Name, value, whether the spec sets it.
+    let image = ("image_side", row.image_side, dims.image_side.is_some());
+    let patch = ("patch_side", tower.patch, dims.patch_side.is_some());
+    let heads = ("heads", decoder.heads, dims.heads.is_some());
+    let divides = [
+        (image, patch),
+        (
+            ("vision_width", tower.width, dims.vision_width.is_some()),
+            ("vision_heads", tower.heads, dims.vision_heads.is_some()),
+        ),
+        (("width", decoder.width, dims.width.is_some()), heads),
+        (heads, ("kv_heads", decoder.kv_heads, dims.kv_heads.is_some())),
+    ];
+    // The first alone: another may hang on it.
+    let apart = divides.into_iter().find(|((_, whole, _), (_, part, _))| whole % part != 0);
+    if let Some(((whole, a, is_set), (part, b, _))) = apart {
+        let divisor = (1..=b.min(a)).rev().find(|divisor| a % divisor == 0).unwrap_or(1);
+        let (key, way_out) = match is_set {
+            true => (whole, (a / b).max(1) * b),
+            false => (part, divisor),
+        };
         find.wrong(
-            "model.dims.image_side",
+            &format!("model.dims.{key}"),
+            format!("`{whole}` must be a multiple of `{part}`, got {a} and {b}"),
+            format!("such as `{key} = {way_out}`"),
+        );
+        return;
+    }
+    let ((_, image, image_is_set), (_, patch, _)) = (image, patch);
+    if (image / patch) % 2 != 0 {
+        let (key, way_out) = match image_is_set {
+            true => ("image_side", (image / patch + 1) * patch),
+            false => ("patch_side", image / (image / patch + 1)),
+        };
+        find.wrong(
+            &format!("model.dims.{key}"),
             format!(
                 "the pixel shuffle needs an even number of patches a side, got {}",
                 image / patch
             ),
-            format!("such as `image_side = {}`", (image / patch + 1) * patch),
+            format!("such as `{key} = {way_out}`"),
         );
+        return;
+    }
+    // What the model's own reader would refuse in the middle of a run.
+    if let Err(error) = Config::of(model, 1, 0) {
+        let hint = "`prefab show sizes` has dimensions that fit";
+        find.wrong("model.dims", error.to_string(), hint);
     }
 }
 

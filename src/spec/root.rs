@@ -197,6 +197,15 @@ pub fn variants(
                 format!("{}", index + 1)
             }
         };
+        if name.trim() == "base" {
+            wrong(
+                "a variant cannot be named `base`: tables and charts call the untrained base so"
+                    .to_owned(),
+                "give it another name, such as `name = \"plain\"`".to_owned(),
+                Some("name"),
+                Place::Value,
+            );
+        }
         if variants.iter().any(|other| other.name == name) {
             wrong(
                 format!("two variants are named `{name}`"),

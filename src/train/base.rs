@@ -49,6 +49,12 @@ pub fn run(base: &Base, model: &Model, ctx: &StageContext) -> Result<()> {
     let row = Row::of(model.size, &model.dims);
     let tokenizer = build_tokenizer(base, corpus, &row)?;
     let config = Config::of(model, tokenizer.vocabulary(), tokenizer.image_context())?;
+    if let Some(rows) = model.dims.vocabulary.filter(|rows| *rows < config.language.vocabulary) {
+        let words = config.language.vocabulary;
+        tracing::warn!(
+            "`model.dims.vocabulary` is {rows}, and the tokenizer has {words}: {words} it is"
+        );
+    }
     let vlm = Vlm::new(config, base.seed, ctx.device);
     if base.steps == 0 && base.vision_steps == 0 {
         tracing::warn!("nothing is taught: `base.steps` is 0, the weights stay random");

@@ -153,6 +153,43 @@ pub const CASES: &[Case] = &[
         "image_side = 80",
         "",
     ),
+    // A size has dimensions of its own, which one that is set must fit.
+    case(
+        "[model.dims]\nheads = «3»\n",
+        "`width` must be a multiple of `heads`, got 128 and 3",
+        "such as `heads = 2`",
+        "",
+    ),
+    case(
+        "[model.dims]\nkv_heads = «3»\n",
+        "`heads` must be a multiple of `kv_heads`, got 4 and 3",
+        "such as `kv_heads = 2`",
+        "",
+    ),
+    case(
+        "[model.dims]\npatch_side = «7»\n",
+        "`image_side` must be a multiple of `patch_side`, got 64 and 7",
+        "such as `patch_side = 4`",
+        "",
+    ),
+    case(
+        "[model.dims]\nimage_side = «8»\n",
+        "an even number of patches a side, got 1",
+        "such as `image_side = 16`",
+        "",
+    ),
+    case(
+        "[model.dims]\nvision_heads = «5»\n",
+        "`vision_width` must be a multiple of `vision_heads`, got 96 and 5",
+        "such as `vision_heads = 4`",
+        "",
+    ),
+    case(
+        "«[model.dims]»\nwidth = 132\n",
+        "width 132 does not give its 4 heads an even width",
+        "prefab show sizes",
+        "",
+    ),
     case("[model.dims]\nlayers = «0»\n", "must be 1 or above", "model.dims.layers = 1", ""),
     case("[corpus]\ntest = «0»\n", "`corpus.test` must be 1 or above", "corpus.test = 1", ""),
     case("[corpus]\n«files» = { root = \".\" }\n", "lacks `train`", "add `train", ""),
