@@ -34,13 +34,13 @@ pub(super) const MENTION_RATE: Metric = Metric {
     name: "mention_rate",
     about: "share of invented objects among all objects named",
     better: Better::Lower,
-    value: Value::Ratio(INVENTED, NAMED),
+    value: Value::Part(INVENTED, NAMED),
 };
 pub(super) const COVERAGE: Metric = Metric {
     name: "coverage",
     about: "share of the objects present that are named",
     better: Better::Higher,
-    value: Value::Ratio(COVERED, PRESENT),
+    value: Value::Part(COVERED, PRESENT),
 };
 
 /// Counts the objects of a description for the rates; 1 where it names some and invents none.

@@ -225,6 +225,11 @@ pub enum Better {
 pub enum Value {
     /// Successes and trials, each question at most one trial.
     Share(usize, usize),
+    /// A sum over another that it is a part of, whatever a question adds: between 0 and 1.
+    Part(usize, usize),
+    /// Another number between 0 and 1: the formula, and what counts in it, which is above 0 for a
+    /// picture that says something of it.
+    Within(fn(&Counts) -> Option<f64>, fn(&Counts) -> f64),
     /// Any sum over any other.
     Ratio(usize, usize),
     /// Anything else; none where it is undefined.
@@ -235,8 +240,19 @@ impl Value {
     /// The metric's value for some sums.
     pub fn of(self, sums: &Counts) -> Option<f64> {
         match self {
-            Self::Share(part, whole) | Self::Ratio(part, whole) => ratio(sums[part], sums[whole]),
-            Self::Of(formula) => formula(sums),
+            Self::Share(part, whole) | Self::Part(part, whole) | Self::Ratio(part, whole) => {
+                ratio(sums[part], sums[whole])
+            }
+            Self::Within(formula, _) | Self::Of(formula) => formula(sums),
+        }
+    }
+
+    /// What counts in it, of a number between 0 and 1; none of others.
+    fn trials(self, sums: &Counts) -> Option<f64> {
+        match self {
+            Self::Share(_, whole) | Self::Part(_, whole) => Some(sums[whole]),
+            Self::Within(_, trials) => Some(trials(sums)),
+            Self::Ratio(..) | Self::Of(_) => None,
         }
     }
 }

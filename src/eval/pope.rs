@@ -116,21 +116,22 @@ impl Benchmark for Pope {
                 name: "precision",
                 about: "share of present objects among those said to be there",
                 better: Better::Higher,
-                value: Value::Ratio(YES_AND_THERE, SAID_YES),
+                value: Value::Share(YES_AND_THERE, SAID_YES),
             },
             Metric {
                 name: "recall",
                 about: "share of those said to be there among present objects",
                 better: Better::Higher,
-                value: Value::Ratio(YES_AND_THERE, IS_THERE),
+                value: Value::Share(YES_AND_THERE, IS_THERE),
             },
             Metric {
                 name: "f1",
                 about: "harmonic mean of precision and recall",
                 better: Better::Higher,
-                value: Value::Of(|sums| {
-                    ratio(2.0 * sums[YES_AND_THERE], sums[SAID_YES] + sums[IS_THERE])
-                }),
+                value: Value::Within(
+                    |sums| ratio(2.0 * sums[YES_AND_THERE], sums[SAID_YES] + sums[IS_THERE]),
+                    |sums| sums[SAID_YES] + sums[IS_THERE],
+                ),
             },
             Metric {
                 name: "yes_ratio",
@@ -148,13 +149,16 @@ impl Benchmark for Pope {
                 name: "mean_f1",
                 about: "mean of the F1 of the three splits, as published; of files",
                 better: Better::Higher,
-                value: Value::Of(|sums| {
-                    let f1 = |split: usize| {
-                        let at = OF_SPLITS + 2 * split;
-                        ratio(sums[at], sums[at + 1])
-                    };
-                    Some((f1(0)? + f1(1)? + f1(2)?) / SPLITS.len() as f64)
-                }),
+                value: Value::Within(
+                    |sums| {
+                        let f1 = |split: usize| {
+                            let at = OF_SPLITS + 2 * split;
+                            ratio(sums[at], sums[at + 1])
+                        };
+                        Some((f1(0)? + f1(1)? + f1(2)?) / SPLITS.len() as f64)
+                    },
+                    |sums| (0..SPLITS.len()).map(|split| sums[OF_SPLITS + 2 * split + 1]).sum(),
+                ),
             },
         ]
     }

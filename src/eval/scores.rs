@@ -302,7 +302,9 @@ impl Group {
         benchmark.metrics().iter().filter_map(row).collect()
     }
 
-    /// Wilson's interval for a share of independent questions, else the bootstrap by picture.
+    /// Wilson's interval for a share of independent questions, else the bootstrap by picture. At 0 and
+    /// at 1 resampling sees no spread at all: Wilson's again, with each picture that says something of
+    /// the number as one trial.
     fn interval(
         &self,
         clusters: &[Counts],
@@ -310,15 +312,16 @@ impl Group {
         value: Value,
         purpose: &str,
     ) -> Option<Interval> {
-        if let Value::Share(part, whole) = value {
-            if clusters.len() == self.n {
-                return wilson(sums[part], sums[whole]);
-            }
-            // All right or all wrong: resampling sees no spread at all. Each picture is one trial then.
-            if sums[part] == 0.0 || sums[part] == sums[whole] {
-                let trials = clusters.iter().filter(|counts| counts[whole] > 0.0).count() as f64;
-                return wilson(trials * sums[part] / sums[whole], trials);
-            }
+        if let Value::Share(part, whole) = value
+            && clusters.len() == self.n
+        {
+            return wilson(sums[part], sums[whole]);
+        }
+        let extreme = value.of(sums).filter(|number| [0.0, 1.0].contains(number));
+        if let (Some(number), Some(_)) = (extreme, value.trials(sums)) {
+            let says = |counts: &&Counts| value.trials(counts).is_some_and(|trials| trials > 0.0);
+            let trials = clusters.iter().filter(says).count() as f64;
+            return wilson(trials * number, trials);
         }
         bootstrap(clusters, |sums| value.of(sums), random(purpose, 0))
     }

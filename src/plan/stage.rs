@@ -47,7 +47,7 @@ impl Stage {
             Self::Policy => ("policy", 1, 1),
             Self::Benchmarks => ("benchmarks", 2, 1),
             Self::Answers => ("answers", 3, 1),
-            Self::Scores => ("scores", 2, 1),
+            Self::Scores => ("scores", 3, 1),
         }
     }
 

@@ -94,6 +94,37 @@ fn existence_is_scored_by_split() {
 }
 
 #[test]
+fn nothing_wrong_leaves_an_interval_all_the_same() {
+    // Two pictures of two questions each, all answered rightly; a third without a present object.
+    let asked = [("a", "yes"), ("a", "no"), ("b", "yes"), ("b", "no"), ("c", "no")];
+    let questions: Vec<Question> = asked
+        .iter()
+        .enumerate()
+        .map(|(index, (image, answer))| question(&index.to_string(), "exists", image, answer))
+        .collect();
+    let rows: Vec<Row> = questions
+        .iter()
+        .map(|question| row(question, Prompt::Direct, question.answer.as_deref().unwrap()))
+        .collect();
+    let (scores, _) = score(&eval("pope"), &questions, &rows, &[]).unwrap();
+    // Wilson's: n / (n + z²), with a picture that says something of it as one trial.
+    let low = |trials: f64| trials / (trials + 1.959_964_f64.powi(2));
+    for (metric, trials) in [("accuracy", 3.0), ("precision", 2.0), ("recall", 2.0), ("f1", 2.0)] {
+        let score = scores.iter().find(|s| s.task == "all" && s.metric == metric).unwrap();
+        let found = score.low.unwrap();
+        assert!((found - low(trials)).abs() < 1e-6, "{metric}: {found}");
+        assert_eq!(score.value, 1.0, "{metric}");
+    }
+    let questions = ["a", "b"].map(|id| question(id, "describe", id, "red circle"));
+    let rows: Vec<Row> = questions.iter().map(|q| row(q, Prompt::Direct, "a red circle")).collect();
+    let (scores, _) = score(&eval("describe"), &questions, &rows, &[]).unwrap();
+    let find = |metric: &str| scores.iter().find(|score| score.metric == metric).unwrap();
+    let (invented, covered) = (find("mention_rate"), find("coverage"));
+    assert!((invented.high.unwrap() - (1.0 - low(2.0))).abs() < 1e-6, "{invented:?}");
+    assert!((covered.low.unwrap() - low(2.0)).abs() < 1e-6, "{covered:?}");
+}
+
+#[test]
 fn invented_objects_are_counted_by_description_and_by_mention() {
     let questions: Vec<Question> =
         ["a", "b", "c"].map(|id| question(id, "describe", id, "red circle, blue square")).into();

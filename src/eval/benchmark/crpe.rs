@@ -82,13 +82,13 @@ impl Benchmark for Crpe {
                 name: "accuracy",
                 about: "share of right questions",
                 better: Better::Higher,
-                value: Value::Ratio(RIGHT, UNITS),
+                value: Value::Part(RIGHT, UNITS),
             },
             Metric {
                 name: "unparsable",
                 about: "share of answers without a readable final answer or without an end",
                 better: Better::Lower,
-                value: Value::Ratio(UNPARSABLE, ROWS),
+                value: Value::Part(UNPARSABLE, ROWS),
             },
         ]
     }

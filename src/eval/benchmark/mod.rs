@@ -87,7 +87,7 @@ pub(super) const fn accuracy(about: &'static str, value: Value) -> [Metric; 3] {
 /// Metrics of a benchmark whose answers are right or wrong.
 pub const ACCURACY: &[Metric] = &accuracy("share of right answers", Value::Share(SCORE, ASKED));
 /// Metrics of a benchmark whose answers may be partly right.
-pub const SOFT: &[Metric] = &accuracy("mean score, each in [0, 1]", Value::Ratio(SCORE, ASKED));
+pub const SOFT: &[Metric] = &accuracy("mean score, each in [0, 1]", Value::Part(SCORE, ASKED));
 
 impl Benchmark for Scored {
     fn name(&self) -> &'static str {

@@ -35,7 +35,7 @@ pub static MM_VET: Graded = Graded {
             name: "grade",
             about: "mean grade, each in [0, 1]",
             better: Better::Higher,
-            value: Value::Ratio(GRADE, GRADED),
+            value: Value::Part(GRADE, GRADED),
         },
         FAILED_SHARE,
         LENGTH,
