@@ -3,13 +3,13 @@
 
 use super::{Specs, aligned, bills, say};
 use crate::loss::Mix;
-use crate::plan::{self, Machine, Plan, Reuse, Stage, estimate::estimate};
+use crate::plan::{self, Machine, Plan, Reuse, Stage, Task, estimate::estimate, past::Past};
 use crate::report::number::counted;
 use crate::run::device::{Choice, Devices};
 use crate::spec::Experiment;
 use crate::store::Record;
 use crate::{Error, Result, spec, store};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// What to plan.
@@ -77,9 +77,9 @@ pub fn run(args: &Args) -> Result<()> {
 /// from the folder of artifacts.
 pub fn summary(plan: &Plan, artifacts: &Path) -> String {
     let cached = cached(plan, artifacts);
-    let times = measured(artifacts);
+    let past = Past::read(artifacts);
     let cached = |key: &str| cached.contains(key);
-    let text = describe(plan, &cached, &|stage| times.get(&stage).copied());
+    let text = describe(plan, &cached, &|task| past.seconds(plan, task));
     text + &bills::describe(plan, &cached, artifacts)
 }
 
@@ -104,7 +104,7 @@ fn cached<'a>(plan: &'a Plan, artifacts: &Path) -> BTreeSet<&'a str> {
 pub fn describe(
     plan: &Plan,
     cached: &dyn Fn(&str) -> bool,
-    measured: &dyn Fn(Stage) -> Option<f64>,
+    measured: &dyn Fn(&Task) -> Option<f64>,
 ) -> String {
     let num_jobs = counted(plan.jobs.len(), "job");
     let num_tasks = counted(plan.tasks.len(), "task");
@@ -233,17 +233,4 @@ pub fn reusing(
     machines.dedup();
     let exists = |key: &str| artifacts.join(key).is_dir();
     plan::plan_reusing(experiment, machine, until, &Reuse { machines, exists: &exists })
-}
-
-/// Median wall time of each stage's artifacts in the store.
-fn measured(artifacts: &Path) -> BTreeMap<Stage, f64> {
-    let mut times: BTreeMap<Stage, Vec<f64>> = BTreeMap::new();
-    for record in records(artifacts) {
-        times.entry(record.stage).or_default().push(record.wall_s);
-    }
-    let median = |(stage, mut times): (Stage, Vec<f64>)| {
-        times.sort_by(f64::total_cmp);
-        (stage, times[times.len() / 2])
-    };
-    times.into_iter().map(median).collect()
 }

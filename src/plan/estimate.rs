@@ -1,14 +1,16 @@
-//! What the rest of a plan will cost: the measured time of earlier tasks of a
-//! stage where the store has some, else a rough rate.
+//! What the rest of a plan will cost: what earlier tasks like it took, by their work, where the
+//! store has some ([`past`](super::past)), else a rough rate.
 //!
 //! The rates were measured for the tiny size (1.2 M parameters, fp32) on one
 //! core of two, side by side with another worker. They are for planning: a
 //! first run replaces them by measurements. Of released sizes nothing is guessed.
 
 use super::{Plan, Settings, Stage, Task};
+use crate::model::Config;
 use crate::spec::eval::Split;
 use crate::spec::loss::Loss;
-use crate::spec::model::Size;
+use crate::spec::model::{Model, Size};
+use std::path::Path;
 
 /// Seconds that a plan will take, by stage.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,7 +32,7 @@ pub struct Row {
     pub seconds: f64,
     /// Tasks of the rest that nothing is known of.
     pub unknown: usize,
-    /// Whether measured times were used.
+    /// Whether all that is known of the rest was measured.
     pub measured: bool,
 }
 
@@ -46,19 +48,23 @@ impl Estimate {
     }
 }
 
-/// Estimates what is not cached.
+/// Estimates what is not cached. `measured` are the seconds that a task will take, by earlier tasks
+/// like it.
 pub fn estimate(
     plan: &Plan,
     cached: &dyn Fn(&str) -> bool,
-    measured: &dyn Fn(Stage) -> Option<f64>,
+    measured: &dyn Fn(&Task) -> Option<f64>,
 ) -> Estimate {
     let mut rows = Vec::new();
     for stage in Stage::ALL {
         let tasks: Vec<&Task> = plan.tasks.iter().filter(|task| task.stage == stage).collect();
         let open: Vec<&&Task> = tasks.iter().filter(|task| !cached(&task.key)).collect();
-        let known = measured(stage);
-        let guesses: Vec<Option<f64>> =
-            open.iter().map(|task| known.or_else(|| rough(plan, task))).collect();
+        let known: Vec<Option<f64>> = open.iter().map(|task| measured(task)).collect();
+        let guesses: Vec<Option<f64>> = open
+            .iter()
+            .zip(&known)
+            .map(|(task, known)| known.or_else(|| rough(plan, task)))
+            .collect();
         if !tasks.is_empty() {
             rows.push(Row {
                 stage,
@@ -66,7 +72,7 @@ pub fn estimate(
                 cached: tasks.len() - open.len(),
                 seconds: guesses.iter().flatten().sum(),
                 unknown: guesses.iter().filter(|guess| guess.is_none()).count(),
-                measured: known.is_some(),
+                measured: known.iter().zip(&guesses).all(|(known, guess)| known == guess),
             });
         }
     }
@@ -81,17 +87,34 @@ fn rough(plan: &Plan, task: &Task) -> Option<f64> {
     let job = plan.jobs.iter().find(|job| index.is_some_and(|index| job.tasks.contains(&index)));
     let settings = &job?.settings;
     let is_imported = settings.pairs.import.is_some();
-    let scale = match settings.model.size {
-        _ if matches!(task.stage, Corpus | Pairs | Benchmarks | Scores) => 1.0,
-        _ if is_imported && matches!(task.stage, Reference | Policy) => return None,
-        Size::Tiny => 1.0,
-        Size::Small => 4.0,
-        _ => return None,
+    let scale = match task.stage {
+        Corpus | Pairs | Benchmarks | Scores => 1.0,
+        Reference | Policy if is_imported => return None,
+        _ => scale(&settings.model)?,
     };
     Some(scale * seconds(task.stage, settings))
 }
 
-fn seconds(stage: Stage, settings: &Settings) -> f64 {
+/// How much slower than the tiny size; none of a size that nothing is known of. A checkpoint is as
+/// large as it says itself.
+fn scale(model: &Model) -> Option<f64> {
+    let size = match &model.checkpoint {
+        None => model.size,
+        Some(checkpoint) => match Config::load(Path::new(checkpoint)).ok()?.language.width {
+            0..=128 => Size::Tiny,
+            129..=256 => Size::Small,
+            _ => return None,
+        },
+    };
+    match size {
+        Size::Tiny => Some(1.0),
+        Size::Small => Some(4.0),
+        _ => None,
+    }
+}
+
+/// Seconds of a stage at the tiny size: what its work is counted in.
+pub(super) fn seconds(stage: Stage, settings: &Settings) -> f64 {
     let Settings { corpus, base, candidates, pairs, train, eval, .. } = settings;
     let images = (corpus.train + corpus.validation + corpus.test) as f64;
     // Of 5,000 questions, 5,900 pairs were made at two a question.

@@ -21,6 +21,7 @@ pub mod id;
 pub mod key;
 pub mod memory;
 mod plain_loss;
+pub mod past;
 pub mod slice;
 pub mod stage;
 

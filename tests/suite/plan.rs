@@ -260,8 +260,8 @@ fn an_estimate_counts_what_is_left_and_prefers_measured_times() {
     let plan = committed("figure-3-algorithms");
     let nothing = estimate(&plan, &|_| true, &|_| None);
     assert_eq!(nothing.seconds(), 0.0);
-    let measured = estimate(&plan, &|key| !key.starts_with("policy"), &|stage| {
-        (stage == Policy).then_some(10.0)
+    let measured = estimate(&plan, &|key| !key.starts_with("policy"), &|task| {
+        (task.stage == Policy).then_some(10.0)
     });
     assert_eq!(measured.seconds(), 510.0);
     assert!(estimate(&plan, &|_| false, &|_| None).seconds() > 510.0);
