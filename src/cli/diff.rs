@@ -11,7 +11,7 @@ mod tables;
 use super::say;
 use crate::error::Context;
 use crate::eval::scores::QuestionScore;
-use crate::eval::statistics::{Paired, Scored, holm, paired, random, smallest_difference};
+use crate::eval::statistics::{Paired, Scored, holm, paired, random, smallest};
 use crate::plan::{Job, Plan, Stage};
 use crate::spec::lists::file_of;
 use crate::{Error, Result, store};
@@ -232,8 +232,10 @@ fn write_scores(text: &mut String, a: &Chosen<'_>, b: &Chosen<'_>, store: &Path)
     writeln!(text, "scores, in points (second less first, paired by question)").expect("text");
     let mut table = Vec::new();
     for (((benchmark, prompt, task), result), p) in results.iter().zip(&adjusted) {
-        let discordant = (result.only_first + result.only_second) as f64 / result.n as f64;
-        let smallest = smallest_difference(result.n, discordant);
+        // What a comparison of equal answers would have found, nobody knows.
+        let uncertain = result.by_picture.filter(|grand| grand.error > 0.0);
+        let least = uncertain
+            .map(|grand| smallest(grand.error, grand.freedom, SIGNIFICANCE / results.len() as f64));
         table.push([
             format!("{benchmark} {prompt} {task}"),
             format!("{:+.1}", result.difference * 100.0),
@@ -244,7 +246,7 @@ fn write_scores(text: &mut String, a: &Chosen<'_>, b: &Chosen<'_>, store: &Path)
             format!("{} / {}", result.only_first, result.only_second),
             format!("{p:.4}"),
             if is_beyond(result, *p) { "beyond chance".into() } else { "–".into() },
-            smallest.map_or("–".into(), |points| format!("{:.1}", points * 100.0)),
+            least.map_or("–".into(), |points| format!("{:.1}", points * 100.0)),
         ]);
     }
     let head = [

@@ -6,7 +6,7 @@
 
 mod seeds;
 
-pub use seeds::{Grand, between, over_seeds_and_questions, student};
+pub use seeds::{Grand, between, over_seeds_and_questions, smallest, student};
 
 use rand::Rng;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
@@ -28,10 +28,12 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// The ends of an interval with its value between them: rounding may leave a share of nothing
-/// 3e-18 below its interval.
+/// The ends of an interval with its value between them where rounding alone parts them: it may leave a
+/// share of nothing 3e-18 below its interval. An end that is elsewhere stays there.
 pub fn around(value: f64, low: Option<f64>, high: Option<f64>) -> [Option<f64>; 2] {
-    [low.map(|low| low.min(value)), high.map(|high| high.max(value))]
+    const ROUNDING: f64 = 1e-12;
+    let near = |end: f64, moved: f64| if (end - value).abs() < ROUNDING { moved } else { end };
+    [low.map(|low| near(low, low.min(value))), high.map(|high| near(high, high.max(value)))]
 }
 
 /// The random numbers of one purpose.
@@ -136,6 +138,8 @@ pub struct Paired {
     pub only_first: u64,
     /// Questions that only the second gets right (scores higher on).
     pub only_second: u64,
+    /// The same by pictures, with its error; none with fewer than two.
+    pub by_picture: Option<Grand>,
     /// Probability of a difference this large if both were alike: the larger of McNemar's, of
     /// questions one by one, and the one by pictures ([`over_seeds_and_questions`]), since questions
     /// about one picture flip together. 1 with fewer than two pictures.
@@ -166,13 +170,14 @@ pub fn paired(first: &[Scored<'_>], second: &[Scored<'_>], random: ChaCha8Rng) -
         only_second += u64::from(difference > 0.0);
     }
     let clusters: Vec<_> = clusters.into_values().collect();
-    let by_picture = over_seeds_and_questions(&[differences]).map_or(1.0, |grand| grand.p());
+    let by_picture = over_seeds_and_questions(&[differences]);
     Paired {
         difference: total / first.len().max(1) as f64,
         interval: bootstrap(&clusters, |sums| Some(sums[0] / sums[1]), random),
         only_first,
         only_second,
-        p: mcnemar(only_first, only_second).max(by_picture),
+        by_picture,
+        p: mcnemar(only_first, only_second).max(by_picture.map_or(1.0, |grand| grand.p())),
         n: first.len(),
     }
 }
@@ -206,25 +211,6 @@ pub fn holm(p_values: &[f64]) -> Vec<f64> {
         adjusted[index] = largest;
     }
     adjusted
-}
-
-/// The smallest true difference that a comparison with this standard error finds four times
-/// out of five.
-///
-/// # Formula
-///
-/// ```text
-/// (z_{0.975} + z_{0.8}) · error
-/// ```
-pub fn smallest(error: f64) -> f64 {
-    const POWER: f64 = 0.8;
-    (quantile() + standard_normal().inverse_cdf(POWER)) * error
-}
-
-/// The same for two accuracies compared on `questions`, when the policies differ on the share
-/// `discordant` of them: the standard error is `√(discordant / questions)`.
-pub fn smallest_difference(questions: usize, discordant: f64) -> Option<f64> {
-    (questions > 0).then(|| smallest((discordant / questions as f64).sqrt()))
 }
 
 #[cfg(test)]

@@ -101,6 +101,7 @@ fn a_value_is_in_its_interval() {
     assert_eq!(around(0.0, Some(none.low), None), [Some(0.0), None]);
     assert_eq!(around(1.0, Some(0.5), Some(1.0 - 1e-16)), [Some(0.5), Some(1.0)]);
     assert_eq!(around(0.5, Some(0.4), Some(0.6)), [Some(0.4), Some(0.6)]);
+    assert_eq!(around(0.9, Some(0.4), Some(0.6)), [Some(0.4), Some(0.6)], "no slip is hidden");
 }
 
 #[test]
@@ -145,8 +146,17 @@ fn three_seeds_have_a_wide_t() {
 }
 
 #[test]
-fn the_smallest_difference_shrinks_with_the_root_of_the_questions() {
-    // (1.95996 + 0.84162) · √(0.2 / 4000) = 0.01981.
-    close(smallest_difference(4000, 0.2).unwrap(), 0.01981);
-    assert_eq!(smallest_difference(0, 0.2), None);
+fn the_smallest_difference_is_that_of_the_noncentral_t() {
+    // scipy: the shift at which 1 - nct.cdf(t.ppf(1 - level / 2, v), v, shift) is 0.8.
+    for (freedom, level, shift) in [
+        (4.7, 0.05, 3.5738),
+        (4.7, 0.05 / 6.0, 5.5677),
+        (2.0, 0.05, 5.6535),
+        (20.0, 0.05 / 34.0, 4.6097),
+        (2000.0, 0.05, 2.8029),
+    ] {
+        let found = smallest(1.0, freedom, level);
+        assert!((found / shift - 1.0).abs() < 0.01, "{freedom} {level}: {found}, not {shift}");
+        assert_eq!(smallest(0.5, freedom, level), 0.5 * found);
+    }
 }

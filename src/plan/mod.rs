@@ -20,8 +20,8 @@ pub mod graph;
 pub mod id;
 pub mod key;
 pub mod memory;
-mod plain_loss;
 pub mod past;
+mod plain_loss;
 pub mod slice;
 pub mod stage;
 

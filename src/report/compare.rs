@@ -2,14 +2,37 @@
 //! them. Reads the verdicts that the scores stage keeps a question.
 
 use super::chart::frame;
+use super::metric::{Metric, spoken};
 use super::runs::{JobRecord, Runs, read_csv};
-use super::select::Column;
-use crate::eval::statistics::{Interval, Scored, between, over_seeds_and_questions};
+use super::select::{Column, is_overall};
+use crate::eval::statistics::{
+    CONFIDENCE, Interval, Scored, between, over_seeds_and_questions, smallest,
+};
+use crate::spec::lists::paired;
 use crate::{Error, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Scores by (prompt, question), each with its picture.
-type Verdicts = BTreeMap<(String, String), (String, f64)>;
+/// Scores by (prompt, question, task), each with its picture. `shift` asks a question once a share.
+type Verdicts = BTreeMap<(String, String, String), (String, f64)>;
+
+/// Which verdicts are compared.
+#[derive(Clone, Debug, Default)]
+pub struct Scope<'a> {
+    /// The benchmark.
+    pub benchmark: &'a str,
+    /// The task, or none for all of them.
+    pub task: Option<&'a str>,
+    /// The policies' seeds, or none for all of them; a base is always among them.
+    pub seeds: Option<BTreeSet<u64>>,
+}
+
+impl<'a> Scope<'a> {
+    /// All questions and seeds of what is measured; none where it is no score of each question.
+    pub fn of(measured: &'a str) -> Option<Self> {
+        let (benchmark, task) = paired(measured)?;
+        Some(Self { benchmark, task: task.filter(|task| !is_overall(task)), seeds: None })
+    }
+}
 
 /// What one label (a variant at one point of the sweep) scored, seed by seed.
 #[derive(Debug, PartialEq)]
@@ -31,6 +54,8 @@ pub struct Difference {
     pub mean: f64,
     /// Standard error, of pictures and of seeds.
     pub error: f64,
+    /// Degrees of freedom of that error.
+    pub freedom: f64,
     /// 95 % interval.
     pub interval: (f64, f64),
     /// Two-sided probability of a difference this large if there were none.
@@ -44,11 +69,14 @@ pub struct Difference {
 /// # Errors
 ///
 /// If a verdict file cannot be read.
-pub fn contenders(runs: &Runs, benchmark: &str) -> Result<Vec<Contender>> {
+pub fn contenders(runs: &Runs, scope: &Scope<'_>) -> Result<Vec<Contender>> {
     let mut all: Vec<Contender> = Vec::new();
     for job in &runs.jobs {
         let Some(path) = &job.verdicts else { continue };
-        let verdicts = (job.seed, read(path, benchmark)?);
+        if !job.is_base && scope.seeds.as_ref().is_some_and(|seeds| !seeds.contains(&job.seed)) {
+            continue;
+        }
+        let verdicts = (job.seed, read(path, scope)?);
         let label = label(runs, job);
         match all.iter_mut().find(|known| known.label == label) {
             Some(known) => known.seeds.push(verdicts),
@@ -108,21 +136,27 @@ pub fn label(runs: &Runs, job: &JobRecord) -> String {
     frame::label_of(runs, job, &columns)
 }
 
-fn read(path: &std::path::Path, benchmark: &str) -> Result<Verdicts> {
+fn read(path: &std::path::Path, scope: &Scope<'_>) -> Result<Verdicts> {
     let (header, rows) = read_csv(path)?;
     let at = |name: &str| {
         header.iter().position(|column| column == name).ok_or_else(|| {
             Error::new(format!("reading {}: it has no column `{name}`", path.display()))
         })
     };
-    let [of, question, prompt, image, score] =
-        [at("benchmark")?, at("question")?, at("prompt")?, at("image")?, at("score")?];
-    let rows = rows.iter().filter(|row| row[of] == *benchmark);
+    let [of, question, prompt, image, score, task] =
+        ["benchmark", "question", "prompt", "image", "score", "task"].map(at);
+    let [of, question, prompt, image, score, task] =
+        [of?, question?, prompt?, image?, score?, task?];
+    let in_scope = |row: &&csv::StringRecord| {
+        row[of] == *scope.benchmark && scope.task.is_none_or(|wanted| row[task] == *wanted)
+    };
+    let rows = rows.iter().filter(in_scope);
     let scored = rows.filter_map(|row| {
         let score: f64 = row[score].parse().ok()?;
         // A question without a picture is a cluster of its own.
         let cluster = if row[image].is_empty() { &row[question] } else { &row[image] };
-        Some(((row[prompt].into(), row[question].into()), (cluster.into(), score)))
+        let key = (row[prompt].into(), row[question].into(), row[task].into());
+        Some((key, (cluster.into(), score)))
     });
     Ok(scored.collect())
 }
@@ -136,11 +170,13 @@ fn read(path: &std::path::Path, benchmark: &str) -> Result<Verdicts> {
 pub fn difference(one: &Contender, other: &Contender, prompt: &str) -> Option<Difference> {
     let mut ones: Vec<Vec<Scored<'_>>> = vec![Vec::new(); one.seeds.len()];
     let mut others: Vec<Vec<Scored<'_>>> = vec![Vec::new(); other.seeds.len()];
-    for (key, (cluster, _)) in one.seeds.first()?.1.iter().filter(|((p, _), _)| p == prompt) {
+    let mut questions: BTreeSet<&str> = BTreeSet::new();
+    for (key, (cluster, _)) in one.seeds.first()?.1.iter().filter(|(key, _)| key.0 == prompt) {
         let scores = |side: &Contender| -> Option<Vec<f64>> {
             side.seeds.iter().map(|(_, seed)| seed.get(key).map(|(_, score)| *score)).collect()
         };
         let (Some(here), Some(there)) = (scores(one), scores(other)) else { continue };
+        questions.insert(&key.1);
         for (lists, scores) in [(&mut ones, here), (&mut others, there)] {
             for (list, score) in lists.iter_mut().zip(scores) {
                 list.push(Scored { cluster, score });
@@ -155,10 +191,34 @@ pub fn difference(one: &Contender, other: &Contender, prompt: &str) -> Option<Di
     Some(Difference {
         mean: grand.mean,
         error: grand.error,
+        freedom: grand.freedom,
         interval: (low, high),
         p: grand.p(),
-        n: ones[0].len(),
+        n: questions.len(),
     })
+}
+
+/// The true difference that a comparison would find four times out of five, as one of a family, by
+/// prompt: `3.5 (CoT)`. Each prompt's is the median over its comparisons of [`smallest`] at the level
+/// that Holm's correction has for the first, α over the family's size.
+pub fn findable(metric: &Metric, family: &[(&str, &Difference)]) -> Vec<String> {
+    let level = (1.0 - CONFIDENCE) / family.len().max(1) as f64;
+    let mut prompts: Vec<&str> = Vec::new();
+    for (prompt, _) in family {
+        if !prompts.contains(prompt) {
+            prompts.push(prompt);
+        }
+    }
+    let least = |prompt: &&str| {
+        // What a comparison of equal answers would have found, nobody knows.
+        let of_it = family.iter().filter(|(of, one)| of == prompt && one.error > 0.0);
+        let mut all: Vec<f64> =
+            of_it.map(|(_, one)| smallest(one.error, one.freedom, level)).collect();
+        all.sort_by(f64::total_cmp);
+        let name = if prompts.len() > 1 { format!(" ({})", spoken(prompt)) } else { String::new() };
+        Some(metric.write(*all.get(all.len() / 2)?) + &name)
+    };
+    prompts.iter().filter_map(least).collect()
 }
 
 /// Seed by seed and question by question.
@@ -180,7 +240,8 @@ mod tests {
     fn numbered<'a>(seeds: impl Iterator<Item = (u64, &'a [f64])>) -> Contender {
         let verdicts = |(seed, scores): (u64, &[f64])| {
             let one = |(i, score): (usize, &f64)| {
-                (("cot".to_owned(), format!("q{i}")), (format!("picture {}", i / 2), *score))
+                let key = ("cot".to_owned(), format!("q{i}"), String::new());
+                (key, (format!("picture {}", i / 2), *score))
             };
             (seed, scores.iter().enumerate().map(one).collect())
         };

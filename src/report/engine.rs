@@ -78,14 +78,14 @@ pub fn tables(runs: &Runs) -> Vec<Value> {
 /// # Errors
 ///
 /// A file that cannot be read as what it should be.
-pub fn candidate_rows(job: usize, path: &Path) -> Result<Vec<Row>> {
+pub fn candidate_rows(job: usize, round: Option<u64>, path: &Path) -> Result<Vec<Row>> {
     let (header, records) = read_csv(path)?;
     let task = column(path, &header, "task")?;
     let mut rows = Vec::new();
     for (line, record) in (2..).zip(&records) {
         for (at, metric) in header.iter().enumerate().filter(|&(at, _)| at != task) {
             let Some(value) = number(path, line, metric, &record[at])? else { continue };
-            rows.push(row(job, "candidates", &record[task], metric, value));
+            rows.push(Row { round, ..row(job, "candidates", &record[task], metric, value) });
         }
     }
     Ok(rows)
@@ -96,14 +96,14 @@ pub fn candidate_rows(job: usize, path: &Path) -> Result<Vec<Row>> {
 /// # Errors
 ///
 /// A file that cannot be read as what it should be.
-pub fn pair_rows(job: usize, path: &Path) -> Result<Vec<Row>> {
+pub fn pair_rows(job: usize, round: Option<u64>, path: &Path) -> Result<Vec<Row>> {
     let (header, records) = read_csv(path)?;
     let at = |name: &str| column(path, &header, name);
     let [task, metric, value] = [at("task")?, at("metric")?, at("value")?];
     let mut rows = Vec::new();
     for (line, record) in (2..).zip(&records) {
         let Some(number) = number(path, line, "value", &record[value])? else { continue };
-        rows.push(row(job, "pairs", &record[task], &record[metric], number));
+        rows.push(Row { round, ..row(job, "pairs", &record[task], &record[metric], number) });
     }
     Ok(rows)
 }
@@ -119,6 +119,7 @@ fn row(job: usize, stage: &'static str, task: &str, metric: &str, value: f64) ->
     Row {
         job,
         stage,
+        round: None,
         split: "train".into(),
         step: None,
         // A chart names it `candidates.any_right`, `pairs.chosen_careful`.
@@ -150,7 +151,7 @@ mod tests {
     #[test]
     fn a_wide_table_becomes_a_row_a_number_and_empty_cells_none() {
         let folder = written("task,questions,any_right\nall,10,0.8\ndescribe,2,\n");
-        let rows = candidate_rows(0, &folder.path().join("stats.csv")).unwrap();
+        let rows = candidate_rows(0, None, &folder.path().join("stats.csv")).unwrap();
         let expected =
             [("all", "questions", 10.0), ("all", "any_right", 0.8), ("describe", "questions", 2.0)];
         assert_eq!(brief(&rows), expected);
@@ -159,7 +160,7 @@ mod tests {
     #[test]
     fn a_long_table_stays_as_it_is() {
         let folder = written("task,metric,value\nall,chosen_careful,0.25\n");
-        let rows = pair_rows(0, &folder.path().join("stats.csv")).unwrap();
+        let rows = pair_rows(0, None, &folder.path().join("stats.csv")).unwrap();
         assert_eq!(brief(&rows), [("all", "chosen_careful", 0.25)]);
     }
 }

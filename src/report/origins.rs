@@ -1,10 +1,9 @@
 //! benchmarks.csv: where each job's benchmarks come from, real questions or stand-ins, and who
 //! judged.
 
-use super::runs::{Runs, Table, read_csv};
+use super::runs::{Runs, Table, read_csv, whole};
 use crate::Result;
 use crate::plan::{Plan, Stage};
-use crate::store::payload;
 use std::path::Path;
 
 /// The table of all jobs, a row a job and benchmark; none where nothing is a stand-in, of a file or
@@ -18,10 +17,7 @@ pub fn table(store: &Path, plan: &Plan, runs: &Runs) -> Result<Option<Vec<u8>>> 
     let mut matters = false;
     for (job, record) in plan.jobs.iter().zip(&runs.jobs) {
         let Some(task) = plan.task_of(job, Stage::Scores) else { continue };
-        let path = payload(store, &task.key).join("benchmarks.csv");
-        if !path.exists() {
-            continue;
-        }
+        let Some(path) = whole(store, &task.key, "benchmarks.csv")? else { continue };
         let file = read_csv(&path)?;
         let is_own = |row: &csv::StringRecord| row.get(1).is_some_and(|of| of != "corpus");
         matters |= file.1.iter().any(is_own);

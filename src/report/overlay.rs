@@ -1,15 +1,17 @@
 //! Numbers of the paper, drawn beside our own.
 //!
 //! `overlay = "figure_3"` names a table of results/paper/ with the columns `algorithm`, `prompt`,
-//! `value` (per cent), `n` and `source`. A table beside the results wins over the built-in copy.
+//! `value` (per cent), `n` and `source`. A table beside the results wins over one in results/paper/,
+//! and that over the built-in copy.
 
 use super::runs::read_csv;
 use crate::error::Context;
 use crate::eval::statistics::{Interval, wilson};
+use crate::spec::lists::PAPER_TABLES;
 use crate::{Error, Result};
 use std::path::Path;
 
-/// Tables that the binary carries.
+/// Tables that the binary carries; `spec::lists` has their names.
 const BUILT_IN: &[(&str, &str)] = &[("figure_3", include_str!("../../results/paper/figure_3.csv"))];
 
 /// One number of another's.
@@ -37,14 +39,15 @@ pub struct Published {
 pub fn load(results_dir: &Path, name: &str) -> Result<Vec<Published>> {
     // A spec's charts have underscores, its file names hyphens; both are meant.
     let name = &name.replace('-', "_");
-    let file = results_dir.parent().unwrap_or(results_dir).join(format!("paper/{name}.csv"));
-    let (header, rows) = if file.exists() {
-        read_csv(&file)?
+    let beside = results_dir.parent().unwrap_or(results_dir);
+    let files = [beside, Path::new("results")].map(|dir| dir.join(format!("paper/{name}.csv")));
+    let (header, rows) = if let Some(file) = files.iter().find(|file| file.exists()) {
+        read_csv(file)?
     } else {
         let Some((_, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) else {
-            let known: Vec<&str> = BUILT_IN.iter().map(|(known, _)| *known).collect();
+            let known = PAPER_TABLES;
             return Err(Error::spec(format!("no table `{name}` in results/paper"))
-                .hint(super::select::nearest(name, &known)));
+                .hint(super::select::nearest(name, known)));
         };
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         let header = reader.headers().expect("built in").iter().map(str::to_owned).collect();
@@ -103,6 +106,12 @@ mod tests {
         // 1.96 √(0.791 · 0.209 / 2318) = 0.01655: its test size implies about two points.
         let (low, high) = mpo.interval;
         assert!((high - low - 2.0 * 0.01655).abs() < 1e-4, "{low} {high}");
+    }
+
+    #[test]
+    fn a_spec_knows_every_table_that_the_binary_carries() {
+        let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, PAPER_TABLES);
     }
 
     #[test]

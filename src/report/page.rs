@@ -12,12 +12,11 @@ use super::runs::{Runs, read_csv};
 use super::scene::{Color, GRID_LINE, INK, PAPER, SOFT};
 use super::select::{Band, Estimate, Selection, estimate};
 use super::shared_pairs::Shared;
+use super::sheet;
 use crate::Result;
 use crate::error::Context as _;
 use crate::eval::statistics;
 use crate::store::Record;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use minijinja::{Environment, Value, context};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -109,15 +108,19 @@ pub fn render(
             benchmarks => table(&results_dir.join("benchmarks.csv"))?,
             jobs => table(&results_dir.join("jobs.csv"))?.unwrap_or_else(|| own_jobs(runs)),
             provenance => provenance(store, runs),
-            sheet => contact_sheet(results_dir),
+            sheet => sheet::first(results_dir),
             shared => shared.iter().take(MOST_COMPARED).map(Shared::sentence).collect::<Vec<_>>(),
             spec,
         })
         .context("rendering report.html")
 }
 
-/// The spec's first comment: what the experiment asks.
+/// What the experiment asks: the spec's `description`, else its first comment.
 fn question(spec: &str) -> String {
+    let table = spec.parse::<toml::Table>().unwrap_or_default();
+    if let Some(text) = table.get("description").and_then(toml::Value::as_str) {
+        return text.trim().to_owned();
+    }
     let comments = spec.lines().take_while(|line| line.starts_with('#'));
     let text = comments.filter(|line| !line.starts_with("#:"));
     let first = text.map(|line| line.trim_start_matches('#').trim()).take_while(|l| !l.is_empty());
@@ -137,7 +140,9 @@ fn themed(svg: &str) -> String {
 fn scores(runs: &Runs, measure: &str) -> Result<Scores> {
     let selection = Selection::of(runs, measure, &BTreeMap::new(), false)?;
     let benchmark = measure.split('.').next().unwrap_or_default();
-    let contenders = compare::contenders(runs, benchmark)?;
+    // What is no score of each question has no verdicts to pair.
+    let scope = compare::Scope::of(measure);
+    let contenders = scope.map_or(Ok(vec![]), |scope| compare::contenders(runs, &scope))?;
     let prompts = group_by(&selection.rows, |row| row.prompt.clone());
     let labels = group_by(&selection.rows, |row| compare::label(runs, &runs.jobs[row.job]));
     let metric = &selection.metric;
@@ -175,18 +180,21 @@ fn scores(runs: &Runs, measure: &str) -> Result<Scores> {
         let ranked = ranked(runs, metric, rows);
         table.sentences.extend(sentence(metric, benchmark, prompt, &ranked, &contenders));
     }
-    let mut errors: Vec<f64> = family.iter().map(|(_, d)| d.error).collect();
-    errors.sort_by(f64::total_cmp);
-    if let Some(middle) = errors.get(errors.len() / 2) {
+    if !family.is_empty() {
         table.notes.push(format!(
             "▲ ▼ differ from the base beyond chance: p < 0.05 after Holm’s correction for {}. \
              Differences are paired by question; their intervals hold pictures and seeds.",
             counted(family.len(), "comparison"),
         ));
+    }
+    let all: Vec<(&str, &Difference)> = family.iter().map(|((_, p), d)| (*p, d)).collect();
+    let findable = compare::findable(metric, &all);
+    if !findable.is_empty() {
         table.notes.push(format!(
             "The smallest difference from the base that this experiment would find four times out \
-             of five is {} points.",
-            metric.write(statistics::smallest(*middle)),
+             of five, as one of its {}, is {} points.",
+            counted(family.len(), "comparison"),
+            findable.join(" or "),
         ));
     }
     Ok(table)
@@ -361,17 +369,6 @@ fn provenance(store: &Path, runs: &Runs) -> Value {
     }
 }
 
-/// The contact sheet of the first set of pairs, as a data URL, with the file's name.
-fn contact_sheet(results_dir: &Path) -> Option<Value> {
-    let sheets = std::fs::read_dir(results_dir.join("pairs")).ok()?.flatten();
-    let first = sheets.map(|entry| entry.path()).filter(|path| path.extension().is_some()).min()?;
-    let url = format!("data:image/png;base64,{}", STANDARD.encode(std::fs::read(&first).ok()?));
-    let name = first.file_name()?.to_string_lossy().into_owned();
-    // Pairs made before kinds were counted have no table.
-    let table = results_dir.join("pairs.csv").exists();
-    Some(context! { name, url => Value::from_safe_string(url), table })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -381,5 +378,7 @@ mod tests {
         let spec =
             "#:schema spec.schema.json\n# Which one\n# is best?\n#\n# Expect  MPO\nschema = 1\n";
         assert_eq!(question(spec), "Which one is best?");
+        let described = format!("{spec}description = \"Is it?\"\n");
+        assert_eq!(question(&described), "Is it?");
     }
 }

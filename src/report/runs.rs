@@ -4,14 +4,29 @@
 use super::engine::{candidate_rows, pair_rows};
 use crate::error::Context;
 use crate::eval::statistics::around;
-use crate::plan::{Job, Plan, Stage, Task, id};
-use crate::store::{Record, payload};
+use crate::plan::{Job, Plan, Stage, Task};
+use crate::spec::sweep::text;
+use crate::store::{self, Record, payload};
 use crate::{Error, Result};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Most training rows of one metric and job.
 const TRAINING_ROWS: usize = 50;
+
+/// A payload file of an artifact as it was written; none where there is none.
+///
+/// # Errors
+///
+/// If it is no longer what its stage wrote.
+pub(super) fn whole(store: &Path, key: &str, name: &str) -> Result<Option<PathBuf>> {
+    let path = payload(store, key).join(name);
+    if !path.exists() {
+        return Ok(None);
+    }
+    store::verify::file(&store.join(key), name)?;
+    Ok(Some(path))
+}
 
 /// One row of runs.csv.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +35,8 @@ pub struct Row {
     pub job: usize,
     /// `base`, `candidates`, `pairs`, `policy` or `scores`.
     pub stage: &'static str,
+    /// Which round of sampling and training, from 1, where some job has several; none of scores.
+    pub round: Option<u64>,
     /// Which questions.
     pub split: String,
     /// Optimizer step, in training rows.
@@ -90,12 +107,15 @@ impl Runs {
             }
         }
         let mut runs = Self { name: plan.name.clone(), swept, jobs: vec![], rows: vec![] };
+        let policies = |job: &Job| {
+            job.tasks.iter().filter(|&&task| plan.tasks[task].stage == Stage::Policy).count()
+        };
+        let in_rounds = plan.jobs.iter().any(|job| policies(job) > 1);
         let mut shown = HashSet::new();
         for job in &plan.jobs {
             let tasks: Vec<&Task> = job.tasks.iter().map(|&i| &plan.tasks[i]).collect();
-            let trains = tasks.iter().any(|task| task.stage == Stage::Policy);
-            runs.add(store, job, &tasks, !trains)?;
-            runs.add_data(store, &tasks, &mut shown)?;
+            runs.add(store, job, &tasks, in_rounds)?;
+            runs.add_data(store, &tasks, in_rounds, &mut shown)?;
         }
         Ok(runs)
     }
@@ -106,32 +126,38 @@ impl Runs {
         &mut self,
         store: &Path,
         tasks: &[&'a Task],
+        in_rounds: bool,
         shown: &mut HashSet<&'a str>,
     ) -> Result<()> {
         let job = self.jobs.len() - 1;
-        for task in tasks {
-            let path = payload(store, &task.key).join("stats.csv");
-            if !path.exists() || !shown.insert(task.key.as_str()) {
-                continue;
-            }
-            match task.stage {
-                Stage::Candidates => self.rows.extend(candidate_rows(job, &path)?),
-                Stage::Pairs => self.rows.extend(pair_rows(job, &path)?),
-                _ => {}
+        for stage in [Stage::Candidates, Stage::Pairs] {
+            let of_stage = tasks.iter().filter(|task| task.stage == stage);
+            for (round, task) in (1..).zip(of_stage) {
+                let round = in_rounds.then_some(round);
+                let Some(path) = whole(store, &task.key, "stats.csv")? else { continue };
+                if shown.insert(task.key.as_str()) {
+                    self.rows.extend(match stage {
+                        Stage::Candidates => candidate_rows(job, round, &path)?,
+                        _ => pair_rows(job, round, &path)?,
+                    });
+                }
             }
         }
         Ok(())
     }
 
-    fn add(&mut self, store: &Path, job: &Job, tasks: &[&Task], is_base: bool) -> Result<()> {
+    fn add(&mut self, store: &Path, job: &Job, tasks: &[&Task], in_rounds: bool) -> Result<()> {
         let at = self.jobs.len();
+        let policies: Vec<&&Task> =
+            tasks.iter().filter(|task| task.stage == Stage::Policy).collect();
+        let is_base = policies.is_empty();
         // The last one of a repeated stage is the one that the scores stand on.
-        let file = |stage: Stage, name: &str| {
-            let task = tasks.iter().rev().find(|task| task.stage == stage)?;
-            Some(payload(store, &task.key).join(name)).filter(|path| path.exists())
+        let file = |stage: Stage, name: &str| match tasks.iter().rev().find(|t| t.stage == stage) {
+            Some(task) => whole(store, &task.key, name),
+            None => Ok(None),
         };
         let mut values: HashMap<&str, String> =
-            job.swept.iter().map(|(key, value)| (key.as_str(), id::plain(value))).collect();
+            job.swept.iter().map(|(key, value)| (key.as_str(), text(value))).collect();
         self.jobs.push(JobRecord {
             id: job.id.clone(),
             variant: match &job.variant {
@@ -156,15 +182,19 @@ impl Runs {
                 .filter(|task| !Record::path(&store.join(&task.key)).exists())
                 .map(|task| task.stage)
                 .collect(),
-            verdicts: file(Stage::Scores, "verdicts.csv"),
+            verdicts: file(Stage::Scores, "verdicts.csv")?,
             keys: tasks.iter().map(|task| task.key.clone()).collect(),
         });
-        if let Some(path) = file(Stage::Policy, "steps.csv") {
-            self.rows.extend(training_rows(at, "policy", &path)?);
-        } else if is_base && let Some(path) = file(Stage::Base, "base_steps.csv") {
+        for (round, policy) in (1..).zip(policies) {
+            if let Some(path) = whole(store, &policy.key, "steps.csv")? {
+                let rows = training_rows(at, "policy", &path)?.into_iter();
+                self.rows.extend(rows.map(|row| Row { round: in_rounds.then_some(round), ..row }));
+            }
+        }
+        if is_base && let Some(path) = file(Stage::Base, "base_steps.csv")? {
             self.rows.extend(training_rows(at, "base", &path)?);
         }
-        if let Some(path) = file(Stage::Scores, "scores.csv") {
+        if let Some(path) = file(Stage::Scores, "scores.csv")? {
             self.rows.extend(score_rows(at, &path)?);
         }
         Ok(())
@@ -174,14 +204,20 @@ impl Runs {
     pub fn csv(&self) -> String {
         let mut header = vec!["job", "variant"];
         header.extend(self.swept.iter().map(String::as_str));
-        header.extend(["seed", "stage", "split", "step", "benchmark", "task", "prompt"]);
+        header.extend(["seed", "stage"]);
+        // Only where there are several, so that other tables stay what they were.
+        let in_rounds = self.rows.iter().any(|row| row.round.is_some());
+        header.extend(in_rounds.then_some("round"));
+        header.extend(["split", "step", "benchmark", "task", "prompt"]);
         header.extend(["metric", "value", "low", "high", "n"]);
         let mut table = Table::new(&header);
         for row in &self.rows {
             let job = &self.jobs[row.job];
             let mut cells = vec![job.id.clone(), job.variant.clone()];
             cells.extend(job.swept.iter().cloned());
-            cells.extend([job.seed.to_string(), row.stage.into(), row.split.clone()]);
+            cells.extend([job.seed.to_string(), row.stage.into()]);
+            cells.extend(in_rounds.then(|| cell(row.round)));
+            cells.push(row.split.clone());
             cells.extend([cell(row.step), row.benchmark.clone(), row.task.clone()]);
             cells.extend([row.prompt.clone(), row.metric.clone(), row.value.to_string()]);
             cells.extend([cell(row.low), cell(row.high), cell(row.n)]);
@@ -291,6 +327,7 @@ fn training_rows(job: usize, stage: &'static str, path: &Path) -> Result<Vec<Row
             rows.push(Row {
                 job,
                 stage,
+                round: None,
                 split: split.into(),
                 step: Some(step),
                 benchmark: String::new(),
@@ -326,6 +363,7 @@ fn score_rows(job: usize, path: &Path) -> Result<Vec<Row>> {
         rows.push(Row {
             job,
             stage: "scores",
+            round: None,
             split: record[split].into(),
             step: None,
             benchmark: record[benchmark].into(),
@@ -359,5 +397,17 @@ mod tests {
         let kept = even(188, 50);
         assert_eq!((kept.len(), kept[0], kept[49]), (50, 0, 187));
         assert!(kept.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+
+    #[test]
+    fn swept_values_are_written_as_in_the_spec() {
+        let values = [
+            toml::Value::Float(3e-4),
+            toml::Value::Float(1.0),
+            toml::Value::String("dpo".into()),
+            toml::Value::Integer(5),
+            toml::Value::Boolean(true),
+        ];
+        assert_eq!(values.each_ref().map(text), ["0.0003", "1", "dpo", "5", "true"]);
     }
 }

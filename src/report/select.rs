@@ -16,6 +16,8 @@ pub enum Column {
     Job,
     /// Seed of the policy stage.
     Seed,
+    /// Which round of sampling and training, where there are several.
+    Round,
     /// How questions were asked.
     Prompt,
     /// Task family.
@@ -33,6 +35,7 @@ const FIXED: &[(&str, Column)] = &[
     ("variant", Column::Variant),
     ("job", Column::Job),
     ("seed", Column::Seed),
+    ("round", Column::Round),
     ("prompt", Column::Prompt),
     ("task", Column::Task),
     ("split", Column::Split),
@@ -69,6 +72,7 @@ impl Column {
             Self::Variant => job.variant.clone(),
             Self::Job => job.id.clone(),
             Self::Seed => job.seed.to_string(),
+            Self::Round => super::runs::cell(row.round),
             Self::Prompt => row.prompt.clone(),
             Self::Task => row.task.clone(),
             Self::Split => row.split.clone(),
@@ -121,6 +125,8 @@ impl<'a> Selection<'a> {
         filter: &BTreeMap<String, String>,
         by_task: bool,
     ) -> Result<Self> {
+        // Rows of one task are asked for.
+        let by_task = by_task || filter.get("task").is_some_and(|task| !is_overall(task));
         let training = runs.rows.iter().any(|row| row.step.is_some() && row.metric == measured);
         let mut rows: Vec<&Row> = if training {
             let fits = |row: &&Row| row.step.is_some() && row.metric == measured;
@@ -163,6 +169,19 @@ impl<'a> Selection<'a> {
             rows.retain(|row| row.split == "test");
         }
         Ok(Self { metric: Metric::named(measured), rows })
+    }
+
+    /// Of what training measures, leaves each job's last row, for charts that do not show steps: a
+    /// mean over steps is of no policy. Says so for the heading; none of other quantities.
+    pub fn keep_last_steps(&mut self) -> Option<String> {
+        let key = |row: &Row| (row.job, row.round);
+        let mut last: BTreeMap<(usize, Option<u64>), u64> = BTreeMap::new();
+        for row in &self.rows {
+            let of_job = last.entry(key(row)).or_default();
+            *of_job = row.step?.max(*of_job);
+        }
+        self.rows.retain(|row| row.step == Some(last[&key(row)]));
+        (!last.is_empty()).then(|| "at the last step".to_owned())
     }
 
     /// Everything that was measured, as a chart would name it.
@@ -208,7 +227,8 @@ impl<'a> Selection<'a> {
         let trained: Vec<&Row> =
             self.rows.iter().filter(|row| !runs.jobs[row.job].is_base).copied().collect();
         let swept = (0..runs.swept.len()).map(Column::Swept);
-        let columns = [Column::Variant].into_iter().chain(swept).chain([Column::Task]);
+        let last = [Column::Task, Column::Round];
+        let columns = [Column::Variant].into_iter().chain(swept).chain(last);
         let (mut known, mut left) = (used.to_vec(), Vec::new());
         for column in columns.filter(|column| !used.contains(column)) {
             let mut of: BTreeMap<Vec<String>, String> = BTreeMap::new();

@@ -6,8 +6,11 @@ use crate::Result;
 use crate::data::image::decode;
 use crate::data::record::Pair;
 use crate::error::Context;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use image::imageops::{FilterType, overlay, resize};
 use image::{ImageEncoder, RgbImage};
+use minijinja::{Value, context};
 use std::path::Path;
 
 /// Logical pixels: the whole width, a picture's side, a column of text, what lies between.
@@ -170,6 +173,17 @@ pub fn png(payload: &Path, count: usize) -> Result<Option<Vec<u8>>> {
         .write_image(&sheet, width, height, image::ExtendedColorType::Rgb8)
         .context(doing)?;
     Ok(Some(file))
+}
+
+/// The contact sheet of the first set of pairs, as a data URL, with the file's name.
+pub fn first(results_dir: &Path) -> Option<Value> {
+    let sheets = std::fs::read_dir(results_dir.join("pairs")).ok()?.flatten();
+    let first = sheets.map(|entry| entry.path()).filter(|path| path.extension().is_some()).min()?;
+    let url = format!("data:image/png;base64,{}", STANDARD.encode(std::fs::read(&first).ok()?));
+    let name = first.file_name()?.to_string_lossy().into_owned();
+    // Pairs made before kinds were counted have no table.
+    let table = results_dir.join("pairs.csv").exists();
+    Some(context! { name, url => Value::from_safe_string(url), table })
 }
 
 #[cfg(test)]

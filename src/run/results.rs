@@ -7,7 +7,7 @@
 use super::process::Workers;
 use super::state::{Board, State};
 use crate::error::{Context, Result};
-use crate::plan::id;
+use crate::spec::sweep::text;
 use crate::store::disk;
 use std::path::Path;
 
@@ -87,7 +87,7 @@ fn jobs(board: &Board, workers: &Workers) -> Result<Vec<u8>> {
         let mut row = vec![job.id.clone(), job.variant.clone().unwrap_or_default()];
         row.extend(axes.iter().map(|axis| {
             let value = job.swept.iter().find(|(name, _)| name == axis);
-            value.map(|(_, value)| id::plain(value)).unwrap_or_default()
+            value.map(|(_, value)| text(value)).unwrap_or_default()
         }));
         row.extend([job.seed.to_string(), state.into(), rounded(wall_s), rounded(peak)]);
         row.extend([workers.label.clone(), commit.to_owned()]);

@@ -66,7 +66,8 @@ pub struct Heat {
 pub struct Differences {
     /// Heading; default: what is measured, less whose.
     pub title: Option<String>,
-    /// What is measured: `reasoning.accuracy`; a score that every question has.
+    /// What is measured: `reasoning.accuracy`, `shift.75.accuracy`; a score that every question
+    /// has, which is a benchmark's first metric where it is a mean over questions.
     pub y: String,
     /// The variant that the others are held against, or `base`.
     pub against: String,
@@ -110,6 +111,14 @@ impl Chart {
             Self::Bars(series) | Self::Lines(series) => ("y", &series.y),
             Self::Heat(heat) => ("value", &heat.value),
             Self::Differences(differences) => ("y", &differences.y),
+        }
+    }
+
+    /// The table of the paper that is drawn beside.
+    pub fn overlay(&self) -> Option<&str> {
+        match self {
+            Self::Bars(series) | Self::Lines(series) => series.overlay.as_deref(),
+            Self::Heat(_) | Self::Differences(_) => None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::chart::{Chart, Differences};
 use super::draft::Draft;
-use super::lists::{COLUMNS, DATA_STAGES, METRICS, STEP_METRICS, suggest};
+use super::lists::{COLUMNS, DATA_STAGES, METRICS, PAPER_TABLES, STEP_METRICS, paired, suggest};
 use super::mistake::{Mistake, Mistakes};
 use super::root;
 use super::schema;
@@ -11,7 +11,12 @@ use std::collections::HashSet;
 
 impl Draft {
     /// Axes must be columns, and what is measured must be measured.
-    pub(super) fn check_charts(&self, charts: &[(String, Chart)], mistakes: &mut Mistakes) {
+    pub(super) fn check_charts(
+        &self,
+        charts: &[(String, Chart)],
+        seeds: &[u64],
+        mistakes: &mut Mistakes,
+    ) {
         let swept = self.swept_keys();
         let columns: Vec<&str> =
             COLUMNS.iter().copied().chain(swept.iter().map(String::as_str)).collect();
@@ -43,20 +48,29 @@ impl Draft {
                     wrong(&[key], format!("runs.csv has no column `{column}`"), hint, Place::Value);
                 }
             }
-            for column in chart.rows().keys() {
+            let (key, measured) = chart.measured();
+            for (column, value) in chart.rows() {
+                let path = ["where", column.as_str()];
                 if !columns.contains(&column.as_str()) {
                     let message = format!("runs.csv has no column `{column}`");
-                    wrong(
-                        &["where", column],
-                        message,
-                        suggest(column, "columns", &columns),
-                        Place::Key,
-                    );
+                    wrong(&path, message, suggest(column, "columns", &columns), Place::Key);
+                } else if let Err((message, hint)) = self.check_row(column, value, measured, seeds)
+                {
+                    wrong(&path, message, hint, Place::Value);
                 }
             }
-            let (key, measured) = chart.measured();
-            if let Err((message, hint)) = self.check_measured(measured, benchmarks.as_deref()) {
+            let is_measured =
+                self.check_measured(measured, benchmarks.as_deref()).and_then(|()| match chart {
+                    Chart::Differences(_) => check_paired(measured),
+                    _ => Ok(()),
+                });
+            if let Err((message, hint)) = is_measured {
                 wrong(&[key], message, hint, Place::Value);
+            }
+            if let Some(table) = chart.overlay().filter(|_| self.files)
+                && let Err((message, hint)) = check_overlay(table)
+            {
+                wrong(&["overlay"], message, hint, Place::Value);
             }
             if let Chart::Differences(Differences { against, .. }) = chart
                 && let Err((message, hint)) = self.check_against(against)
@@ -95,14 +109,17 @@ impl Draft {
             return Err((message, suggest(benchmark, "`eval.benchmarks` has", &names)));
         }
         // Between the two there may be a task's name.
-        let metric = metric.rsplit('.').next().unwrap_or(metric);
+        let (task, metric) = match metric.rsplit_once('.') {
+            Some((task, metric)) => (Some(task), metric),
+            None => (None, metric),
+        };
         let known = METRICS.iter().find(|(names, _)| names.contains(&benchmark));
         match known {
             Some((_, metrics)) if !metrics.contains(&metric) => {
                 let message = format!("`{benchmark}` measures no `{metric}`");
                 Err((message, suggest(metric, "it has", metrics)))
             }
-            _ => Ok(()),
+            _ => task.map_or(Ok(()), |task| self.check_task(task, benchmark)),
         }
     }
 
@@ -119,5 +136,40 @@ impl Draft {
         names.push("base");
         let message = format!("no variant is called `{variant}`");
         Err((message, suggest(variant, "variants", &names)))
+    }
+}
+
+/// Whether every question has a score of it, so that two variants can be paired.
+fn check_paired(measured: &str) -> Result<(), (String, String)> {
+    if paired(measured).is_some() {
+        return Ok(());
+    }
+    let benchmark = measured.split('.').next().unwrap_or_default();
+    let of_it = METRICS.iter().find(|(names, _)| names.contains(&benchmark));
+    let first = of_it.and_then(|(_, metrics)| metrics.first());
+    let score = first.map(|first| format!("{benchmark}.{first}"));
+    let hint = match score.filter(|score| paired(score).is_some()) {
+        Some(score) => format!("`{score}` is one, or draw this with `bars`"),
+        None => "draw it with `bars`".to_owned(),
+    };
+    Err((format!("`{measured}` is no score that every question has: nothing to pair"), hint))
+}
+
+/// Whether there is a table of the paper by this name, built in or in results/paper/.
+fn check_overlay(table: &str) -> Result<(), (String, String)> {
+    let name = table.replace('-', "_");
+    let files = std::fs::read_dir("results/paper").into_iter().flatten().flatten();
+    let stem = |path: std::path::PathBuf| Some(path.file_stem()?.to_str()?.to_owned());
+    let own: Vec<String> = files.filter_map(|entry| stem(entry.path())).collect();
+    let mut known: Vec<&str> =
+        PAPER_TABLES.iter().copied().chain(own.iter().map(String::as_str)).collect();
+    known.sort_unstable();
+    known.dedup();
+    match known.contains(&name.as_str()) {
+        true => Ok(()),
+        false => {
+            let hint = suggest(&name, "results/paper has", &known);
+            Err((format!("no table `{table}` in results/paper"), hint))
+        }
     }
 }

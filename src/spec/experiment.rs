@@ -24,8 +24,6 @@ pub struct Experiment {
     pub text: String,
     /// The `--set` options it was read with.
     pub overrides: Vec<String>,
-    /// A sentence for the report.
-    pub description: Option<String>,
     /// Seeds of the policy stage.
     pub seeds: Vec<u64>,
     /// Variants × sweep, in plan order.
@@ -146,13 +144,12 @@ fn expand(
     let store = draft.stack(&[], "the spec").table("store", &mut mistakes);
     let points = draft.points(seeds.len(), &mut mistakes);
     let charts = root::charts(&draft.spec, &draft.sources, &mut mistakes);
-    draft.check_charts(&charts, &mut mistakes);
+    draft.check_charts(&charts, &seeds, &mut mistakes);
     mistakes.into_result(&draft.sources)?;
     Ok(Experiment {
         name: overridden(name, overrides),
         text: text.to_owned(),
         overrides: overrides.to_vec(),
-        description: draft.spec.get("description").and_then(|d| d.as_str()).map(str::to_owned),
         seeds,
         points,
         charts,

@@ -193,6 +193,13 @@ pub const METRICS: &[(&[&str], &[&str])] = &[
     (&["object_halbench"], &["response_rate", "mention_rate", "coverage", "failed", "tokens"]),
 ];
 
+/// Metrics that are the mean of what verdicts.csv says of each question, where they are a
+/// benchmark's first: what can be compared question by question.
+pub const PAIRED_METRICS: &[&str] = &["accuracy", "faithful", "grade"];
+
+/// Tables of results/paper/ that the binary carries (`src/report/overlay.rs`).
+pub const PAPER_TABLES: &[&str] = &["figure_3"];
+
 /// What is measured step by step: of a policy (`src/train/record.rs`) and of a base
 /// (`src/train/lesson.rs`).
 pub const STEP_METRICS: &[&str] = &[
@@ -227,7 +234,20 @@ pub const STEP_METRICS: &[&str] = &[
 
 /// Columns of runs.csv that a chart can use for an axis, a group or a band.
 pub const COLUMNS: &[&str] =
-    &["job", "variant", "seed", "stage", "split", "step", "benchmark", "task", "prompt", "metric"];
+    &["job", "variant", "seed", "round", "split", "step", "task", "prompt"];
+
+/// Benchmark and task (none for all of them) of a quantity that is the mean of what every question
+/// scored; none of another quantity.
+pub fn paired(measured: &str) -> Option<(&str, Option<&str>)> {
+    let (benchmark, rest) = measured.split_once('.')?;
+    let (task, metric) = match rest.rsplit_once('.') {
+        Some((task, metric)) => (Some(task), metric),
+        None => (None, rest),
+    };
+    let of_it = METRICS.iter().find(|(names, _)| names.contains(&benchmark));
+    let first = of_it.and_then(|(_, metrics)| metrics.first());
+    (PAIRED_METRICS.contains(&metric) && first == Some(&metric)).then_some((benchmark, task))
+}
 
 /// The name most like what was written, if one is like it at all.
 pub fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

@@ -22,6 +22,7 @@ mod check_charts;
 mod check_files;
 mod check_model;
 mod check_pairs;
+mod check_rows;
 mod combination;
 pub mod corpus;
 mod draft;

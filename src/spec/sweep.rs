@@ -272,6 +272,15 @@ pub fn points(axes: &[Axis]) -> Vec<Vec<Setting>> {
     points
 }
 
+/// A swept value as runs.csv has it: without TOML's quotes.
+pub fn text(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Float(number) => number.to_string(),
+        other => other.to_string(),
+    }
+}
+
 /// A combination as layers, one for each text that its keys stand in.
 pub fn layers(point: &[Setting]) -> Vec<Layer> {
     let mut layers: Vec<Layer> = Vec::new();

@@ -4,7 +4,7 @@
 
 use super::manifest::{Input, Manifest, Record};
 use super::{Held, Lock, Store, disk, payload_of, shed};
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -149,6 +149,29 @@ impl<'a> Checker<'a> {
             }
         }
     }
+}
+
+/// Refuses one payload file of an artifact that is not the bytes that were written, for those who read
+/// it without a worker. An artifact without a list of checksums is taken as it is.
+///
+/// # Errors
+///
+/// If it is damaged or cannot be read; the way out is the hint.
+pub fn file(folder: &Path, name: &str) -> Result<()> {
+    let list = folder.join("payload.b3");
+    if !list.exists() {
+        return Ok(());
+    }
+    let doing = || format!("reading `{}`", list.display());
+    let text = fs::read_to_string(&list).with_context(doing)?;
+    let written = Manifest::parse(&text).unwrap_or_default();
+    let found = Manifest::hash(&folder.join("payload"), &[name.to_owned()])?;
+    if found.0.get(name) == written.0.get(name) {
+        return Ok(());
+    }
+    let folder = folder.display();
+    Err(Error::new(format!("`{folder}/payload/{name}` is not the bytes that its stage wrote"))
+        .hint(format!("delete the folder `{folder}` and run the experiment again")))
 }
 
 /// The record of a usable artifact, none of an absent one, or why it cannot be used.

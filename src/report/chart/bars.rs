@@ -44,7 +44,7 @@ pub fn picture(series: &Series, runs: &Runs, results_dir: &Path) -> Result<Optio
     let x = Column::named(runs, &series.x)?;
     let band = Band::named(runs, series.band.as_deref())?;
     let by_task = x == Column::Task || series.group.as_deref() == Some("task");
-    let selection = Selection::of(runs, &series.y, &series.rows, by_task)?;
+    let mut selection = Selection::of(runs, &series.y, &series.rows, by_task)?;
     // Two prompts are never averaged: they are groups unless the spec says otherwise.
     let group = match &series.group {
         Some(name) => Some(Column::named(runs, name)?),
@@ -58,6 +58,8 @@ pub fn picture(series: &Series, runs: &Runs, results_dir: &Path) -> Result<Optio
     if selection.rows.is_empty() {
         return Ok(None);
     }
+    let shows_steps = [Some(x), group].contains(&Some(Column::Step));
+    let last = if shows_steps { None } else { selection.keep_last_steps() };
     let content = content(&selection, runs, x, group, band, &paper);
     let rows = || selection.rows.iter().copied();
     let mut notes: Vec<String> = frame::questions(rows()).into_iter().collect();
@@ -67,6 +69,7 @@ pub fn picture(series: &Series, runs: &Runs, results_dir: &Path) -> Result<Optio
     if band != Band::Questions && bars.any(|bar| bar.single.len() == 1 && bar.low.is_some()) {
         notes.push("over questions where there is a single run".into());
     }
+    notes.extend(last);
     notes.extend(filter_note(&series.rows));
     let title = series.title.clone().unwrap_or_else(|| {
         format!("{} by {}", content.metric.heading(&series.y), content.by.join(", "))
@@ -97,7 +100,7 @@ fn content(
     }
     let group_of = |row: &Row| match group {
         // A number alone says nothing.
-        Some(column @ Column::Swept(_)) => frame::label(runs, row, &[column]),
+        Some(column @ (Column::Swept(_) | Column::Round)) => frame::label(runs, row, &[column]),
         Some(column) => column.of(runs, row),
         None => String::new(),
     };

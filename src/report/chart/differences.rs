@@ -6,14 +6,15 @@
 
 use super::frame::{self, Heading, LABEL, MARGIN, SMALL, Sign};
 use super::{Differences, Mark, Picture};
-use crate::eval::statistics::{holm, smallest};
-use crate::report::compare::{self, Contender, Difference};
+use crate::eval::statistics::holm;
+use crate::report::compare::{self, Contender, Difference, Scope};
 use crate::report::metric::{Metric, Unit, spoken};
 use crate::report::number::{Scale, counted, grouped};
 use crate::report::runs::Runs;
 use crate::report::scene::{Anchor, INK, PALETTE, SOFT, Scene, fitted};
-use crate::report::select::{Selection, filter_note, nearest};
+use crate::report::select::{Selection, filter_note, is_overall, nearest};
 use crate::{Error, Result};
+use std::collections::BTreeSet;
 
 const WIDTH: f64 = 960.0;
 const ROW: f64 = 15.0;
@@ -49,8 +50,8 @@ pub fn picture(chart: &Differences, runs: &Runs) -> Result<Option<Picture>> {
     if selection.rows.is_empty() {
         return Ok(None);
     }
-    let benchmark = chart.y.split('.').next().unwrap_or_default();
-    let contenders = compare::contenders(runs, benchmark)?;
+    let scope = scope(chart, runs, &selection)?;
+    let contenders = compare::contenders(runs, &scope)?;
     let label_of = |row: &crate::report::runs::Row| compare::label(runs, &runs.jobs[row.job]);
     let shown = frame::group_by(&selection.rows, label_of);
     let prompts = frame::group_by(&selection.rows, |row| row.prompt.clone());
@@ -102,6 +103,21 @@ pub fn picture(chart: &Differences, runs: &Runs) -> Result<Option<Picture>> {
     Ok(Some(Picture { title, scene, marks: marks(&content) }))
 }
 
+/// The verdicts of the rows that the chart is limited to.
+fn scope<'a>(chart: &'a Differences, runs: &Runs, selection: &Selection) -> Result<Scope<'a>> {
+    let mut scope = Scope::of(&chart.y).ok_or_else(|| {
+        Error::spec(format!("`{}` is no score that every question has: nothing to pair", chart.y))
+            .hint("draw it with `bars`, or take a benchmark's `accuracy`")
+    })?;
+    let asked = chart.rows.get("task").map(String::as_str).filter(|task| !is_overall(task));
+    scope.task = scope.task.or(asked);
+    let jobs = selection.rows.iter().map(|row| &runs.jobs[row.job]);
+    let seeds: BTreeSet<u64> = jobs.filter(|job| !job.is_base).map(|job| job.seed).collect();
+    // A chart of the base alone is held against whatever there is.
+    scope.seeds = (!seeds.is_empty()).then_some(seeds);
+    Ok(scope)
+}
+
 fn notes(
     chart: &Differences,
     runs: &Runs,
@@ -113,13 +129,19 @@ fn notes(
     notes.extend(frame::seeds(runs, selection.rows.iter().copied()));
     let several = content.points.iter().any(|point| point.seeds > 1);
     notes.push(format!("whiskers: 95 % over pictures{}", if several { " and seeds" } else { "" }));
-    let mut errors: Vec<f64> = content.points.iter().map(|point| point.difference.error).collect();
-    errors.sort_by(f64::total_cmp);
-    notes.push(format!(
-        "a true difference of {}{} would be found four times out of five",
-        content.metric.write(smallest(errors[errors.len() / 2])),
-        if content.metric.unit == Unit::Share { " points" } else { "" },
-    ));
+    let family: Vec<(&str, &Difference)> = content
+        .points
+        .iter()
+        .map(|point| (content.prompts[point.prompt].as_str(), &point.difference))
+        .collect();
+    let found = compare::findable(&content.metric, &family);
+    if !found.is_empty() {
+        notes.push(format!(
+            "a true difference of {}{} would be found four times out of five",
+            found.join(" or "),
+            if content.metric.unit == Unit::Share { " points" } else { "" },
+        ));
+    }
     notes.extend(filter_note(&chart.rows));
     notes
 }

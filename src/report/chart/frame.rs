@@ -212,6 +212,7 @@ fn join(runs: &Runs, columns: &[Column], value: impl Fn(Column) -> String) -> St
                 let key = &runs.swept[at];
                 Some(format!("{} {value}", key.rsplit('.').next().unwrap_or(key)))
             }
+            Column::Round => Some(format!("round {value}")),
             Column::Task if columns.len() > 1 => Some(format!("task {value}")),
             _ => Some(spoken(&value)),
         }

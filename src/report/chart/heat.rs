@@ -28,6 +28,10 @@ pub fn picture(heat: &Heat, runs: &Runs) -> Result<Option<Picture>> {
     let (x, y) = (Column::named(runs, &heat.x)?, Column::named(runs, &heat.y)?);
     let by_task = [x, y].contains(&Column::Task);
     let mut selection = Selection::of(runs, &heat.value, &heat.rows, by_task)?;
+    let last = match [x, y].contains(&Column::Step) {
+        true => None,
+        false => selection.keep_last_steps(),
+    };
     // The base has no place on swept axes; it stands in the notes.
     let (mut base, rows): (Vec<&Row>, Vec<&Row>) = selection
         .rows
@@ -67,6 +71,7 @@ pub fn picture(heat: &Heat, runs: &Runs) -> Result<Option<Picture>> {
         frame::questions(selection.rows.iter().copied()).into_iter().collect();
     notes.extend(frame::seeds(runs, selection.rows.iter().copied()));
     notes.extend(base_notes(&base, runs, &metric));
+    notes.extend(last);
     notes.extend(filter_note(&heat.rows));
     let axes = [(frame::axis_title(runs, x), xs), (frame::axis_title(runs, y), ys)];
     let scene = draw(&panels, &metric, &axes, &title, &notes);

@@ -70,8 +70,9 @@ fn add_panels(
     notes: &mut Vec<String>,
 ) -> Result<()> {
     let by_task = x == Column::Task || series.group.as_deref() == Some("task");
-    let selection = Selection::of(runs, &series.y, &series.rows, by_task)?;
+    let mut selection = Selection::of(runs, &series.y, &series.rows, by_task)?;
     let stepwise = x == Column::Step;
+    let last = if stepwise { None } else { selection.keep_last_steps() };
     let band = match series.band.as_deref() {
         None if stepwise => Band::Over(Column::Seed),
         named => Band::named(runs, named)?,
@@ -99,6 +100,7 @@ fn add_panels(
         if stepwise && !notes.iter().any(|note| note.starts_with("mean of")) {
             notes.pop();
         }
+        notes.extend(last);
         notes.extend(filter_note(&series.rows));
     }
     for prompt in prompts {

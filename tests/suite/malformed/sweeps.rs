@@ -281,6 +281,18 @@ pub const CASES: &[Case] = &[
         "",
     ),
     case(
+        "loss.algorithm = \"mpo\"\n[[variant]]\nname = «\"base\"»\n",
+        "a variant cannot be named `base`",
+        "another name",
+        "",
+    ),
+    case(
+        "[chart.a]\ndifferences = { y = «\"pope.f1\"», against = \"base\" }\n",
+        "`pope.f1` is no score that every question has",
+        "`pope.accuracy` is one",
+        "",
+    ),
+    case(
         "[chart.a]\nbars = { x = \"variant\", y = «\"reasonin.accuracy\"» }\n",
         "no benchmark `reasonin`",
         "did you mean `reasoning`?",

@@ -1,0 +1,218 @@
+//! Which rows a report reads and draws: tasks, seeds, last steps, rounds, and only whole files.
+
+use crate::support::synthetic::{Experiment, experiment, figure_3};
+use prefab::plan::{Stage, Task};
+use prefab::report;
+use prefab::store::Manifest;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// SFT and MPO with two seeds.
+fn two(name: &str) -> Experiment {
+    let mut jobs = figure_3();
+    jobs.retain(|job| matches!(job.variant, Some("SFT" | "MPO")) && job.seed < 2);
+    experiment(name, &jobs, 60, 12)
+}
+
+fn reported(experiment: &Experiment, charts: &str) -> prefab::Result<Vec<PathBuf>> {
+    let charts = report::charts(charts)?;
+    report::run(&experiment.results(), &experiment.store(), &experiment.plan, &charts)
+}
+
+/// The marks of a chart after a report: x, group, value.
+fn drawn(experiment: &Experiment, kind: &str) -> BTreeMap<(String, String), f64> {
+    reported(experiment, &format!("[chart.mine]\n{kind}\n")).unwrap();
+    let mut table = csv::Reader::from_path(experiment.results().join("charts/mine.csv")).unwrap();
+    let rows = table.records().map(Result::unwrap);
+    rows.filter(|row| !row[3].starts_with("seed"))
+        .map(|row| ((row[1].to_owned(), row[2].to_owned()), row[4].parse().unwrap()))
+        .collect()
+}
+
+fn task_of<'a>(experiment: &'a Experiment, job: &str, stage: Stage) -> &'a Task {
+    let job = experiment.plan.jobs.iter().find(|known| known.id == job).unwrap();
+    experiment.plan.task_of(job, stage).unwrap()
+}
+
+/// Mean score of a job's questions of some kind, by prompt and task.
+fn mean(experiment: &Experiment, job: &str, is_meant: impl Fn(&str, &str) -> bool) -> f64 {
+    let key = &task_of(experiment, job, Stage::Scores).key;
+    let path = experiment.store().join(key).join("payload/verdicts.csv");
+    let mut table = csv::Reader::from_path(path).unwrap();
+    let rows = table.records().map(Result::unwrap);
+    let scores: Vec<f64> =
+        rows.filter(|row| is_meant(&row[4], &row[2])).map(|row| row[5].parse().unwrap()).collect();
+    scores.iter().sum::<f64>() / scores.len() as f64
+}
+
+#[test]
+fn differences_are_of_the_task_and_the_seed_that_are_asked_for() {
+    let experiment = two("asked");
+    let less = |seeds: &[u64], is_meant: &dyn Fn(&str, &str) -> bool| {
+        let of = |name: &str| {
+            let job = |seed: &u64| mean(&experiment, &format!("{name}-s{seed}"), is_meant);
+            seeds.iter().map(job).sum::<f64>() / seeds.len() as f64
+        };
+        of("mpo") - of("sft")
+    };
+    let near = |y: &str, rows: &str, wanted: f64| {
+        let chart = format!("differences = {{ y = '{y}', against = 'SFT', where = {{ {rows} }} }}");
+        let found = drawn(&experiment, &chart)[&("MPO".to_owned(), "cot".to_owned())];
+        assert!((found - wanted).abs() < 1e-12, "{y} {rows}: {found}, not {wanted}");
+    };
+    let all = less(&[0, 1], &|prompt, _| prompt == "cot");
+    let count = less(&[0, 1], &|prompt, task| prompt == "cot" && task == "count");
+    let second = less(&[1], &|prompt, _| prompt == "cot");
+    assert!(all != count && all != second, "the cases tell nothing apart");
+    near("reasoning.accuracy", "", all);
+    near("reasoning.count.accuracy", "", count);
+    near("reasoning.accuracy", "task = 'count'", count);
+    near("reasoning.accuracy", "seed = '1'", second);
+}
+
+#[test]
+fn what_no_question_scored_is_not_paired() {
+    let experiment = two("unpaired");
+    let error =
+        reported(&experiment, "[chart.mine]\ndifferences = { y = 'pope.f1', against = 'SFT' }")
+            .unwrap_err();
+    assert!(error.to_string().contains("no score that every question has"), "{error}");
+}
+
+/// Puts `shift` into the verdicts of a job: right at one share alone.
+fn shifted(experiment: &Experiment, job: &str, share: &str) {
+    let key = &task_of(experiment, job, Stage::Scores).key;
+    let payload = experiment.store().join(key).join("payload");
+    let add = |file: &str, lines: Vec<String>| {
+        let path = payload.join(file);
+        let text = fs::read_to_string(&path).unwrap() + &lines.concat();
+        fs::write(path, text).unwrap();
+    };
+    let shares = ["0", "25", "50", "75"];
+    let right = |given: &str| u8::from(given == share);
+    add(
+        "scores.csv",
+        shares.map(|s| format!("shift,{s},cot,test,accuracy,{},,,4\n", right(s))).into(),
+    );
+    let verdicts = shares.iter().flat_map(|s| {
+        (0..4).map(move |q| format!("shift,q{q},{s},images/{q}.png,cot,{}\n", right(s)))
+    });
+    add("verdicts.csv", verdicts.collect());
+}
+
+#[test]
+fn the_shares_of_shift_are_kept_apart() {
+    let experiment = two("shares");
+    for (job, share) in [("sft-s0", "75"), ("sft-s1", "75"), ("mpo-s0", "25"), ("mpo-s1", "25")] {
+        shifted(&experiment, job, share);
+    }
+    for (y, wanted) in [
+        ("shift.75.accuracy", -1.0),
+        ("shift.25.accuracy", 1.0),
+        ("shift.50.accuracy", 0.0),
+        ("shift.accuracy", 0.0),
+    ] {
+        let chart = format!("differences = {{ y = '{y}', against = 'SFT' }}");
+        assert_eq!(drawn(&experiment, &chart)[&("MPO".into(), "cot".into())], wanted, "{y}");
+    }
+}
+
+#[test]
+fn bars_of_a_training_metric_show_the_last_step() {
+    let experiment = two("last");
+    let last = |job: &str| -> f64 {
+        let key = &task_of(&experiment, job, Stage::Policy).key;
+        let path = experiment.store().join(key).join("payload/steps.csv");
+        let text = fs::read_to_string(path).unwrap();
+        let at = text.lines().next().unwrap().split(',').position(|name| name == "logps/chosen");
+        let cells = text.lines().skip(1).filter_map(|line| line.split(',').nth(at.unwrap()));
+        cells.filter(|cell| !cell.is_empty()).next_back().unwrap().parse().unwrap()
+    };
+    let found = drawn(&experiment, "bars = { x = 'variant', y = 'logps/chosen' }");
+    for variant in ["SFT", "MPO"] {
+        let job = variant.to_lowercase();
+        let wanted = (last(&format!("{job}-s0")) + last(&format!("{job}-s1"))) / 2.0;
+        let found = found[&(variant.to_owned(), String::new())];
+        assert!((found - wanted).abs() < 1e-12, "{variant}: {found}, not {wanted}");
+    }
+}
+
+/// The same with MPO's first seed in two rounds, the second of which learns for one step.
+fn in_rounds() -> Experiment {
+    let mut experiment = two("rounds");
+    let first = task_of(&experiment, "mpo-s0", Stage::Policy).clone();
+    let second = Task { key: format!("{}-2", first.key), ..first.clone() };
+    let from = experiment.store().join(&first.key);
+    let to = experiment.store().join(&second.key);
+    fs::create_dir_all(to.join("payload")).unwrap();
+    fs::copy(from.join("stage.toml"), to.join("stage.toml")).unwrap();
+    let steps = "step,logps/chosen\n0,-7\n1,-5\n";
+    fs::write(to.join("payload/steps.csv"), steps).unwrap();
+    let at = experiment.plan.tasks.len();
+    experiment.plan.tasks.push(second);
+    let job = experiment.plan.jobs.iter_mut().find(|job| job.id == "mpo-s0").unwrap();
+    job.tasks.insert(1, at);
+    experiment
+}
+
+#[test]
+fn rounds_are_told_apart_where_there_are_some() {
+    let experiment = in_rounds();
+    reported(&experiment, "").unwrap();
+    let path = experiment.results().join("runs.csv");
+    let mut table = csv::Reader::from_path(&path).unwrap();
+    let header: Vec<String> = table.headers().unwrap().iter().map(str::to_owned).collect();
+    assert_eq!(header[2..6], ["seed", "stage", "round", "split"]);
+    let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
+    let rounds = |job: &str, stage: &str| -> Vec<String> {
+        let of = rows.iter().filter(|row| row[0] == *job && row[3] == *stage);
+        let mut rounds: Vec<String> = of.map(|row| row[4].to_owned()).collect();
+        rounds.dedup();
+        rounds
+    };
+    assert_eq!(rounds("mpo-s0", "policy"), ["1", "2"]);
+    assert_eq!(rounds("sft-s0", "policy"), ["1"]);
+    assert_eq!(rounds("mpo-s0", "scores"), [""], "scores are of the last");
+    let number = rows.iter().filter(|row| row[0] == *"mpo-s0" && row[4] == *"2").count();
+    assert_eq!(number, 2, "both steps of the second");
+    let mut keys: Vec<Vec<&str>> = rows.iter().map(|row| row.iter().take(11).collect()).collect();
+    keys.sort_unstable();
+    assert!(keys.windows(2).all(|pair| pair[0] != pair[1]), "a row is found by its key");
+
+    let chart = "bars = { x = 'variant', y = 'logps/chosen', where = { round = '2' } }";
+    assert_eq!(drawn(&experiment, chart)[&("MPO".into(), String::new())], -5.0);
+    let plain = two("plain");
+    reported(&plain, "").unwrap();
+    let text = fs::read_to_string(plain.results().join("runs.csv")).unwrap();
+    assert!(!text.lines().next().unwrap().contains("round"), "other tables stay as they are");
+}
+
+/// Gives an artifact the list of checksums that its stage would have written.
+fn sealed(folder: &Path) {
+    let list = Manifest::of(&folder.join("payload")).unwrap().text();
+    fs::write(folder.join("payload.b3"), list).unwrap();
+}
+
+#[test]
+fn a_number_that_was_changed_in_the_store_is_not_reported() {
+    for file in ["scores.csv", "verdicts.csv", "steps.csv"] {
+        let experiment = two("changed");
+        for task in &experiment.plan.tasks {
+            sealed(&experiment.store().join(&task.key));
+        }
+        reported(&experiment, "").unwrap();
+        let stage = if file == "steps.csv" { Stage::Policy } else { Stage::Scores };
+        let key = &task_of(&experiment, "mpo-s0", stage).key;
+        let path = experiment.store().join(key).join("payload").join(file);
+        let text = fs::read_to_string(&path).unwrap().replacen('1', "2", 1);
+        fs::write(&path, text).unwrap();
+        let error = reported(&experiment, "").unwrap_err();
+        let message = error.to_string();
+        assert!(message.contains(key) && message.contains(file), "{message}");
+        assert!(
+            error.hint_text().is_some_and(|hint| hint.contains("delete the folder")),
+            "{error:?}"
+        );
+    }
+}
