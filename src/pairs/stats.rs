@@ -196,9 +196,10 @@ impl Stats {
             );
         }
         if questions == 0.0 {
-            left.extend(Some(self.count("open_questions")).filter(|&open| open > 0).map(|open| {
-                format!("{open} questions that are open-ended, or without a known answer")
-            }));
+            let open = self.count("open_questions");
+            if open > 0 {
+                left.push(format!("{open} questions that are open-ended, or have no known answer"));
+            }
             return no_pairs(
                 &format!("left out are {}", left.join("; ")),
                 "change the settings that are named, or give `corpus.train` other questions",

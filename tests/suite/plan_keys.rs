@@ -248,37 +248,34 @@ fn how_a_stage_works_enters_no_key_and_reaches_its_worker() {
         "{MPO}candidates.server = {{ {server} }}\n\
          pairs.sources = [\"dropout_ntp\"]\npairs.dropout_ntp.server = {{ {server} }}\n"
     );
-    let with = |more: &str| planned(&format!("{served}{more}"));
-    let plain = with("");
+    let with = |sets: &[&str]| plan(&read(&served, sets), &machine(), None);
+    let plain = with(&[]);
     for same in [
-        "candidates.server.requests = 2",
-        "candidates.server.attempts = 2",
-        "candidates.server.timeout_s = 9.0",
-        "candidates.server.key_variable = \"X\"",
-        "pairs.dropout_ntp.server.requests = 2",
-        "pairs.judge.server.requests = 2",
-        "eval.server.attempts = 2",
-        "eval.judge.server.requests = 2",
-        "train.checkpoint_every = 7",
+        "candidates.server.requests=2",
+        "candidates.server.attempts=2",
+        "candidates.server.timeout_s=9.0",
+        "candidates.server.key_variable=X",
+        "pairs.dropout_ntp.server.requests=2",
+        "pairs.judge.server.requests=2",
+        "eval.server.attempts=2",
+        "eval.judge.server.requests=2",
+        "train.checkpoint_every=7",
     ] {
-        assert_eq!(changed(&plain, &with(&format!("{same}\n"))), [], "{same}");
+        assert_eq!(changed(&plain, &with(&[same])), [], "{same}");
     }
     // What may fail for good hangs on how often it is asked.
-    let lenient = "candidates.server.failures = 0.1\n";
-    assert_eq!(changed(&plain, &with(lenient))[0], Candidates);
-    let fewer = format!("{lenient}candidates.server.attempts = 2\n");
-    assert_eq!(changed(&with(lenient), &with(&fewer))[0], Candidates);
-    assert_eq!(
-        changed(&plain, &with("candidates.server.url = \"http://other/v1\"\n"))[0],
-        Candidates
-    );
+    let lenient = "candidates.server.failures=0.1";
+    assert_eq!(changed(&plain, &with(&[lenient]))[0], Candidates);
+    let fewer = with(&[lenient, "candidates.server.attempts=2"]);
+    assert_eq!(changed(&with(&[lenient]), &fewer)[0], Candidates);
+    assert_eq!(changed(&plain, &with(&["candidates.server.model=other"]))[0], Candidates);
 
-    let told = with(
-        "candidates.server.requests = 2\npairs.dropout_ntp.server.key_variable = \"X\"\n\
-         train.checkpoint_every = 7\n",
-    );
-    let text = serde_json::to_string(&told).unwrap();
-    let frozen: Plan = serde_json::from_str(&text).unwrap();
+    let told = with(&[
+        "candidates.server.requests=2",
+        "pairs.dropout_ntp.server.key_variable=X",
+        "train.checkpoint_every=7",
+    ]);
+    let frozen: Plan = serde_json::from_str(&serde_json::to_string(&told).unwrap()).unwrap();
     let task = |stage| frozen.task_of(frozen.jobs.last().unwrap(), stage).unwrap();
     let candidates = task(Candidates).table::<spec::candidates::Candidates>("candidates").unwrap();
     assert_eq!((candidates.server.requests, candidates.server.attempts), (2, 5));

@@ -183,7 +183,7 @@ fn a_refusal_behind_the_word_is_no_judgement() {
     };
     let told = judged("refuses", "No, I cannot see the picture.");
     assert!(told.contains("no judgement: \"No, I cannot see"), "{told}");
-    // All is denied alike, so that no two answers differ.
-    let told = judged("denies", "No, the dog in it cannot be red.");
+    // All is affirmed alike, so that no two answers differ.
+    let told = judged("affirms", "Yes, it cannot be missed.");
     assert!(told.contains("no preference pairs"), "{told}");
 }
