@@ -56,7 +56,7 @@ impl Past {
     /// Seconds that a task of a plan will take, the median of those like it; none where there are none.
     pub fn seconds(&self, plan: &Plan, task: &Task) -> Option<f64> {
         let wanted = Work::of(&task.key, &|key| {
-            let task = plan.task(key)?;
+            let task = plan.tasks.iter().find(|task| task.key == key)?;
             Some((&task.settings, task.inputs.values().map(String::as_str).collect()))
         })?;
         let amount = |work: &Work| seconds(task.stage, &work.settings);

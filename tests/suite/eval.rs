@@ -104,7 +104,7 @@ fn nothing_wrong_leaves_an_interval_all_the_same() {
         .collect();
     let rows: Vec<Row> = questions
         .iter()
-        .map(|question| row(question, Prompt::Direct, question.answer.as_deref().unwrap()))
+        .map(|question| row(question, question.answer.as_deref().unwrap()))
         .collect();
     let (scores, _) = score(&eval("pope"), &questions, &rows, &[]).unwrap();
     // Wilson's: n / (n + z²), with a picture that says something of it as one trial.
@@ -116,7 +116,7 @@ fn nothing_wrong_leaves_an_interval_all_the_same() {
         assert_eq!(score.value, 1.0, "{metric}");
     }
     let questions = ["a", "b"].map(|id| question(id, "describe", id, "red circle"));
-    let rows: Vec<Row> = questions.iter().map(|q| row(q, Prompt::Direct, "a red circle")).collect();
+    let rows: Vec<Row> = questions.iter().map(|q| row(q, "a red circle")).collect();
     let (scores, _) = score(&eval("describe"), &questions, &rows, &[]).unwrap();
     let find = |metric: &str| scores.iter().find(|score| score.metric == metric).unwrap();
     let (invented, covered) = (find("mention_rate"), find("coverage"));

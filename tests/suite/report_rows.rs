@@ -127,7 +127,7 @@ fn bars_of_a_training_metric_show_the_last_step() {
         let text = fs::read_to_string(path).unwrap();
         let at = text.lines().next().unwrap().split(',').position(|name| name == "logps/chosen");
         let cells = text.lines().skip(1).filter_map(|line| line.split(',').nth(at.unwrap()));
-        cells.filter(|cell| !cell.is_empty()).next_back().unwrap().parse().unwrap()
+        cells.filter(|cell| !cell.is_empty()).last().unwrap().parse().unwrap()
     };
     let found = drawn(&experiment, "bars = { x = 'variant', y = 'logps/chosen' }");
     for variant in ["SFT", "MPO"] {
