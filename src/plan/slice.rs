@@ -14,7 +14,7 @@ use crate::spec::candidates::Candidates;
 use crate::spec::eval::{Eval, Split};
 use crate::spec::later::LATER;
 use crate::spec::model::Model;
-use crate::spec::pairs::{Asked, Pairs, Source};
+use crate::spec::pairs::{Asked, Consistency, Pairs, Source};
 use crate::spec::server::Server;
 use crate::spec::train::{Precision, Train};
 use crate::spec::{Settings, embedded};
@@ -37,6 +37,9 @@ const CLAIMS_VERSION: u64 = 2;
 const WEIGHED_VERSION: u64 = 2;
 /// Bumped when pictures of files are cut otherwise: what has one tile a picture keeps its key.
 const TILES_VERSION: u64 = 2;
+/// Bumped when questions of files are judged otherwise, or their answers told to be loops or to
+/// contradict themselves: verdicts on generated questions keep their keys.
+const LABELS_VERSION: u64 = 2;
 
 /// Bumped when models of 16-bit files answer otherwise: those of fp32 keep their keys.
 const NARROW_VERSION: u64 = 4;
@@ -106,6 +109,9 @@ pub fn slice(stage: Stage, settings: &Settings) -> Map<String, Value> {
     }
     if sees_questions(stage) && cuts_files(settings) {
         tables.insert("tiles_version".to_owned(), TILES_VERSION.into());
+    }
+    if judges_files(stage, settings) {
+        tables.insert("labels_version".to_owned(), LABELS_VERSION.into());
     }
     let defaults = json(embedded());
     for path in manners(settings) {
@@ -182,6 +188,18 @@ fn versions_of_pairs(settings: &Settings) -> [(&'static str, u64, bool); 7] {
         ("claims_version", CLAIMS_VERSION, splits),
         ("weighed_version", WEIGHED_VERSION, is_weighed),
     ]
+}
+
+/// Whether a stage judges answers to questions of files, or looks for contradictions in any.
+fn judges_files(stage: Stage, settings: &Settings) -> bool {
+    let of_files = settings.corpus.files.is_some();
+    match stage {
+        Stage::Candidates => of_files,
+        Stage::Pairs => of_files || settings.pairs.correctness.consistency == Consistency::Rule,
+        Stage::Policy => of_files && settings.eval.every > 0,
+        Stage::Answers | Stage::Scores => of_files || !settings.eval.files.is_empty(),
+        _ => false,
+    }
 }
 
 /// Whether a stage looks at the pictures of the corpus' questions.

@@ -221,12 +221,21 @@ fn what_changed_for_servers_and_files_moves_no_other_key() {
         assert_eq!(marks(MPO, stage), Vec::<String>::new(), "{stage}");
         let of_files: &[&str] =
             if matches!(stage, Candidates | Pairs) { &["filed_version"] } else { &[] };
-        assert_eq!(marks(&files, stage), of_files, "{stage}: one tile a picture");
+        let judged: &[&str] = if stage == Features { &[] } else { &["labels_version"] };
+        assert_eq!(marks(&files, stage), [of_files, judged].concat(), "{stage}: one tile a picture");
         let cut = format!("{files}model.checkpoint = \"DIR\"\n");
-        assert_eq!(marks(&cut, stage), [of_files, &["tiles_version"]].concat(), "{stage}");
+        assert_eq!(marks(&cut, stage), [of_files, &["tiles_version"], judged].concat(), "{stage}");
         let whole = format!("{cut}model.max_tiles = 1\n");
-        assert_eq!(marks(&whole, stage), of_files, "{stage}");
+        assert_eq!(marks(&whole, stage), [of_files, judged].concat(), "{stage}");
     }
+    assert_eq!(marks(&files, Policy), Vec::<String>::new(), "nobody looks");
+    assert_eq!(marks(&format!("{files}eval.every = 10\n"), Policy), ["labels_version"]);
+    let of_file = format!("{MPO}eval.files.m3cot = \"m3cot.jsonl\"\n");
+    assert_eq!(marks(&of_file, Candidates), Vec::<String>::new());
+    assert_eq!(marks(&of_file, Answers), ["labels_version"]);
+    assert_eq!(marks(&of_file, Scores), ["labels_version"]);
+    let checked = format!("{MPO}pairs.correctness.consistency = \"rule\"\n");
+    assert_eq!(marks(&checked, Pairs), ["labels_version"]);
     let server = "{ url = \"http://localhost:1/v1\", model = \"m\" }\n";
     let sampled = format!("{MPO}candidates.server = {server}");
     assert_eq!(marks(&sampled, Candidates), ["served_version"]);
