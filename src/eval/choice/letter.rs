@@ -26,35 +26,36 @@ pub enum Pick {
     Several,
 }
 
-/// Words that introduce a letter, lower-cased; the last that occurs counts.
-const PHRASES: [&str; 20] = [
+/// Words that say which letter is the answer, lower-cased; the last that occurs counts.
+const STATES: [&str; 19] = [
     "answer is option",
     "answer is",
     "answer:",
     "answer：",
     "choice is",
     "option is",
-    "option",
-    "choice",
-    "choose",
-    "select",
+    "答案是选项",
     "答案是",
     "答案为",
+    "答案选",
     "答案:",
     "答案：",
+    "选项是",
+    "选项为",
     "应选",
     "故选",
-    "选",
     "정답은",
     "정답:",
     "답은",
 ];
+/// Words that introduce a letter, which may be named beside the answer.
+const NAMES: [&str; 7] = ["option", "choice", "choose", "select", "选项", "选择", "选"];
 
 /// Words behind a capital A that make it a letter; before another small word it is an article.
 const FOLLOWS_A_LETTER: [&str; 8] = ["is", "was", "because", "since", "as", "and", "or", "seems"];
 
 /// Marks that wrap a letter.
-const WRAPS: &str = "*_`\"'“”‘’$#>~";
+const WRAPS: &str = "*_`\"'“”‘’$#<>~";
 /// Brackets that open around a letter.
 const OPENS: &str = "([{（【［";
 /// Commands that wrap a letter in LaTeX.
@@ -147,9 +148,23 @@ fn is_cjk(c: char) -> bool {
     matches!(u32::from(c), 0x3000..=0x30ff | 0x3400..=0x9fff | 0xac00..=0xd7af)
 }
 
+/// The letter that a text names: in front, or behind a phrase. One that is said to be the answer
+/// outweighs another in front, which may begin a list of the options.
+pub fn named(text: &str, count: usize) -> Option<Lead<'_>> {
+    let Some(front) = lead(text, count) else { return by_phrase(text, count) };
+    // "A. cat\nB. dog" begins with every option.
+    let is_next = |part: &str| lead(part, count).is_some_and(|lead| lead.index == front.index + 1);
+    let lists = front.rest.split(['\n', ',', ';']).skip(1).any(is_next);
+    let said = match lists {
+        true => by_phrase(text, count),
+        false => behind(&STATES, text, count),
+    };
+    Some(said.filter(|said| !follows(said.rest)).unwrap_or(front))
+}
+
 /// Which letter a text picks, of the first `count`.
 pub fn pick(text: &str, count: usize) -> Pick {
-    match lead(text, count).or_else(|| by_phrase(text, count)) {
+    match named(text, count) {
         Some(found) if goes_on(found.rest, count) => Pick::Several,
         Some(found) if follows(found.rest) => Pick::None,
         Some(found) => Pick::One(found.index),
@@ -170,8 +185,14 @@ pub fn goes_on(rest: &str, count: usize) -> bool {
 
 /// The letter behind the last phrase that has one.
 pub fn by_phrase(text: &str, count: usize) -> Option<Lead<'_>> {
-    let found = PHRASES.iter().flat_map(|phrase| places(text, phrase)).filter_map(|place| {
-        let rest = text[place..].trim_start_matches(|c: char| is_space(c) || c == ':');
+    let phrases: Vec<&str> = STATES.into_iter().chain(NAMES).collect();
+    behind(&phrases, text, count)
+}
+
+/// The letter behind the last of some phrases that has one.
+fn behind<'a>(phrases: &[&str], text: &'a str, count: usize) -> Option<Lead<'a>> {
+    let found = phrases.iter().flat_map(|phrase| places(text, phrase)).filter_map(|place| {
+        let rest = text[place..].trim_start_matches(|c: char| is_space(c) || ":：".contains(c));
         let word = rest.split(is_space).next().unwrap_or_default();
         let found = lead(rest, count).or_else(|| {
             // "the answer is B because", "is b, since": a letter alone, which is no article.
@@ -328,6 +349,19 @@ mod tests {
             ("(A) and (C)", Pick::Several),
             ("I think it must be C", Pick::One(2)),
             ("It is not C", Pick::None),
+            ("A. cat\nB. dog\nThe answer is B", Pick::One(1)),
+            ("A. cat\nB. dog\nSo I choose B", Pick::One(1)),
+            ("A: cat, B: dog. Correct answer: B", Pick::One(1)),
+            ("C. I would choose C over option B", Pick::One(2)),
+            ("C. The answer is not B", Pick::One(2)),
+            ("故选：B", Pick::One(1)),
+            ("正确选项是B", Pick::One(1)),
+            ("<B>", Pick::One(1)),
+            ("B错", Pick::None),
+            ("정답은 B가 아니다", Pick::None),
+            ("I would eliminate option B", Pick::None),
+            ("Eliminating A, it must be B", Pick::One(1)),
+            ("B seems wrong", Pick::None),
             ("C stands at the front of a rather long sentence", Pick::None),
         ] {
             assert_eq!(pick(text, 4), picked, "{text:?}");

@@ -12,7 +12,7 @@ use super::metric::option::REFUSALS;
 use super::python::text::{collapse, len, strip};
 use super::quantity;
 use denial::negated;
-use letter::{Lead, by_phrase, goes_on, lead, pick};
+use letter::{Lead, goes_on, lead, named, pick};
 
 /// Most options that letters can name.
 pub const MOST: usize = 26;
@@ -79,8 +79,7 @@ pub fn contradicts_itself(choices: &[String], prediction: &str) -> bool {
         let found = lead(first, count).filter(|found| found.rest.is_empty())?;
         rest.starts_with("is ").then_some(Lead { rest, ..found })
     };
-    let named = lead(prediction, count).or_else(|| by_phrase(prediction, count)).or_else(subject);
-    let Some(Lead { index, rest }) = named else {
+    let Some(Lead { index, rest }) = named(prediction, count).or_else(subject) else {
         return false;
     };
     let mut said = rest;
@@ -207,9 +206,15 @@ fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
     items.next().is_none().then_some(first)
 }
 
-/// Whether both are the same option letter, or the same text: `(B) cow` is `B`.
+/// Whether both are the same option letter, or the same text: `(B) cow` is `B`. A letter alone may be
+/// that of an option which only the question names, so that a phrase may introduce it.
 pub fn same_letter(gold: &str, prediction: &str) -> bool {
-    match (lead(gold, MOST), lead(prediction, MOST)) {
+    let known = lead(gold, MOST);
+    let said = match known {
+        Some(Lead { rest: "", .. }) => named(prediction, MOST),
+        _ => lead(prediction, MOST),
+    };
+    match (known, said.filter(|said| !denial::follows(said.rest))) {
         // "B. cow" against "B. cat" may be either. "B, C" names none.
         (Some(gold), Some(prediction)) => {
             let texts_fit = gold.rest.is_empty()

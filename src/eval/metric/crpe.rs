@@ -154,6 +154,8 @@ mod tests {
             ("cat", "The cat", true),
             ("cat", "category", false),
             ("B", "B, C", false),
+            ("B", "A. cat\nB. dog\nThe answer is B", true),
+            ("A. cat", "A. cat\nB. dog\nThe answer is B", false),
         ] {
             assert_eq!(is_right(gold, prediction), right, "{gold:?} {prediction:?}");
         }

@@ -4,7 +4,7 @@ use super::case::{Case, raised};
 use super::{Group, Ours, Rule, whole};
 use crate::Result;
 use crate::eval::choice::letter::{Pick, by_phrase, lead, pick};
-use crate::eval::choice::{self, MOST};
+use crate::eval::choice::{self, MOST, denial};
 use crate::eval::metric::crpe;
 use crate::eval::metric::option::{self, REFUSALS, answer_is, tokens};
 use crate::eval::python::text::strip;
@@ -190,15 +190,16 @@ pub const ARTICLE: Rule = Rule {
 };
 pub const DENIED: Rule = Rule {
     name: "option_denied_letter_is_no_pick",
-    about: "\"not B\" picks nothing",
+    about: "\"not B\" and \"B is wrong\" pick nothing",
     holds: |case| {
         let answer = case.answer()?;
         let tokens = tokens(&answer);
         let is_letter =
             |token: &String| token.len() == 1 && token.chars().all(|c| c.is_ascii_uppercase());
         Ok((0..tokens.len()).any(|place| {
-            is_letter(&tokens[place])
-                && choice::denial::negated(&tokens[..place].join(" ").to_lowercase())
+            let (before, after) = (tokens[..place].join(" "), tokens[place + 1..].join(" "));
+            let denies = || denial::negated(&before.to_lowercase()) || denial::follows(&after);
+            is_letter(&tokens[place]) && denies()
         }))
     },
 };
@@ -308,7 +309,7 @@ pub const DENIED_TEXT: Rule = Rule {
             let choice = choice.to_lowercase();
             choice::occurrence(&answer, &choice).is_some_and(|place| {
                 let (before, after) = (&answer[..place], &answer[place + choice.len()..]);
-                choice::denial::negated(before) || choice::denial::follows(after)
+                denial::negated(before) || denial::follows(after)
             })
         }))
     },

@@ -4,7 +4,7 @@ use super::case::{Case, number, raised};
 use super::{Group, Ours, Part, Parts, Rule, whole};
 use crate::Result;
 use crate::eval::choice;
-use crate::eval::choice::letter::{Pick, lead, pick};
+use crate::eval::choice::letter::{Pick, lead, named, pick};
 use crate::eval::extract::lenient;
 use crate::eval::metric::{crpe, option};
 use crate::eval::python::text::strip;
@@ -68,6 +68,8 @@ const CRPE: &[Rule] = &[
     CUT,
     CRPE_WORD,
     CRPE_STYLE,
+    CRPE_STATED,
+    CRPE_DENIED,
 ];
 
 const LAST_MARKER: Rule = Rule {
@@ -176,6 +178,23 @@ const CRPE_STYLE: Rule = Rule {
         let prediction = case.text("prediction")?;
         let picked = pick(prediction, crpe::ROTATIONS);
         Ok(matches!(picked, Pick::One(_)) && !begins_with_letter(prediction))
+    },
+};
+const CRPE_STATED: Rule = Rule {
+    name: "option_phrase_introduces_the_letter",
+    about: "a letter that is said to be the answer outweighs another in front",
+    holds: |case| {
+        let prediction = case.text("prediction")?;
+        let [front, said] = [lead, named].map(|read| read(prediction, crpe::ROTATIONS));
+        Ok(front.map(|lead| lead.index) != said.map(|lead| lead.index))
+    },
+};
+const CRPE_DENIED: Rule = Rule {
+    name: "option_denied_letter_is_no_pick",
+    about: "\"B, is wrong\" picks nothing",
+    holds: |case| {
+        let said = named(case.text("prediction")?, crpe::ROTATIONS);
+        Ok(said.is_some_and(|said| choice::denial::follows(said.rest)))
     },
 };
 const CATEGORY: Rule = Rule {
