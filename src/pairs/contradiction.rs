@@ -3,6 +3,9 @@
 
 use super::arithmetic::wrong_sum;
 use crate::data::record::Question;
+use crate::eval::choice::denial::follows as follows_denial;
+use crate::eval::choice::letter::by_phrase;
+use crate::eval::choice::{MOST, name};
 use crate::eval::matching::{form, taken_apart};
 use crate::eval::metric::yes_no::yes_or_no;
 use crate::eval::quantity;
@@ -35,6 +38,9 @@ const STATES: [&str; 6] = ["is", "are", "was", "=", "equals", "be"];
 
 /// The same in Chinese and Korean, as the end of a word.
 const STATES_UNSPACED: [&str; 8] = [":", "：", "=", "是", "为", "有", "은", "는"];
+
+/// Words of a number that is rounded.
+const ABOUT: [&str; 6] = ["about", "approximately", "around", "roughly", "nearly", "almost"];
 
 /// What leads to a box, where it is all that a line says.
 const LEADS: [&str; 5] = ["answer", "final answer", "the answer is", "答案", "정답"];
@@ -108,7 +114,8 @@ fn number(rationale: &str, last: &str, answer: &str) -> Option<String> {
         let text = text.to_lowercase();
         ["%", "percent", "per cent"].iter().any(|sign| text.contains(sign))
     });
-    let same = |a: f64, b: f64| same(a, b) || percent && (same(a * 100.0, b) || same(a, b * 100.0));
+    let near = |a: f64, b: f64| if is_about(last) { printed(a, b) } else { same(a, b) };
+    let same = |a: f64, b: f64| near(a, b) || percent && (near(a * 100.0, b) || near(a, b * 100.0));
     let said = concluded.last()?.value;
     if concluded.iter().any(|number| same(number.value, wanted)) {
         return None;
@@ -137,9 +144,20 @@ fn follows(numbers: &[f64], wanted: f64) -> bool {
     numbers.len() > 1 && pairs.chain([total]).any(|number| same(number, wanted))
 }
 
-/// Equal as printed.
+/// Equal: whole numbers, years among them, exactly, others as printed.
 fn same(a: f64, b: f64) -> bool {
+    let are_whole = a.fract() == 0.0 && b.fract() == 0.0;
+    if are_whole { a == b } else { printed(a, b) }
+}
+
+/// Equal but for what rounding leaves.
+fn printed(a: f64, b: f64) -> bool {
     (a - b).abs() <= 5e-3 * a.abs().max(b.abs())
+}
+
+/// Whether a sentence says that its number is no exact one.
+fn is_about(sentence: &str) -> bool {
+    sentence.contains(['≈', '约']) || words(sentence).any(|word| ABOUT.contains(&word.as_str()))
 }
 
 /// A number in a text.
@@ -238,7 +256,15 @@ fn option(last: &str, answer: &str) -> Option<String> {
         });
         introduced.then_some(letter)
     });
-    let (said, None) = (named.next()?, named.next()) else { return None };
+    let said = match (named.next(), named.next()) {
+        (Some(said), None) => said,
+        // Chinese and Korean part no words.
+        (None, _) if !last.is_ascii() => {
+            let said = by_phrase(last, MOST).filter(|said| !follows_denial(said.rest))?;
+            name(said.index)
+        }
+        _ => return None,
+    };
     (said != wanted)
         .then(|| format!("the reasoning ends in option {said}, and the answer is {answer}"))
 }
@@ -326,6 +352,16 @@ mod tests {
     }
 
     #[test]
+    fn whole_numbers_and_years_are_exact() {
+        check("Look at the axis.\nSo the answer is 2012.", "2013", true);
+        check("Look at the axis.\nTherefore it was in 1998.", "2004", true);
+        check("Count them all.\nThe total is 200.", "201", true);
+        check("Count them all.\nThe total is 200.", "200.0", false);
+        check("Count them all.\nThe total is about 200.", "201", false);
+        check("Divide them.\nSo the answer is 0.667.", "2/3", false);
+    }
+
+    #[test]
     fn a_box_may_close_the_last_sum() {
         let question = Question { source: "geoqa".into(), ..Question::default() };
         for (right, contradicts) in [("14", true), ("18", false)] {
@@ -340,6 +376,10 @@ mod tests {
         check("Heat rises.\nSo the answer is B.", "C", true);
         check("Heat rises.\nSo the correct option is (B).", "B", false);
         check("Heat rises.\nSo the answer is B.", "(B) warm air", false);
+        check("热空气上升。\n因此答案是B。", "C", true);
+        check("热空气上升。\n因此答案是B。", "B", false);
+        check("热空气上升。\n因此应选择选项B。", "(C)", true);
+        check("热空气上升。\n所以B不是答案。", "C", false);
         check("There is one.\nTherefore the answer is no.", "Yes", true);
         check("There is one.\nYes, there is a dog.", "no", true);
         check("There is none.\nThere is no dog in the picture.", "no", false);

@@ -1,8 +1,11 @@
 //! Sums that a rationale writes down: `3 + 7 = 10`. Only what is surely one is judged: an
-//! equation with a letter, a unit or an unknown mark in it says nothing here.
+//! equation with a letter, an unknown mark or a unit that not all of its numbers have says nothing here.
+
+mod unit;
 
 use crate::eval::quantity;
 use crate::eval::text::generous_number;
+use unit::without_unit;
 
 /// A token, and where in its text it begins and ends.
 type Placed<'a> = (Token<'a>, usize, usize);
@@ -54,7 +57,11 @@ pub fn wrong_sum(text: &str) -> Option<String> {
             return None;
         }
         sides.windows(2).find_map(|pair| {
-            let (left, right) = (last_sum(pair[0])?, first_values(pair[1])?);
+            let bare = without_unit(pair[0], pair[1]);
+            let (left, right) = match &bare {
+                Some((left, right)) => (last_sum(left)?, first_values(right)?),
+                None => (last_sum(pair[0])?, first_values(pair[1])?),
+            };
             let agrees = right.iter().any(|value| agree(&left, value));
             (!agrees).then(|| format!("{} = {}", left.text.trim(), right[0].text.trim()))
         })
@@ -86,6 +93,10 @@ fn plain(line: &str) -> String {
         ("\\[", ""),
         ("\\]", ""),
         ("\\,", ""),
+        ("^\\circ", "°"),
+        ("^{\\circ}", "°"),
+        (" is equal to ", " = "),
+        (" equals ", " = "),
     ];
     let line = line.trim_start();
     let item = ["- ", "* ", "• "].iter().find_map(|bullet| line.strip_prefix(bullet));
@@ -97,10 +108,10 @@ fn plain(line: &str) -> String {
 #[derive(Clone, Debug)]
 struct Value {
     number: f64,
-    /// Decimals of the last number in it.
+    /// Most decimals of a number in it.
     decimals: usize,
-    /// Whether a division or a root may have been rounded.
-    is_rounded: bool,
+    /// Whether a division is in it, so that it may stand for a rounded number.
+    divides: bool,
     text: String,
 }
 
@@ -108,10 +119,22 @@ struct Value {
 fn agree(left: &Value, right: &Value) -> bool {
     let off = (left.number - right.number).abs();
     let exact = 1e-9 * left.number.abs().max(1.0);
-    let rounded = left.is_rounded || right.is_rounded || left.decimals > right.decimals;
-    // A last place too many or too few: some round, some cut off.
-    off <= if rounded { 10_f64.powi(-(right.decimals as i32)) + exact } else { exact }
+    if off <= exact {
+        return true;
+    }
+    if right.divides {
+        return off <= ROUNDED * left.number.abs();
+    }
+    // Some round, some cut off; what has no further places is neither.
+    let place = 10_f64.powi(-(right.decimals as i32));
+    let places = left.number / place;
+    let ends = (places - places.round()).abs() <= 1e-9 * places.abs().max(1.0);
+    let rounds = left.divides || left.decimals > right.decimals;
+    rounds && !ends && off < place
 }
+
+/// How far a number may lie from the quotient that it stands for, as a share.
+const ROUNDED: f64 = 0.01;
 
 /// Tokens with the place in the text where each begins and ends.
 fn tokens(text: &str) -> Vec<Placed<'_>> {
@@ -223,15 +246,15 @@ fn value(sum: &[Placed<'_>], side: &str) -> Option<Value> {
     // Spaces and thousand separators are settled here: `1 250` and `2 (3)` mean other things alone.
     let bare: String = sum.iter().map(|(token, ..)| token.bare()).collect();
     let number = quantity::read(&bare).filter(|_| is_plain(sum))?.value;
-    let (mut decimals, mut is_rounded) = (0, false);
+    let (mut decimals, mut divides) = (0, false);
     for (token, ..) in sum {
         match token {
             Token::Number(_, places) => decimals = decimals.max(*places),
-            Token::Operator('/' | '^') => is_rounded = true,
+            Token::Operator('/') => divides = true,
             _ => {}
         }
     }
-    Some(Value { number, decimals, is_rounded, text })
+    Some(Value { number, decimals, divides, text })
 }
 
 /// Whether a sum has an operator between its numbers and no sign but minus: `1 1/2` and `+3` may
@@ -270,6 +293,18 @@ mod tests {
             ("7 - 10 = 3", "7 - 10 = 3"),
             (r"\(6 \times 7 = 43\)", "6 * 7 = 43"),
             ("- 3 + 4 = 8", "3 + 4 = 8"),
+            ("12 / 4 = 4", "12 / 4 = 4"),
+            ("10 ÷ 5 = 3", "10 / 5 = 3"),
+            ("10 / 4 = 4", "10 / 4 = 4"),
+            ("2^3 = 9", "2^3 = 9"),
+            ("3^2 + 4^2 = 26", "3^2 + 4^2 = 26"),
+            ("12 / 4 + 9 = 13", "12 / 4 + 9 = 13"),
+            ("1/2 + 1/3 = 4/6", "1/2 + 1/3 = 4/6"),
+            ("180° - 60° - 50° = 80°", "180 - 60 - 50 = 80"),
+            (r"$180^\circ - 60^{\circ} = 130^\circ$", "180 - 60 = 130"),
+            ("3 apples + 4 apples = 8 apples", "3 + 4 = 8"),
+            ("1 apple + 1 apple = 3 apples in all.", "1 + 1 = 3"),
+            ("5 + 6 + 7 equals 19", "5 + 6 + 7 = 19"),
         ] {
             assert_eq!(wrong_sum(text).as_deref(), Some(wrong), "{text}");
         }
@@ -298,6 +333,19 @@ mod tests {
             "3 + 4 <= 9 and 3 + 4 != 8",
             "the total = 12",
             "3 apples + 4 = 8",
+            "3 apples + 4 pears = 8 apples",
+            "3 apples + 4 apples = 7 apples",
+            "60 min + 30 min = 1 hour",
+            "6 ft 2 in + 3 in = 7 in",
+            "x - 3 cm + 5 cm = 8 cm",
+            "3 cm + 4 cm = 5 cm + 2 cm",
+            "3 cm * 4 cm = 12 cm^2",
+            "180° - 60° - 50° = 70°",
+            "5 + 6 + 7 equals 18",
+            "1/3 = 0.33",
+            "10 / 3 = 3 and 11 / 3 = 4",
+            "2.5^2 = 6.25",
+            "0.5 + 0.17 = 1/2 + 1/6",
             "7 + 9 = 16 - so the answer is 16",
             "2(3 + 4) = 14",
             "(-3) + 5 = 2 and -3 + 5 = 2",
