@@ -5,6 +5,8 @@
 //! list alike things: a phrase more often than a paragraph or several lines, a numbered one more
 //! often yet, and each of them more often where the answer came to its end.
 
+use std::collections::HashMap;
+
 /// The share of the text that the repetitions make up.
 const LEAST_SHARE: f64 = 0.5;
 /// And their length together, in characters: `1000000000` repeats nothing.
@@ -37,6 +39,50 @@ pub fn is_degenerate(text: &str, ended: bool) -> bool {
         may_repeat(&chars, period)
             && stretch(&chars, period).is_some_and(|stretch| is_loop(stretch, period, ended))
     })
+}
+
+/// A text with one mark for the number in each line that counts up by one from the last line which is
+/// written alike: `Step 3: …`, `3 | …`, `… (3)`. The first of several counts; a price is none.
+pub fn uncounted(text: &str) -> String {
+    let lines: Vec<&str> = text.split('\n').collect();
+    let numbers: Vec<Vec<(usize, &str)>> = lines.iter().map(|line| numbers(line)).collect();
+    let mut last: HashMap<String, usize> = HashMap::new();
+    let mut counter: Vec<Option<usize>> = vec![None; lines.len()];
+    for at in (0..lines.len()).filter(|&at| !numbers[at].is_empty()) {
+        let alike: String = lines[at].chars().filter(|c| !c.is_ascii_digit()).collect();
+        let Some(before) = last.insert(alike, at) else { continue };
+        let counts = |(old, new): (&(usize, &str), &(usize, &str))| {
+            let value = |text: &str| text.parse::<u64>().ok();
+            value(old.1).zip(value(new.1)).is_some_and(|(old, new)| old.checked_add(1) == Some(new))
+        };
+        let found = numbers[before].iter().zip(&numbers[at]).position(counts);
+        counter[at] = found;
+        counter[before] = counter[before].or(found);
+    }
+    let plain = |at: usize| match counter[at].map(|number| numbers[at][number]) {
+        Some((start, digits)) => {
+            let (before, after) = lines[at].split_at(start);
+            format!("{before}{NUMBER}{}", &after[digits.len()..])
+        }
+        None => lines[at].to_owned(),
+    };
+    (0..lines.len()).map(plain).collect::<Vec<_>>().join("\n")
+}
+
+/// The whole numbers of a line and where each begins; those of a decimal are none.
+fn numbers(line: &str) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
+    let mut start = 0;
+    while let Some(begin) = line[start..].find(|c: char| c.is_ascii_digit()).map(|at| start + at) {
+        let is_of_decimal = |c: char| c.is_ascii_digit() || c == '.' || c == ',';
+        let end = line[begin..].find(|c| !is_of_decimal(c)).map_or(line.len(), |at| begin + at);
+        let number = line[begin..end].trim_end_matches(['.', ',']);
+        if number.bytes().all(|b| b.is_ascii_digit()) {
+            found.push((begin, number));
+        }
+        start = end;
+    }
+    found
 }
 
 /// A text with one mark for the numbers of its items, at the start of a line or behind a comma: `1. `, `12) `.
@@ -174,6 +220,40 @@ mod tests {
         let three = ["Tea: 3.00", "Rice with tuna: 9.00", "Soup of the day: 4.50"].join("\n");
         assert!(is_degenerate(&[three.as_str(); 7].join("\n"), true));
         assert!(is_degenerate(&"red circle, ".repeat(9), false));
+    }
+
+    #[test]
+    fn lines_that_count_are_alike() {
+        let counted = |line: &dyn Fn(usize) -> String, between: &str, count: usize| -> String {
+            uncounted(&(1..=count).map(line).collect::<Vec<_>>().join(between))
+        };
+        let dish = "Kani Don (Fried Rice with Tuna): 9.00";
+        let forms: [&dyn Fn(usize) -> String; 8] = [
+            &|n| format!("Item {n}: {dish}"),
+            &|n| format!("Step {n}: we look at the same row again."),
+            &|n| format!("{n} | {dish}"),
+            &|n| format!("{n} {dish}"),
+            &|n| format!("{dish} ({n})"),
+            &|n| format!("第{n}项：炒饭和金枪鱼"),
+            &|n| format!("| {} | {dish} |", n + 40),
+            &|n| format!("Dish {n}\n{dish}"),
+        ];
+        for line in forms {
+            for between in ["\n", "\n\n"] {
+                let text = counted(line, between, 199);
+                assert!(is_degenerate(&text, true), "{}", line(1));
+            }
+            assert!(!is_degenerate(&counted(line, "\n", 5), true), "{}", line(1));
+        }
+        // What grows beside the counter tells the lines apart; so do prices.
+        for honest in
+            [&|n| format!("Item {n}: {}.00", n * 3), &|n| format!("{n} + {n} = {}", 2 * n), &|n| {
+                format!("Tea: {n}.50")
+            }] as [&dyn Fn(usize) -> String; 3]
+        {
+            assert!(!is_degenerate(&counted(honest, "\n", 60), true), "{}", honest(1));
+        }
+        assert_eq!(uncounted("a 1\nb 2\n\nc"), "a 1\nb 2\n\nc");
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! What every source but the imported one works on: questions with their sampled answers.
 
-use super::degenerate::is_degenerate;
 use crate::data::lines;
+use super::degenerate::{is_degenerate, uncounted};
 use crate::data::questions::read_split;
 use crate::data::record::{Answer, Question};
 use crate::run::stage::StageContext;
 use crate::spec::eval::Split;
+use crate::tasks::sources::is_generated;
 use crate::{Error, Result};
 use std::collections::HashMap;
 
@@ -57,8 +58,13 @@ impl Sampled {
             of[question].push(index);
             question_of.push(question);
         }
-        let is_degenerate =
-            answers.iter().map(|answer| is_degenerate(&answer.text, answer.ended)).collect();
+        let loops = |(answer, &place): (&Answer, &usize)| {
+            // Generated rationales count by lines in earnest.
+            let counts = !is_generated(&questions[place]);
+            is_degenerate(&answer.text, answer.ended)
+                || counts && is_degenerate(&uncounted(&answer.text), answer.ended)
+        };
+        let is_degenerate = answers.iter().zip(&question_of).map(loops).collect();
         Ok(Self { questions, answers, of, question_of, is_degenerate })
     }
 
