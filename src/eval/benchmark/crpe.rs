@@ -4,12 +4,13 @@
 //! Its unit is the question, not the row: sums count four rows as one.
 
 use super::file::{ALONE, File, plain};
-use super::{LAST_MARKER, answer_of, groups, stands_in};
+use super::{LAST_MARKER, answer_of, answer_with_space, groups, is_unparsable, stands_in};
 use crate::data::benchmark::{Format, Record};
 use crate::data::record::Question;
 use crate::eval::matching::exact;
 use crate::eval::metric::crpe::{ROTATIONS, is_right, is_right_vlmevalkit};
-use crate::eval::{Asked, Benchmark, Better, Counted, Counts, Metric, Value, flag};
+use crate::eval::{Asked, Benchmark, Better, Counted, Counts, Metric, Row, Value, flag};
+use crate::spec::candidates::Prompt;
 use crate::tasks::rotated;
 use std::collections::BTreeMap;
 
@@ -27,6 +28,8 @@ pub struct Crpe {
     about: &'static str,
     source: &'static str,
     is_right: fn(&str, &str) -> bool,
+    /// What of a response to a file's question is judged.
+    said: fn(&Row) -> &str,
     /// Whether a question counts only with all its rotations.
     whole: bool,
 }
@@ -37,6 +40,7 @@ pub static CRPE: Crpe = Crpe {
     about: "existence and relations of objects; all four rotations of the options right",
     source: "Wang et al. 2024, arXiv:2402.19474 (the All-Seeing project v2)",
     is_right,
+    said: answer_of,
     whole: true,
 };
 
@@ -46,6 +50,10 @@ pub static CRPE_VLMEVALKIT: Crpe = Crpe {
     about: "crpe with VLMEvalKit's reading of a row",
     source: "VLMEvalKit, is_correct; exceptions count as wrong",
     is_right: |gold, said| is_right_vlmevalkit(gold, said).unwrap_or(false),
+    said: |row| match row.answer.prompt {
+        Prompt::Direct | Prompt::Open => answer_with_space(row),
+        _ => answer_of(row),
+    },
     whole: true,
 };
 
@@ -55,6 +63,7 @@ pub static CRPE_ROWS: Crpe = Crpe {
     about: "crpe with each rotation counted for itself",
     source: "lmms-eval's unit; not comparable with the published numbers",
     is_right,
+    said: answer_of,
     whole: false,
 };
 
@@ -150,17 +159,16 @@ impl Benchmark for Crpe {
 impl Crpe {
     fn row_is_right(&self, asked: &Asked<'_>) -> bool {
         let gold = asked.question.answer.as_deref().unwrap_or_default();
-        let said = answer_of(asked.row);
         match asked.question.generated {
             // Its options are words.
-            Some(_) => exact(gold, said),
-            None => (self.is_right)(gold, said),
+            Some(_) => exact(gold, answer_of(asked.row)),
+            None => (self.is_right)(gold, (self.said)(asked.row)),
         }
     }
 
     fn row(&self, asked: &Asked<'_>) -> Counted {
         let mut counts = Counts::default();
-        counts[UNPARSABLE] = flag(asked.row.is_unparsable());
+        counts[UNPARSABLE] = flag(is_unparsable(asked, LAST_MARKER));
         counts[ROWS] = 1.0;
         let category = asked.question.says("category").to_owned();
         Counted { groups: groups(category), counts, score: None }

@@ -137,7 +137,7 @@ impl Benchmark for Scored {
                 Some(_) => (self.score)(&(self.filed)(asked.question), asked.row),
                 None => (self.score)(asked.question, asked.row),
             };
-            counts[UNPARSABLE] = flag(asked.row.is_unparsable());
+            counts[UNPARSABLE] = flag(is_unparsable(asked, self.extraction));
             counts[TOKENS] = asked.row.answer.tokens as f64;
             counts[ASKED] = 1.0;
             let groups = groups((self.group)(asked.question));
@@ -171,6 +171,29 @@ pub fn answer_of(row: &Row) -> &str {
     match row.answer.prompt {
         Prompt::Direct | Prompt::Open => strip(&row.answer.text),
         _ => lenient(&row.answer.text),
+    }
+}
+
+/// Whether an answer has no end or nothing to score. What a benchmark of files scores is what its own
+/// extraction finds; generated questions keep the rules of candidates.
+pub fn is_unparsable(asked: &Asked<'_>, extraction: &str) -> bool {
+    let found = match extraction {
+        _ if asked.question.generated.is_some() => None,
+        LAST_MARKER => Some(answer_of(asked.row)),
+        FIRST_MARKER => Some(answer_of_internvl(asked.row)),
+        _ => None,
+    };
+    match found {
+        Some(found) => !asked.row.answer.ended || strip(found).is_empty(),
+        None => asked.row.is_unparsable(),
+    }
+}
+
+/// [`answer_of_internvl`] with the white space around a whole response, for peers that count it.
+pub fn answer_with_space(row: &Row) -> &str {
+    match row.answer.prompt {
+        Prompt::Direct | Prompt::Open => &row.answer.text,
+        _ => first_marker(&row.answer.text),
     }
 }
 

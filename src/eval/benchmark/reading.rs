@@ -2,7 +2,7 @@
 
 use super::file::{ALONE, File, SHORT, answered, golds};
 use super::{ACCURACY, FIRST_MARKER, LAST_MARKER, SOFT, Scored};
-use super::{answer_of, answer_of_internvl, category};
+use super::{answer_of, answer_of_internvl, answer_with_space, category};
 use crate::data::benchmark::{Format, Join, Record};
 use crate::data::record::Question;
 use crate::eval::flag;
@@ -112,7 +112,13 @@ pub static DOCVQA_PEERS: Scored = Scored {
     about: "docvqa with the length of the raw texts below the distance, as both peers have it",
     source: "VLMEvalKit and InternVL",
     extraction: FIRST_MARKER,
-    score: |question, row| anls::peers(&golds(question), answer_of_internvl(row)).unwrap_or(0.0),
+    score: |question, row| {
+        let said = match question.generated {
+            Some(_) => answer_of_internvl(row),
+            None => answer_with_space(row),
+        };
+        anls::peers(&golds(question), said).unwrap_or(0.0)
+    },
     ..DOCVQA
 };
 
@@ -215,6 +221,8 @@ fn occurs(question: &Question, said: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::eval::benchmark::UNPARSABLE;
+    use crate::eval::{Asked, Benchmark, Row};
 
     fn known(answers: &[&str]) -> Question {
         let mut answers = answers.iter().map(|&answer| answer.to_owned());
@@ -262,6 +270,8 @@ mod tests {
         assert_eq!(score(&DOCVQA, &date, ""), 0.0);
         assert_eq!(score(&DOCVQA, &known(&["ab"]), "ax"), 0.5, "one half counts");
         assert_eq!(score(&DOCVQA, &known(&["abc"]), "axx"), 0.0);
+        // The peers count the white space around.
+        assert!((score(&DOCVQA_PEERS, &known(&["abcd"]), " abcx ") - 5.0 / 6.0).abs() < 1e-12);
     }
 
     #[test]
@@ -308,5 +318,27 @@ mod tests {
             "text": "The bars are 3 and 4.\n3 + 4 = 7.\nFinal answer: 7"
         }));
         assert_eq!((CHARTQA.score)(&known(&["7"]), &row.unwrap()), 1.0);
+    }
+
+    #[test]
+    fn unparsable_is_what_has_nothing_to_score() {
+        let question = known(&["5"]);
+        for (prompt, text, ended, expected) in [
+            ("cot", "Final answer: 5", true, 0.0),
+            ("cot", "Final answer: 5", false, 1.0),
+            ("cot", "Final answer:", true, 1.0),
+            ("direct", "5\nbecause", true, 0.0),
+            ("direct", " ", true, 1.0),
+        ] {
+            let row: Row = serde_json::from_value(serde_json::json!({
+                "question": "", "prompt": prompt, "sample": 0, "text": text, "tokens": 1,
+                "ended": ended, "verdict": "unparsable"
+            }))
+            .unwrap();
+            let asked =
+                Asked { question: &question, row: &row, own: &row, likelihood: None, grade: None };
+            let counted = CHARTQA.count(&[asked]);
+            assert_eq!(counted[0].counts[UNPARSABLE], expected, "{prompt} {text:?}");
+        }
     }
 }
