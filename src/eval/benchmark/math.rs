@@ -91,7 +91,7 @@ pub static MATHVISION_VLMEVALKIT: Scored = Scored {
     extraction: FIRST_MARKER,
     score: |question, row| {
         let said = answer_of_internvl(row);
-        flag(is_equal(question, said, mathvision::is_equal_vlmevalkit))
+        flag(is_equal_vlmevalkit(question, said))
     },
     ..MATHVISION
 };
@@ -195,14 +195,34 @@ fn vlmevalkit(problem: &Problem<'_>, question: &Question, said: &str) -> bool {
     mathvista::post_check_vlmevalkit(problem, &said, &Py::Str(gold), false) == Ok(Py::Bool(true))
 }
 
+/// The options of a question by their letters.
+fn lettered(question: &Question) -> Vec<(String, String)> {
+    ('A'..='Z').map(String::from).zip(question.choices.iter().cloned()).collect()
+}
+
+/// VLMEvalKit's `post_check`: with options, what its `can_infer` picks is compared with the known
+/// letter, and nothing else is looked at.
+fn is_equal_vlmevalkit(question: &Question, said: &str) -> bool {
+    let gold = question.answer.as_deref().unwrap_or_default();
+    if question.choices.is_empty() {
+        return mathvision::is_equal_vlmevalkit(gold, said);
+    }
+    let known = choice::index(&question.choices, gold).map(|index| choice::name(index).to_string());
+    match option::infer(said, &lettered(question), false) {
+        Ok(Some(picked)) => {
+            mathvision::is_equal_vlmevalkit(known.as_deref().unwrap_or(gold), &picked)
+        }
+        _ => false,
+    }
+}
+
 /// Equal to the known answer, or the same option.
 fn is_equal(question: &Question, said: &str, equal: fn(&str, &str) -> bool) -> bool {
     let gold = question.answer.as_deref().unwrap_or_default();
     if question.choices.is_empty() {
         return equal(gold, said);
     }
-    let letters = ('A'..='Z').map(String::from);
-    let options: Vec<(String, String)> = letters.zip(question.choices.iter().cloned()).collect();
+    let options = lettered(question);
     let known = choice::index(&question.choices, gold);
     let picked = choice::infer(&question.choices, said).or_else(|| {
         let letter = option::infer_option(said, &options, false)?;
@@ -308,6 +328,21 @@ mod tests {
         let chosen = Question { choices: five, ..free("C") };
         for (said, right) in [("C", true), ("(C)", true), ("3", true), ("A", false), ("2", false)] {
             assert_eq!(is_equal(&chosen, said, mathvision::is_equal), right, "{said:?}");
+        }
+        // The peer reads a letter as a token, and the text of exactly one option as a part of any.
+        let places = ["left", "top", "right"].map(str::to_owned).into();
+        let placed = Question { choices: places, ..free("C") };
+        for (said, right) in [
+            ("C", true),
+            ("So it is C.", true),
+            ("c", false),
+            ("It is right", true),
+            ("not brightness", true),
+            ("not the left", false),
+            ("A or C", false),
+            ("", false),
+        ] {
+            assert_eq!(is_equal_vlmevalkit(&placed, said), right, "{said:?}");
         }
     }
 }
