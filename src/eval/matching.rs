@@ -6,10 +6,11 @@
 
 use super::choice;
 use super::extract::{Reasoned, file_parts, parts};
+use super::formula;
 use super::metric::anls::anls;
 use super::metric::relaxed::{self, equal_but_case, within};
 use super::metric::vqa::{self, number_word};
-use super::metric::yes_no::{said, yes_or_no};
+use super::metric::yes_no::{said, settled, yes_or_no};
 use super::python::text::{collapse, strip};
 use super::quantity;
 use super::signs::signs;
@@ -120,7 +121,8 @@ pub fn answer(question: &Question, prompt: Prompt, sample: usize, said: Said) ->
     Answer { question, prompt, sample, text, tokens, ended, final_answer, verdict }
 }
 
-/// Whether a final answer matches the known answer or an alias.
+/// Whether a final answer matches the known answer or an alias. One to a question from a file may not
+/// take its yes or no back.
 pub fn is_right(question: &Question, prediction: &str) -> bool {
     let golds = || question.answer.iter().chain(&question.aliases);
     if golds().any(|gold| strip(gold).to_lowercase() == strip(prediction).to_lowercase()) {
@@ -131,8 +133,10 @@ pub fn is_right(question: &Question, prediction: &str) -> bool {
     if choice::contradicts_itself(choices, prediction) {
         return false;
     }
-    let modes = modes(question);
-    if golds().any(|gold| modes.iter().any(|mode| mode.score(gold, prediction) > THRESHOLD)) {
+    let takes_back = yes_or_no(prediction).is_some() && settled(prediction).is_none();
+    let counts = |&&mode: &&Mode| is_generated(question) || mode != Mode::YesNo || !takes_back;
+    let modes = || modes(question).iter().filter(counts);
+    if golds().any(|gold| modes().any(|mode| mode.score(gold, prediction) > THRESHOLD)) {
         return true;
     }
     choice::infer(choices, prediction)
@@ -157,13 +161,20 @@ pub fn exact(gold: &str, prediction: &str) -> bool {
 /// [`vqa::equal`], where that normalizer does not lose what was said: it drops signs ([`signs`]),
 /// and A as an article. Numbers must have one value, and a letter is an option.
 pub fn vqa_equal(gold: &str, prediction: &str) -> bool {
+    let (gold, prediction) = (&straight(gold), &straight(prediction));
     let is_letter = strip(gold).len() == 1 && strip(gold).chars().all(char::is_alphabetic);
     let differ = || {
+        let prediction = quantity::unmarked(gold, prediction);
         let (gold, prediction) = (quantity::read(gold), quantity::read(prediction));
         gold.zip(prediction).is_some_and(|(gold, prediction)| gold.value != prediction.value)
     };
     let same_signs = || signs(gold) == signs(prediction);
     !is_letter && vqa::equal(gold, prediction) && same_signs() && !differ()
+}
+
+/// With one apostrophe for those of any shape.
+fn straight(text: &str) -> String {
+    text.replace(['\u{2018}', '\u{2019}', '\u{02bc}'], "'")
 }
 
 /// [`relaxed::relaxed`], with years compared exactly: 5 % of 2015 is a century. A number may be
@@ -176,11 +187,28 @@ pub fn chart_equal(gold: &str, prediction: &str) -> bool {
     if let Some(near) = within(relaxed::SHARE, relaxed::number(gold), relaxed::number(prediction)) {
         return near;
     }
-    exact(gold, prediction) || near_in_any_form(gold, prediction)
+    exact(&straight(gold), &straight(prediction))
+        || near_in_any_form(gold, prediction)
+        || same_list(gold, prediction)
+}
+
+/// Whether a known list and another, in brackets or not, have the same elements.
+fn same_list(gold: &str, prediction: &str) -> bool {
+    let inner = |text| strip(text).strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    let Some(gold) = inner(gold) else { return false };
+    let prediction = inner(prediction).unwrap_or(prediction);
+    let (golds, said) = (gold.split(','), prediction.split(','));
+    golds.clone().count() > 1
+        && golds.clone().count() == said.clone().count()
+        && golds.zip(said).all(|(gold, said)| chart_equal(strip(gold), strip(said)))
 }
 
 /// Whether both are numbers in any form, percentages as shares, within 5 % and of one unit.
 fn near_in_any_form(gold: &str, prediction: &str) -> bool {
+    if quantity::is_decade(gold) != quantity::is_decade(prediction) {
+        return false;
+    }
+    let prediction = quantity::unmarked(gold, prediction);
     let share = |text: &str| {
         let read = quantity::read(text).filter(|_| !quantity::is_range_or_date(text))?;
         let times = if read.percent { 0.01 } else { 1.0 };
@@ -201,7 +229,7 @@ pub fn is_year(text: &str, value: f64) -> bool {
 }
 
 /// Equal numbers in any form that [`quantity`] reads, within 0.1 % of the known one; whole numbers
-/// exactly; else equal text but for case.
+/// exactly; else the same [`formula`], or equal text but for case.
 pub fn math_equal(gold: &str, prediction: &str) -> bool {
     let same = |gold: f64, prediction: f64| {
         if gold.fract() == 0.0 && prediction.fract() == 0.0 {
@@ -209,7 +237,8 @@ pub fn math_equal(gold: &str, prediction: &str) -> bool {
         }
         within(1e-3, Some(gold), Some(prediction)) == Some(true)
     };
-    quantity::equal(gold, prediction, same).unwrap_or_else(|| equal_but_case(gold, prediction))
+    quantity::equal(gold, prediction, same)
+        .unwrap_or_else(|| equal_but_case(gold, prediction) || formula::equal(gold, prediction))
 }
 
 #[cfg(test)]
@@ -228,6 +257,7 @@ mod tests {
     #[test]
     fn what_the_vqa_normalizer_loses_still_counts() {
         assert!(vqa_equal("5", "five") && vqa_equal("a dog", "The dog."));
+        assert!(vqa_equal("McDonald's", "McDonald\u{2019}s") && vqa_equal("3", "3!"));
         assert!(!vqa_equal("5", "-5") && !vqa_equal("1250", "12,50") && !vqa_equal("b", "A, B"));
         assert!(!vqa_equal("a-b", "a+b") && !vqa_equal("12", "(1,2)") && !vqa_equal("1,2", "12"));
     }
@@ -255,12 +285,26 @@ mod tests {
             ("50%", "50 percent"),
             ("1,200", "1.2k"),
             ("12", "12 km"),
+            ("[2007, 2008]", "[2007,2008]"),
+            ("[2007, 2008]", "2007, 2008"),
+            ("[Yes, No]", "yes, no"),
+            ("[10, 20]", "[10.2, 20]"),
+            ("3", "3!"),
+            ("McDonald's", "McDonald\u{2019}s"),
         ] {
             assert!(chart_equal(gold, prediction), "{gold} {prediction}");
         }
-        for (gold, prediction) in
-            [("$50", "€50"), ("50%", "50"), ("2010-2015", "2011-2016"), ("5 cm", "5 m"), ("A", "B")]
-        {
+        for (gold, prediction) in [
+            ("$50", "€50"),
+            ("50%", "50"),
+            ("2010-2015", "2011-2016"),
+            ("5 cm", "5 m"),
+            ("A", "B"),
+            ("[2007, 2008]", "2008, 2007"),
+            ("[2007, 2008]", "2007"),
+            ("1990", "1990s"),
+            ("6", "3!"),
+        ] {
             assert!(!chart_equal(gold, prediction), "{gold} {prediction}");
         }
     }

@@ -20,6 +20,7 @@ pub mod export;
 pub mod extract;
 pub mod files;
 pub mod foreign;
+pub mod formula;
 pub mod judging;
 pub mod matching;
 pub mod metric;

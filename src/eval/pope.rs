@@ -7,7 +7,7 @@
 
 use super::benchmark::file::{ALONE, File, SHORT, answered};
 use super::benchmark::{FIRST_MARKER, answer_of, answer_of_internvl};
-use super::metric::yes_no::{self, yes_or_no};
+use super::metric::yes_no::{self, settled, yes_or_no};
 use super::{Asked, Benchmark, Better, Counted, Counts, Metric, Row, Value, flag, ratio};
 use crate::data::benchmark::{Format, Record};
 use crate::data::record::Question;
@@ -34,6 +34,8 @@ pub struct Pope {
     extraction: &'static str,
     /// What an answer says; the response is whole.
     said: fn(&Question, &Row) -> Option<bool>,
+    /// Whether an answer counts once over all for each of its question's categories.
+    repeats: bool,
 }
 
 /// As its authors define it.
@@ -45,8 +47,9 @@ pub static POPE: Pope = Pope {
     extraction: "final answer; of files behind the last marker",
     said: |question, row| match question.generated {
         Some(_) => row.answer.final_answer.as_deref().and_then(yes_or_no),
-        None => yes_or_no(answer_of(row)),
+        None => settled(answer_of(row)),
     },
+    repeats: false,
 };
 
 /// As InternVL's evaluation reads answers, which is the published script's way.
@@ -56,14 +59,17 @@ pub static POPE_INTERNVL: Pope = Pope {
     source: "InternVL, eval/pope",
     extraction: FIRST_MARKER,
     said: |_, row| Some(yes_no::internvl(answer_of_internvl(row))),
+    repeats: false,
 };
 
 /// As VLMEvalKit reads answers, without its judge.
 pub static POPE_VLMEVALKIT: Pope = Pope {
     name: "pope_vlmevalkit",
-    about: "pope with VLMEvalKit's reading: exactly one of the words yes and no",
+    about: "pope with VLMEvalKit's reading, exactly one of the words yes and no, and its count: a \
+            question of several categories counts several times over all",
     source: "VLMEvalKit, yorn; without a judge for the rest",
     said: |_, row| yes_no::vlmevalkit(answer_of_internvl(row)),
+    repeats: true,
     ..POPE_INTERNVL
 };
 
@@ -200,7 +206,12 @@ impl Benchmark for Pope {
                         counts[OF_SPLITS + 2 * at + 1] = counts[SAID_YES] + counts[IS_THERE];
                     }
                 }
-                let groups = std::iter::once("all").chain(split).map(str::to_owned).collect();
+                let times = match self.repeats {
+                    true => asked.question.says("category").split(',').count(),
+                    false => 1,
+                };
+                let all = std::iter::repeat_n("all", times);
+                let groups = all.chain(split).map(str::to_owned).collect();
                 Counted { groups, counts, score: Some(counts[RIGHT]) }
             })
             .collect()

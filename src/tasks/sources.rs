@@ -32,11 +32,11 @@ pub enum Mode {
 /// What most data sets' answers are compared by, and those of unknown ones.
 pub const MIXED: &[Mode] = &[Mode::Vqa, Mode::Letter, Mode::Math, Mode::YesNo];
 /// Numbers read off a chart.
-const CHART: &[Mode] = &[Mode::Relaxed];
+const CHART: &[Mode] = &[Mode::Relaxed, Mode::YesNo];
 /// Texts read off a page.
-const SCANNED: &[Mode] = &[Mode::Anls];
+const SCANNED: &[Mode] = &[Mode::Anls, Mode::YesNo];
 /// Numbers that are measured or calculated, or anything else.
-const MEASURED: &[Mode] = &[Mode::Relaxed, Mode::Vqa, Mode::Letter, Mode::Math];
+const MEASURED: &[Mode] = &[Mode::Relaxed, Mode::Vqa, Mode::Letter, Mode::Math, Mode::YesNo];
 
 /// A data set.
 #[derive(Clone, Copy, Debug)]

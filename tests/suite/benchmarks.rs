@@ -117,6 +117,16 @@ fn pope_is_the_mean_of_three_splits() {
     assert_eq!(value(&theirs, "random", "f1"), 1.0);
     let words = scores("pope_vlmevalkit");
     assert_eq!(value(&words, "popular", "unparsable"), 0.5, "yes and no at once");
+    // Over all it counts a question of two categories twice, and ours once.
+    let mut several = questions[..3].to_vec();
+    several[0].meta.insert("category".to_owned(), "random,adversarial".to_owned());
+    let said = ["yes", "yes", "no"];
+    let rows: Vec<Row> = several.iter().zip(said).map(|(q, text)| row(q, text)).collect();
+    let f1 = |name: &str| {
+        let eval = eval(&[name], &[("pope", "pope")]);
+        value(&score(&eval, &several, &rows, &[]).unwrap().0, "all", "f1")
+    };
+    assert!((f1("pope") - 0.5).abs() < 1e-12 && (f1("pope_vlmevalkit") - 2.0 / 3.0).abs() < 1e-12);
     let said = folder.fails("pope", "x.jsonl", r#"{"text": "Is there?", "label": "perhaps"}"#);
     assert!(said.contains("`perhaps` is neither yes nor no"), "{said}");
 }

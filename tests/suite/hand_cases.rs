@@ -75,6 +75,11 @@ fn mathvision_compares_within_a_millionth() {
             (&["(1,2)"], "(1, 2)", 1.0),
             (&["(1,2)"], "(2, 1)", 0.0),
             (&["12"], "a", 0.0),
+            (&["0.5"], "50%", 1.0),
+            (&["0.5"], "0.5%", 0.0),
+            (&["50"], "50%", 0.0),
+            (&["5"], "5j", 0.0),
+            (&["3:2"], "3 : 2", 1.0),
         ],
     );
     let third = with_options(known(&["C"], &[]), &["1", "2", "3", "4", "5"]);
@@ -93,7 +98,17 @@ fn pope_hears_yes_or_no_or_neither() {
         scores("pope", &there, &[(no, 0.0)]);
         scores("pope", &absent, &[(no, 1.0)]);
     }
-    for neither in ["Yes or no", "No. Yes.", "I see no reason to say yes.", "Nothing", "100%", ""] {
+    for neither in [
+        "Yes or no",
+        "No. Yes.",
+        "I see no reason to say yes.",
+        "yes, but no",
+        "I cannot say yes",
+        "no idea",
+        "Nothing",
+        "100%",
+        "",
+    ] {
         scores("pope", &there, &[(neither, 0.0)]);
         scores("pope", &absent, &[(neither, 0.0)]);
     }

@@ -64,6 +64,10 @@ fn a_yes_in_quotes_is_a_yes() {
         let case = json!({ "text": text, "expected": "Unknown" });
         explained("pope_extract", "vlmevalkit", case, &["yes_no_quotes_around_do_not_count"]);
     }
+    for text in ["The answer is not yes", "I cannot say yes"] {
+        let case = json!({ "text": text, "expected": "Yes" });
+        explained("pope_extract", "vlmevalkit", case, &["yes_no_taken_back_is_no_answer"]);
+    }
     // Each text of a batch needs its rule.
     let case = json!({
         "texts": ["'No'", "maybe", "Yes", "no"], "labels": ["no", "no", "yes", "no"],
@@ -84,6 +88,8 @@ fn a_letter_behind_the_first_phrase_is_a_word() {
         ("The answer is blue, and this is B or so I think it", "B", "option_letter_is_a_word"),
         ("The correct answer is b ^", "B", "option_letter_is_a_word"),
         ("so choice A choice", "A", "option_article_is_no_letter"),
+        ("D is wrong", "D", "option_denied_letter_is_no_pick"),
+        ("I would eliminate option D", "D", "option_denied_letter_is_no_pick"),
     ] {
         let case = json!({ "answer": answer, "choices": choices, "expected": peer });
         explained("mc_infer_option", "vlmevalkit", case, &[rule]);
@@ -96,6 +102,8 @@ fn crpe_rows_are_explained_one_by_one() {
         ("A:  cat", "A:  c", true, "option_several_letters_are_no_pick"),
         ("C5.", "C. th", true, "crpe_known_word_is_no_letter"),
         ("B. cow", "(B)", false, "crpe_letter_in_any_style"),
+        ("A", "A. cat\nThe answer is B", true, "option_phrase_introduces_the_letter"),
+        ("A", "A, is wrong", true, "option_denied_letter_is_no_pick"),
         ("A", "xyz", true, "crpe_letter_has_no_text"),
     ] {
         let case = json!({ "gold": gold, "prediction": said, "expected": peer });
@@ -142,6 +150,10 @@ fn each_mode_of_the_labeller_needs_its_rule() {
         ("vqa+mc+math", "0.5", "\u{bd}", 0, &any_form),
         ("vqa+mc+math", "3.5", "3.5 kg", 0, &any_form),
         ("mc_score", "B", "`B`", 0, &["option_letter_in_any_style"]),
+        ("mc_score", "B", "The answer is B", 0, &["option_phrase_introduces_the_letter"]),
+        ("vqa+mc+math", "x+y", "y+x", 0, &["label_formulas_by_value"]),
+        ("vqa+mc+math", "3:4", "3 : 4", 0, &["label_lists_by_their_elements"]),
+        ("vqa_score", "McDonald's", "McDonald\u{2019}s", 0, &["label_apostrophes_of_any_shape"]),
         ("mc_score", "3", "3.14", 1, &["label_decimal_is_no_option"]),
         (
             "mc+math",

@@ -3,7 +3,7 @@
 
 use prefab::data::record::{Question, Verdict};
 use prefab::eval::matching::judge;
-use prefab::eval::quantity;
+use prefab::eval::{formula, quantity};
 use prefab::spec::candidates::Prompt;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -158,6 +158,12 @@ proptest! {
         if let Some(quantity) = quantity::read(&text) {
             prop_assert!(quantity.value.is_finite());
         }
+    }
+
+    #[test]
+    fn text_of_formulas_is_compared_without_a_panic(text in "[0-9a-cxyz+*/^(){}|_\\\\ \\-√π±=<²₁$]{0,60}", other in "\\PC{0,60}") {
+        let _ = (formula::equal(&text, &other), formula::equal(&other, &text));
+        let _ = formula::equal(&text, &text);
     }
 
     #[test]

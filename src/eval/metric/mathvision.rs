@@ -18,10 +18,26 @@ pub const TOLERANCE: f64 = 1e-6;
 /// Wang et al. 2024, arXiv:2402.14804 (MATH-Vision), whose script executes both texts as Python and as
 /// LaTeX; here [`quantity`] reads them.
 pub fn is_equal(gold: &str, prediction: &str) -> bool {
+    let is_imaginary = [gold, prediction].iter().any(|text| is_imaginary(text));
     let (gold, prediction) = (gold.to_lowercase(), prediction.to_lowercase());
     let (gold, prediction) = (strip(&gold), strip(&prediction));
     let same = |a: f64, b: f64| (a - b).abs() < TOLERANCE;
-    gold == prediction || quantity::equal(gold, prediction, same) == Some(true)
+    if gold == prediction || is_imaginary {
+        return gold == prediction;
+    }
+    // A percent sign divides; 50 alone may leave that of a known 50 % out.
+    let numbers = quantity::read(gold).zip(quantity::read(prediction));
+    if let Some((gold, said)) = numbers.filter(|(gold, said)| said.percent && !gold.percent) {
+        return gold.unit.is_none() && same(gold.value, said.share());
+    }
+    quantity::equal(gold, prediction, same) == Some(true)
+}
+
+/// Whether a text is a number of Python's with a `j` behind it, which is no joule.
+fn is_imaginary(text: &str) -> bool {
+    strip(text)
+        .strip_suffix('j')
+        .is_some_and(|number| number.ends_with(|c: char| c.is_ascii_digit()))
 }
 
 /// VLMEvalKit's `is_equal`.
@@ -90,6 +106,14 @@ mod tests {
             ("dog", "", false),
             ("0", "-0", true),
             ("0", "0.000001", false),
+            ("0.5", "50%", true),
+            ("0.5", "0.5%", false),
+            ("50", "50%", false),
+            ("50%", "50", true),
+            ("50%", "0.5", true),
+            ("5", "5j", false),
+            ("5 J", "5", true),
+            ("3:2", "3 : 2", true),
         ] {
             assert_eq!(is_equal(gold, prediction), equal, "{gold:?} {prediction:?}");
         }

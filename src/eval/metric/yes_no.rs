@@ -4,6 +4,7 @@
 //! what they take for a yes; ours says neither where an answer says neither or both.
 
 use super::vqa::normalize_punctuation;
+use crate::eval::choice::denial::negated;
 use crate::eval::python::text::words;
 use std::collections::BTreeMap;
 
@@ -21,6 +22,37 @@ pub fn yes_or_no(text: &str) -> Option<bool> {
         },
     );
     one_of(openings).or_else(|| one_of(spoken(&lower).filter_map(said)))
+}
+
+/// [`yes_or_no`] of an answer that does not take it back: "yes, but no", "no idea" and "I cannot say
+/// yes" say neither.
+pub fn settled(text: &str) -> Option<bool> {
+    yes_or_no(text).filter(|&said| !takes_back(&text.to_lowercase(), said))
+}
+
+/// What makes "no" no answer, right behind it.
+const NOTHING: [&str; 5] = ["idea", "answer", "clue", "opinion", "comment"];
+/// Words in front of a second thought.
+const TURNS: [&str; 6] = ["but", "or", "and", "well", "actually", "rather"];
+
+/// Whether a lower-cased text says a word and means it not.
+fn takes_back(lower: &str, word: bool) -> bool {
+    let bare = |part: &str| {
+        let words = spoken(part).filter(|word| !word.is_empty());
+        words.skip_while(|word| TURNS.contains(word)).collect::<Vec<_>>().join(" ")
+    };
+    let clauses = lower.split([',', '.', ';', ':', '!', '?', '\n', '，', '。', '：']);
+    let turns = clauses.map(bare).any(|clause| said(&clause) == Some(!word));
+    let words: Vec<&str> = spoken(lower).filter(|word| !word.is_empty()).collect();
+    let means = |(place, _): (usize, &&str)| {
+        // "It isn't there, no" denies nothing that it says.
+        match word {
+            true => !negated(&words[place.saturating_sub(3)..place].join(" ")),
+            false => !words.get(place + 1).is_some_and(|next| NOTHING.contains(next)),
+        }
+    };
+    let mut all = words.iter().enumerate().filter(|(_, one)| said(one) == Some(word)).peekable();
+    turns || all.peek().is_some() && !all.any(means)
 }
 
 /// The words of a text, parted by everything but letters, digits and apostrophes.
@@ -216,6 +248,31 @@ mod tests {
             ("아니요", Some(false)),
         ] {
             assert_eq!(yes_or_no(text), says, "{text:?}");
+            assert_eq!(settled(text), says, "{text:?}");
+        }
+        for text in [
+            "The answer is not yes",
+            "I cannot say yes",
+            "I can't say yes.",
+            "yes, but no",
+            "no, yes",
+            "No, actually yes",
+            "no idea",
+            "No answer",
+            "I have no clue.",
+        ] {
+            assert!(yes_or_no(text).is_some() && settled(text).is_none(), "{text:?}");
+        }
+        for (text, says) in [
+            ("Yes, it is not small", true),
+            ("Not sure, but I say yes", true),
+            ("No, it is not.", false),
+            ("It is not there. No.", false),
+            ("Yes, yes", true),
+            ("It isn't there, no", false),
+            ("There is no dog, and no idea why", false),
+        ] {
+            assert_eq!(settled(text), Some(says), "{text:?}");
         }
     }
 

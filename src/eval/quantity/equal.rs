@@ -14,7 +14,16 @@ pub fn equal(gold: &str, prediction: &str, same: impl Fn(f64, f64) -> bool + Cop
     if named.is_some_and(|(gold, prediction)| gold != prediction) {
         return Some(false);
     }
+    let prediction = unmarked(gold, prediction);
+    if let (Some(gold), Some(prediction)) = (ratio(gold), ratio(prediction)) {
+        return Some(all_same(&gold, &prediction, same));
+    }
     let number = |text| read(text).filter(|_| !is_range_or_date(text));
+    let decade =
+        |of, other| is_decade(of) && number(other).is_some_and(|other| other.unit.is_none());
+    if decade(gold, prediction) || decade(prediction, gold) {
+        return Some(false);
+    }
     match (number(gold), number(prediction)) {
         (Some(gold), Some(prediction)) => Some(same_quantity(gold, prediction, same)),
         (None, None) => {
@@ -22,12 +31,46 @@ pub fn equal(gold: &str, prediction: &str, same: impl Fn(f64, f64) -> bool + Cop
                 return None;
             }
             let (gold, prediction) = (list(gold)?, list(prediction)?);
-            let pairs = gold.iter().zip(&prediction);
-            let all = pairs.into_iter().all(|(&a, &b)| same_quantity(a, b, same));
-            Some(gold.len() == prediction.len() && all)
+            Some(all_same(&gold, &prediction, same))
         }
         _ => None,
     }
+}
+
+fn all_same(
+    gold: &[Quantity],
+    prediction: &[Quantity],
+    same: impl Fn(f64, f64) -> bool + Copy,
+) -> bool {
+    let mut pairs = gold.iter().zip(prediction);
+    gold.len() == prediction.len() && pairs.all(|(&a, &b)| same_quantity(a, b, same))
+}
+
+/// A prediction without the exclamation mark behind its number, which is a factorial only where the
+/// known answer has one or a formula goes on: `3!` is 3, said loudly.
+pub fn unmarked<'a>(gold: &str, prediction: &'a str) -> &'a str {
+    let bare = strip(prediction).trim_end_matches('!');
+    let is_number = bare
+        .trim_start_matches(['-', '+', '\u{2212}'])
+        .chars()
+        .all(|c| c.is_ascii_digit() || ".,".contains(c));
+    if is_number && !gold.contains('!') { bare } else { prediction }
+}
+
+/// The numbers of a ratio: `3:4`, `3 : 4`.
+fn ratio(text: &str) -> Option<Vec<Quantity>> {
+    let parts: Vec<&str> = strip(text).trim_matches('$').split([':', '：', '∶']).collect();
+    (parts.len() > 1 && len(text) <= LENGTH)
+        .then(|| parts.into_iter().map(read).collect::<Option<_>>())?
+}
+
+/// Whether a text is a decade: `1990s` are no seconds, and no year.
+pub fn is_decade(text: &str) -> bool {
+    let text = strip(text);
+    let year = text.strip_suffix("s").map(|year| year.trim_end_matches(['\'', '\u{2019}']));
+    year.is_some_and(|year| {
+        year.len() == 4 && year.ends_with('0') && year.bytes().all(|b| b.is_ascii_digit())
+    })
 }
 
 /// What a text says the value of: `x` of `x = 3`.
@@ -188,6 +231,19 @@ mod tests {
             ("5", "cat", None),
             ("cat", "cat", None),
             ("5", "(5, 6)", None),
+            ("6", "3!", Some(false)),
+            ("3", "3!", Some(true)),
+            ("3!", "6", Some(true)),
+            ("7", "3! + 1", Some(true)),
+            ("3:4", "3 : 4", Some(true)),
+            ("3:4", "3:5", Some(false)),
+            ("3:4", "0.75", None),
+            ("1990", "1990s", Some(false)),
+            ("1990s", "1990", Some(false)),
+            ("1500 s", "1500s", Some(true)),
+            ("30°", "30°F", Some(false)),
+            ("0.333", "33.3%", Some(true)),
+            ("7", "8=7", None),
         ] {
             assert_eq!(equal(gold, prediction, same), verdict, "{gold:?} {prediction:?}");
         }

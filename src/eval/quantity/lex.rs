@@ -49,6 +49,9 @@ const FRACTIONS: [(char, f64); 15] = [
 
 const SUPERSCRIPTS: &str = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
+/// Words that mean what their command means.
+const FUNCTIONS: [&str; 6] = ["sqrt", "cbrt", "pi", "sin", "cos", "tan"];
+
 /// Commands that wrap their argument without a meaning of their own.
 const WRAPPERS: [&str; 12] = [
     "text",
@@ -216,7 +219,7 @@ impl Lexer<'_> {
         }
         let word: String = self.characters[from..self.place].iter().collect();
         match word.to_lowercase() {
-            root if matches!(root.as_str(), "sqrt" | "cbrt") => Token::Command(root),
+            name if FUNCTIONS.contains(&name.as_str()) => Token::Command(name),
             word => Token::Word(word),
         }
     }

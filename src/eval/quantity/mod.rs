@@ -7,6 +7,7 @@
 //! Model output is read, never executed: text longer than [`LENGTH`] or nested deeper than
 //! `parse::DEPTH` is no number, every operation takes constant time, and a value that is not finite is none.
 
+mod command;
 mod equal;
 mod lex;
 mod parse;
@@ -14,7 +15,7 @@ mod unit;
 mod words;
 
 use crate::eval::python::text::{len, strip};
-pub use equal::{equal, is_range_or_date, list, same_quantity};
+pub use equal::{equal, is_decade, is_range_or_date, list, same_quantity, unmarked};
 pub use unit::Unit;
 
 /// Longest text that can be a number, in characters.
@@ -36,7 +37,12 @@ pub struct Quantity {
 impl Quantity {
     /// The values that it may mean: of `50 %`, 50 and one half.
     fn values(self) -> impl Iterator<Item = f64> {
-        std::iter::once(self.value).chain(self.percent.then_some(self.value / 100.0))
+        std::iter::once(self.value).chain(self.percent.then(|| self.share()))
+    }
+
+    /// Its hundredth part, as one would write it: that of 33.3 is 0.333 to the last bit.
+    pub fn share(self) -> f64 {
+        format!("{}e-2", self.value).parse().unwrap_or(self.value / 100.0)
     }
 }
 
@@ -129,6 +135,13 @@ mod tests {
             ("½", 0.5),
             ("x²", f64::NAN),
             ("3²", 9.0),
+            ("4pi", 4.0 * std::f64::consts::PI),
+            ("sin 30°", 0.5),
+            ("\\sin{30^\\circ}", 0.5),
+            ("\\sin(30^{\\circ})", 0.5),
+            ("\\cos(60)^\\circ", 0.5),
+            ("3 + 4 = 7", 7.0),
+            ("1/3 = 0.33", 0.33),
             ("\\left(\\frac{1}{2}\\right)^{2}", 0.25),
             ("\\boxed{\\frac{3}{11}}", 3.0 / 11.0),
             ("\\sin 30^\\circ", 0.5),
@@ -150,6 +163,13 @@ mod tests {
             ("two thousand three hundred", 2300.0),
             ("3.5 million", 3.5e6),
             ("a half", 0.5),
+            ("two and a half", 2.5),
+            ("2 and a half", 2.5),
+            ("one hundred and a half", 100.5),
+            ("three and three quarters", 3.75),
+            ("two point five", 2.5),
+            ("three point two five", 3.25),
+            ("三点五", 3.5),
             ("three quarters", 0.75),
             ("two thirds", 2.0 / 3.0),
             ("a dozen", 12.0),
@@ -223,6 +243,11 @@ mod tests {
             "none",
             "no",
             "1.2.3",
+            "8 = 7",
+            "5 and six",
+            "three point",
+            "三点",
+            "point five",
             "5 x",
             "99!",
             "9^9^9^9",

@@ -17,6 +17,9 @@ pub const DEPTH: usize = 24;
 /// Largest number whose factorial is taken.
 const MOST_FACTORIAL: f64 = 20.0;
 
+/// How far a number may lie from the sum that it is said to be, as a share: `1/3 = 0.33`.
+const ROUNDED: f64 = 0.02;
+
 /// Words that may stand before a number and say nothing.
 const FILLERS: [&str; 8] =
     ["about", "approximately", "around", "roughly", "equals", "is", "约", "약"];
@@ -65,13 +68,21 @@ fn negative(tokens: &[Token]) -> Option<Vec<Token>> {
         .then(|| [Token::Sign('-')].into_iter().chain(word).chain(rest.iter().cloned()).collect())
 }
 
-/// What follows the last `=`, where what precedes it names something.
+/// What follows the last `=`, where what precedes it names something, or has that value: `8 = 7` says
+/// nothing.
 fn after_equation(tokens: &[Token]) -> Option<&[Token]> {
-    match tokens.iter().rposition(|token| *token == Token::Sign('=')) {
-        Some(place) if place + 1 < tokens.len() => Some(&tokens[place + 1..]),
-        Some(_) => None,
-        None => Some(tokens),
-    }
+    let mut sides = tokens.rsplit(|token| *token == Token::Sign('='));
+    let last = sides.next().filter(|last| !last.is_empty())?;
+    let value = |tokens| {
+        let mut parser = Parser { rest: tokens, depth: 0 };
+        parser.sum().filter(|_| trimmed(parser.rest).is_empty())
+    };
+    let differs = |(a, b): (f64, f64)| match a.fract() == 0.0 && b.fract() == 0.0 {
+        true => a != b,
+        false => (a - b).abs() > ROUNDED * a.abs(),
+    };
+    let before = sides.next().map(trimmed).and_then(value);
+    (!before.zip(value(trimmed(last))).is_some_and(differs)).then_some(last)
 }
 
 /// Without braces around the whole, which a wrapper such as `\boxed` leaves.
@@ -101,8 +112,9 @@ fn trimmed(mut tokens: &[Token]) -> &[Token] {
     tokens
 }
 
-struct Parser<'a> {
-    rest: &'a [Token],
+/// What is left to read.
+pub(super) struct Parser<'a> {
+    pub(super) rest: &'a [Token],
     depth: usize,
 }
 
@@ -113,7 +125,7 @@ impl Parser<'_> {
         }
     }
 
-    fn takes(&mut self, wanted: &Token) -> bool {
+    pub(super) fn takes(&mut self, wanted: &Token) -> bool {
         let before = self.rest;
         self.skip_space();
         match self.rest {
@@ -128,7 +140,7 @@ impl Parser<'_> {
         }
     }
 
-    fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+    pub(super) fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
         if self.depth == DEPTH {
             return None;
         }
@@ -138,7 +150,7 @@ impl Parser<'_> {
         value
     }
 
-    fn sum(&mut self) -> Option<f64> {
+    pub(super) fn sum(&mut self) -> Option<f64> {
         self.nested(|parser| {
             let mut value = parser.product()?;
             loop {
@@ -186,6 +198,12 @@ impl Parser<'_> {
         {
             self.rest = rest;
             return true;
+        }
+        if let [Token::Space, rest @ ..] = self.rest
+            && let [Token::Command(name), ..] = rest
+            && matches!(name.as_str(), "pi" | "sqrt")
+        {
+            self.rest = rest;
         }
         matches!(self.rest, [Token::Open('(' | '['), ..] | [Token::Command(_), ..])
     }
@@ -254,7 +272,7 @@ impl Parser<'_> {
         }
     }
 
-    /// The fraction of a mixed number: `2 1/2`, `2½`, `2\frac{1}{2}`. None of it is 0.
+    /// The fraction of a mixed number: `2 1/2`, `2½`, `2\frac{1}{2}`, "2 and a half". None of it is 0.
     fn fraction_part(&mut self) -> f64 {
         match self.rest {
             [Token::Fraction(part), rest @ ..]
@@ -285,7 +303,7 @@ impl Parser<'_> {
                 self.rest = rest;
                 above / below
             }
-            _ => 0.0,
+            _ => words::and_part(&mut self.rest).unwrap_or(0.0),
         }
     }
 
@@ -303,7 +321,7 @@ impl Parser<'_> {
     }
 
     /// A LaTeX argument: braces, or one token.
-    fn argument(&mut self) -> Option<f64> {
+    pub(super) fn argument(&mut self) -> Option<f64> {
         self.skip_space();
         match self.rest {
             [Token::Open('{'), ..] => self.braced(),
@@ -318,61 +336,6 @@ impl Parser<'_> {
             }
             _ => None,
         }
-    }
-
-    fn command(&mut self, name: &str) -> Option<f64> {
-        match name {
-            "frac" | "dfrac" | "tfrac" | "cfrac" => {
-                let (above, below) = self.two_arguments()?;
-                (below != 0.0).then(|| above / below)
-            }
-            "sqrt" => {
-                let root = match self.rest {
-                    [Token::Open('['), Token::Number(root, true), Token::Close(']'), rest @ ..] => {
-                        self.rest = rest;
-                        *root
-                    }
-                    _ => 2.0,
-                };
-                let value = self.argument()?;
-                (value >= 0.0 && root > 0.0)
-                    .then(|| if root == 2.0 { value.sqrt() } else { value.powf(root.recip()) })
-            }
-            "cbrt" => self.argument().map(f64::cbrt),
-            "pi" => Some(std::f64::consts::PI),
-            "ln" => self.argument().filter(|value| *value > 0.0).map(f64::ln),
-            "log" | "lg" => self.argument().filter(|value| *value > 0.0).map(f64::log10),
-            "sin" => self.angle().map(f64::sin),
-            "cos" => self.angle().map(f64::cos),
-            "tan" => self.angle().map(f64::tan),
-            _ => None,
-        }
-    }
-
-    /// Two arguments, of which `\frac12` writes both as one number.
-    fn two_arguments(&mut self) -> Option<(f64, f64)> {
-        if let [Token::Number(both, true), rest @ ..] = self.rest
-            && (10.0..100.0).contains(both)
-            && !matches!(rest, [Token::Open('{'), ..])
-        {
-            self.rest = rest;
-            return Some(((both / 10.0).floor(), both % 10.0));
-        }
-        Some((self.argument()?, self.argument()?))
-    }
-
-    /// An argument in radians, or in degrees where it says so.
-    fn angle(&mut self) -> Option<f64> {
-        let value = self.argument()?;
-        if let [Token::Degree, rest @ ..]
-        | [Token::Sign('^'), Token::Degree, rest @ ..]
-        | [Token::Sign('^'), Token::Open('{'), Token::Degree, Token::Close('}'), rest @ ..] =
-            self.rest
-        {
-            self.rest = rest;
-            return Some(value.to_radians());
-        }
-        Some(value)
     }
 }
 

@@ -66,7 +66,7 @@ const FAHRENHEIT: &str = "fahrenheit";
 
 /// Words with two meanings, each beside what it may mean.
 const AMBIGUOUS: [(&str, &[&str]); 3] =
-    [(POUND, &["lb", STERLING]), (YEN_OR_YUAN, &["yen", "yuan"]), (DEGREE, &[CELSIUS, FAHRENHEIT])];
+    [(POUND, &["lb", STERLING]), (YEN_OR_YUAN, &["yen", "yuan"]), (DEGREE, &[CELSIUS])];
 
 /// Units that one compound unit may have.
 const MOST_PARTS: usize = 3;

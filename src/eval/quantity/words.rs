@@ -79,7 +79,33 @@ pub fn number(rest: &mut &[Token]) -> Option<f64> {
     }
     let value = sentence(&words)?;
     *rest = tail;
-    Some(value)
+    Some(value + decimals(rest))
+}
+
+/// The decimals at the front, which are taken: "point five". None are 0.
+fn decimals(rest: &mut &[Token]) -> f64 {
+    let [Token::Space, Token::Word(point), digits @ ..] = *rest else { return 0.0 };
+    let (mut written, mut tail) = (String::new(), digits);
+    while let [Token::Space, Token::Word(word), after @ ..] = tail
+        && let Some(digit) = SMALL.iter().take(10).position(|known| known == word)
+    {
+        written.push_str(&digit.to_string());
+        tail = after;
+    }
+    if point != "point" || written.is_empty() {
+        return 0.0;
+    }
+    *rest = tail;
+    format!("0.{written}").parse().unwrap_or(0.0)
+}
+
+/// The part of a whole that stands behind an integer, which is taken: "and a half".
+pub fn and_part(rest: &mut &[Token]) -> Option<f64> {
+    let [Token::Space, Token::Word(and), Token::Space, after @ ..] = *rest else { return None };
+    let mut tail = after;
+    let part = number(&mut tail).filter(|part| and == "and" && *part < 1.0 && *part > 0.0)?;
+    *rest = tail;
+    Some(part)
 }
 
 fn is_english(word: &str) -> bool {
@@ -96,7 +122,15 @@ fn sentence(words: &[&str]) -> Option<f64> {
     {
         let count = match before {
             [] | ["a" | "an"] => 1.0,
-            before => sentence(before)?,
+            before => match sentence(before) {
+                Some(count) => count,
+                // "two and a half"
+                None => {
+                    let and = words.iter().rposition(|word| *word == "and")?;
+                    let part = sentence(&words[and + 1..]).filter(|part| *part < 1.0)?;
+                    return Some(sentence(&words[..and])? + part);
+                }
+            },
         };
         return Some(count / part);
     }
@@ -146,7 +180,18 @@ pub fn chinese(word: &str) -> Option<f64> {
         let below = chinese_integer(below).filter(|below| *below != 0.0)?;
         return Some(chinese_integer(above)? / below);
     }
-    counted(word).find_map(chinese_integer)
+    counted(word).find_map(|word| chinese_integer(word).or_else(|| chinese_decimal(word)))
+}
+
+/// 三点五: an integer and digits behind a point.
+fn chinese_decimal(word: &str) -> Option<f64> {
+    let (whole, digits) = word.split_once('点').filter(|(_, digits)| !digits.is_empty())?;
+    let is_digit = |c: char| {
+        chinese_integer(c.encode_utf8(&mut [0; 4]))
+            .filter(|value| *value < 10.0 && value.fract() == 0.0)
+    };
+    let written: Option<String> = digits.chars().map(|c| Some(is_digit(c)?.to_string())).collect();
+    format!("{}.{}", chinese_integer(whole)?, written?).parse().ok()
 }
 
 /// What 百分之… says.

@@ -5,8 +5,8 @@ use super::{Group, Ours, Part, Parts, Rule, whole};
 use crate::Result;
 use crate::eval::metric::vqa::normalize_punctuation;
 use crate::eval::metric::yes_no::{
-    self, Tally, by_category, by_category_vlmevalkit, internvl, judged, spoken, vlmevalkit,
-    yes_or_no,
+    self, Tally, by_category, by_category_vlmevalkit, internvl, judged, settled, spoken,
+    vlmevalkit, yes_or_no,
 };
 use crate::eval::python::text::words;
 use serde_json::{Map, Value, json};
@@ -19,7 +19,7 @@ pub const GROUPS: &[Group] = &[
         variant: Some("internvl"),
         peer: |case| Ok(small(Some(internvl(case.text("text")?))).into()),
         ours: Some(Ours {
-            value: |case| Ok(small(yes_or_no(case.text("text")?)).into()),
+            value: |case| Ok(small(settled(case.text("text")?)).into()),
             part: whole,
             rules: INTERNVL,
             parts: None,
@@ -30,7 +30,7 @@ pub const GROUPS: &[Group] = &[
         variant: Some("vlmevalkit"),
         peer: |case| Ok(large(vlmevalkit(case.text("text")?)).into()),
         ours: Some(Ours {
-            value: |case| Ok(large(yes_or_no(case.text("text")?)).into()),
+            value: |case| Ok(large(settled(case.text("text")?)).into()),
             part: whole,
             rules: VLMEVALKIT,
             parts: None,
@@ -41,7 +41,7 @@ pub const GROUPS: &[Group] = &[
         variant: Some("vlmevalkit"),
         peer: |case| Ok(answer(judged(&case.texts("judge_outputs")?, vlmevalkit))),
         ours: Some(Ours {
-            value: |case| Ok(answer(judged(&case.texts("judge_outputs")?, yes_or_no))),
+            value: |case| Ok(answer(judged(&case.texts("judge_outputs")?, settled))),
             part: whole,
             rules: VLMEVALKIT,
             parts: None,
@@ -52,7 +52,7 @@ pub const GROUPS: &[Group] = &[
         variant: Some("internvl"),
         peer: |case| fractions(case, |text| Some(internvl(text)), true),
         ours: Some(Ours {
-            value: |case| fractions(case, yes_or_no, false),
+            value: |case| fractions(case, settled, false),
             part: whole,
             rules: &[DENOMINATOR],
             parts: Some(Parts {
@@ -66,7 +66,7 @@ pub const GROUPS: &[Group] = &[
         variant: Some("vlmevalkit"),
         peer: |case| percentages(case, vlmevalkit, by_category_vlmevalkit, 0.0.into()),
         ours: Some(Ours {
-            value: |case| percentages(case, yes_or_no, by_category, Value::Null),
+            value: |case| percentages(case, settled, by_category, Value::Null),
             part: whole,
             rules: &[ONCE, DENOMINATOR],
             parts: Some(Parts {
@@ -77,8 +77,8 @@ pub const GROUPS: &[Group] = &[
     },
 ];
 
-const INTERNVL: &[Rule] = &[LANGUAGES, BOTH, QUOTED, NEITHER, NOT, UNHEARD];
-const VLMEVALKIT: &[Rule] = &[LANGUAGES, BOTH, QUOTED, MARKS];
+const INTERNVL: &[Rule] = &[LANGUAGES, BOTH, QUOTED, NEITHER, NOT, TAKEN_BACK, UNHEARD];
+const VLMEVALKIT: &[Rule] = &[LANGUAGES, BOTH, QUOTED, MARKS, TAKEN_BACK];
 
 /// The texts of a batch that ours and a peer read differently.
 fn differing(
@@ -87,7 +87,7 @@ fn differing(
     rules: &'static [Rule],
 ) -> Result<Vec<Part>> {
     let texts = case.texts("texts")?.into_iter();
-    let differ = texts.filter(|text| peer(text) != yes_or_no(text));
+    let differ = texts.filter(|text| peer(text) != settled(text));
     Ok(differ.map(|text| Part { fields: json!({ "text": text }), rules }).collect())
 }
 
@@ -122,13 +122,18 @@ const NEITHER: Rule = Rule {
 };
 const NOT: Rule = Rule {
     name: "yes_no_not_is_no_no",
-    about: "\"not\" does not outweigh a yes",
+    about: "\"not\" alone is no no",
     holds: |case| {
         any_text(case, |text| {
             heard(text) == (true, false)
                 && spoken(text).any(|word| word.eq_ignore_ascii_case("not"))
         })
     },
+};
+const TAKEN_BACK: Rule = Rule {
+    name: "yes_no_taken_back_is_no_answer",
+    about: "\"not yes\", \"yes, but no\" and \"no idea\" are no answers",
+    holds: |case| any_text(case, |text| yes_or_no(text).is_some() && settled(text).is_none()),
 };
 const UNHEARD: Rule = Rule {
     name: "yes_no_the_whole_text_is_heard",

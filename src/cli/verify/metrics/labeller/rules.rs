@@ -11,7 +11,7 @@ use crate::eval::metric::{anls, relaxed, vqa};
 use crate::eval::python::number::float;
 use crate::eval::python::text::{collapse, len, strip};
 use crate::eval::signs::signs;
-use crate::eval::{choice, quantity};
+use crate::eval::{choice, formula, quantity};
 
 /// Where ours may depart by one mode.
 pub(super) fn of(mode: Mode) -> &'static [Rule] {
@@ -24,12 +24,13 @@ pub(super) fn of(mode: Mode) -> &'static [Rule] {
     }
 }
 
-const VQA: &[Rule] = &[LETTER_GOLD, NUMBERS, COMMAS, FORMULA, SPACE];
+const VQA: &[Rule] = &[LETTER_GOLD, NUMBERS, COMMAS, FORMULA, APOSTROPHES, SPACE];
 pub(super) const RELAXED: &[Rule] =
-    &[YEARS, PERCENT, ZERO, NOT_FINITE, SEPARATORS, CHART_DRESS, SPACE];
+    &[YEARS, PERCENT, ZERO, NOT_FINITE, SEPARATORS, CHART_DRESS, LISTS, APOSTROPHES, SPACE];
 pub(super) const LETTER: &[Rule] =
-    &[DECIMAL, ABBREVIATION, SEVERAL, LETTER_STYLE, MINUS, INNER_SPACE, MARKS];
-pub(super) const MATH: &[Rule] = &[INTEGERS, ZERO, NOT_FINITE, PERCENT, LISTS, DRESS, SPACE];
+    &[DECIMAL, ABBREVIATION, SEVERAL, LETTER_STYLE, MINUS, INNER_SPACE, MARKS, PHRASE];
+pub(super) const MATH: &[Rule] =
+    &[INTEGERS, ZERO, NOT_FINITE, PERCENT, LISTS, DRESS, VALUES, SPACE];
 
 fn pair<'c>(case: &'c Case<'_>) -> Result<(&'c str, &'c str)> {
     Ok((case.text("gold")?, case.text("prediction")?))
@@ -186,11 +187,27 @@ const COMMAS: Rule = Rule {
 
 const LISTS: Rule = Rule {
     name: "label_lists_by_their_elements",
-    about: "lists of numbers compare element by element",
+    about: "lists and ratios compare element by element",
     holds: |case| {
         let (gold, prediction) = pair(case)?;
-        Ok(quantity::list(gold).is_some() && quantity::list(prediction).is_some())
+        let is_list = |text| quantity::list(text).is_some() || text.contains([':', '：']);
+        Ok(is_list(gold) && is_list(prediction) || gold.starts_with('['))
     },
+};
+
+const VALUES: Rule = Rule {
+    name: "label_formulas_by_value",
+    about: "formulas of the same letters are equal where their values are: a/2 is \\frac{a}{2}",
+    holds: |case| {
+        let (gold, prediction) = pair(case)?;
+        Ok(formula::equal(gold, prediction))
+    },
+};
+
+const APOSTROPHES: Rule = Rule {
+    name: "label_apostrophes_of_any_shape",
+    about: "an apostrophe is one in any shape",
+    holds: |case| either(case, |text| text.contains(['\u{2018}', '\u{2019}', '\u{02bc}'])),
 };
 
 /// The letters in front of both answers.
@@ -212,6 +229,12 @@ const SEVERAL: Rule = Rule {
         let [_, said] = leads(case)?;
         Ok(said.is_some_and(|said| choice::letter::goes_on(said.rest, choice::MOST)))
     },
+};
+
+const PHRASE: Rule = Rule {
+    name: "option_phrase_introduces_the_letter",
+    about: "\"answer:\", \"option\", 答案, 选 and the like introduce a known letter",
+    holds: |case| Ok(choice::letter::by_phrase(case.text("prediction")?, choice::MOST).is_some()),
 };
 
 const ABBREVIATION: Rule = Rule {
@@ -319,7 +342,7 @@ pub(super) const LETTER_TEXT: Rule = Rule {
     about: "a letter is read in any case and dress, in the known answer too: b, `B`, \"B\", $B$, (B) cow",
     holds: |case| {
         let text = case.text("text")?;
-        let dress = |c: char| "`\"'$#_([{（【\\".contains(c) || !c.is_ascii();
+        let dress = |c: char| "`\"'$#_<([{（【\\".contains(c) || !c.is_ascii();
         Ok(text.contains(dress))
     },
 };
