@@ -1,13 +1,13 @@
-//! Answers of a server, in place of a model here. Its tokens are counted with the model's
-//! tokenizer; pictures are sent as they are, and cut by whoever serves the model.
+//! Answers of a server, in place of a model here. It is asked as checkpoints are that follow
+//! instructions, whatever the model here is. Tokens are those that it counts, or else the tokenizer's
+//! of the model here; pictures are sent as they are, and cut by whoever serves the model.
 
 use super::Row;
 use super::answers::Item;
 use super::asking::is_of_file;
 use super::matching::{Said, answer};
-use crate::data::template::Prompter;
+use crate::data::template::{Prompter, SERVED};
 use crate::data::tokenizer::Tokenizer;
-use crate::model::Config;
 use crate::run::stage::StageContext;
 use crate::server::{self, Chat, Client};
 use crate::spec::eval::Eval;
@@ -18,20 +18,18 @@ pub(super) struct Served<'a> {
     eval: &'a Eval,
     ctx: &'a StageContext,
     tokenizer: &'a Tokenizer,
-    template: String,
     client: Client,
 }
 
 impl<'a> Served<'a> {
-    /// With the template of the stage's model.
+    /// With the tokenizer of the stage's model.
     pub(super) fn new(
         eval: &'a Eval,
         ctx: &'a StageContext,
         tokenizer: &'a Tokenizer,
     ) -> Result<Self> {
-        let template = Config::load(ctx.input("model"))?.template_with(tokenizer)?.to_owned();
         let client = Client::new(&eval.server, &ctx.replies)?;
-        Ok(Self { eval, ctx, tokenizer, template, client })
+        Ok(Self { eval, ctx, tokenizer, client })
     }
 
     /// Answers, judged, in the order of the items.
@@ -51,7 +49,7 @@ impl<'a> Served<'a> {
             ))
             .hint("leave `shift` out of `eval.benchmarks`"));
         }
-        let prompter = Prompter::new(self.tokenizer, &self.template, 0)?;
+        let prompter = Prompter::new(self.tokenizer, SERVED, 0)?;
         let chat = |item: &Item<'_>| {
             let question = item.question;
             let role = if is_of_file(question) { "benchmarks" } else { "corpus" };
@@ -70,7 +68,10 @@ impl<'a> Served<'a> {
         let replies = self.client.ask_every(&chats, name, server::ANY, progress)?;
         let row = |(item, reply): (&Item<'_>, server::Reply)| {
             let said = reply.choices.into_iter().next().expect("a reply has a choice");
-            let tokens = self.tokenizer.encode(&said.text).len() + usize::from(said.ended);
+            let tokens = match reply.completion_tokens {
+                0 => self.tokenizer.encode(&said.text).len() + usize::from(said.ended),
+                counted => counted as usize,
+            };
             let said = Said { text: said.text, tokens, ended: said.ended };
             Row { answer: answer(item.question, item.prompt, 0, said), given_percent: 0 }
         };

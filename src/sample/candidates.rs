@@ -44,7 +44,7 @@ pub fn run(candidates: &Candidates, ctx: &StageContext) -> Result<()> {
     let answers = if let Some(path) = &candidates.import {
         import::answers(Path::new(path), &questions, &tokenizer, candidates.prompt)?
     } else if candidates.server.is_set() {
-        let there = There::new(candidates, ctx, &tokenizer, dir, questions.len())?;
+        let there = There::new(candidates, ctx, &tokenizer, questions.len())?;
         chunks::each(work, "candidates", &questions, size, |first, some, before| {
             there.chunk(first, some, before.len())
         })?

@@ -1,42 +1,38 @@
-//! Candidates by a server. Its tokens are counted with the base's tokenizer.
+//! Candidates by a server, asked as checkpoints are that follow instructions. Its tokens are counted
+//! with the base's tokenizer.
 
 use super::here::first_stop;
 use super::prompts::{asked, form};
 use crate::Result;
 use crate::data::record::{Answer, Question};
-use crate::data::template::Prompter;
+use crate::data::template::{Prompter, SERVED};
 use crate::data::tokenizer::Tokenizer;
 use crate::eval::matching::{Said, answer};
-use crate::model::Config;
 use crate::run::stage::StageContext;
 use crate::server::{self, Chat, Client};
 use crate::spec::candidates::Candidates;
-use std::path::Path;
 
 /// What every chunk is asked with.
 pub(super) struct There<'a> {
     candidates: &'a Candidates,
     ctx: &'a StageContext,
     tokenizer: &'a Tokenizer,
-    template: String,
     client: Client,
     questions: usize,
 }
 
 impl<'a> There<'a> {
-    /// For the server of the table; `dir` holds the base's config.json.
+    /// For the server of the table.
     pub(super) fn new(
         candidates: &'a Candidates,
         ctx: &'a StageContext,
         tokenizer: &'a Tokenizer,
-        dir: &Path,
         questions: usize,
     ) -> Result<Self> {
         Ok(Self {
             candidates,
             ctx,
             tokenizer,
-            template: Config::load(dir)?.template_with(tokenizer)?.to_owned(),
             client: Client::new(&candidates.server, &ctx.replies)?,
             questions,
         })
@@ -51,7 +47,7 @@ impl<'a> There<'a> {
     ) -> Result<Vec<Answer>> {
         let Candidates { per_question, temperature, top_k, top_p, max_tokens, .. } =
             self.candidates;
-        let prompter = Prompter::new(self.tokenizer, &self.template, 0)?;
+        let prompter = Prompter::new(self.tokenizer, SERVED, 0)?;
         let root = self.ctx.input("corpus");
         let chats: Vec<Chat> = questions
             .iter()

@@ -66,7 +66,8 @@ fn a_server_samples_candidates_and_only_failed_questions_are_asked_again() {
     }
     let asked = server.asked.lock().unwrap();
     assert!(asked.iter().all(|asked| pictures(asked) == 1 && asked.body["n"] == 3));
-    assert!(question(&asked[0]).ends_with("Think step by step."), "{}", question(&asked[0]));
+    // A server follows instructions, whatever the base here was taught.
+    assert!(question(&asked[0]).contains("\nReason step by step"), "{}", question(&asked[0]));
 }
 
 pub fn described() -> Small {

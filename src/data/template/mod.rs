@@ -41,6 +41,10 @@ pub struct Template {
     closed: bool,
 }
 
+/// The template whose texts a server is asked with: whoever serves a model puts its own marks around
+/// them, and all that follow instructions share these.
+pub const SERVED: &str = "internvl2_5";
+
 /// Instructions for checkpoints that follow them.
 const DIRECT: &str = "Answer the question using a single word or phrase.";
 const REASONED: &str = "Reason step by step before you answer. When you are ready, end with a \
