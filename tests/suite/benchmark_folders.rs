@@ -120,6 +120,25 @@ fn crpes_two_files_are_read_together() {
 }
 
 #[test]
+fn each_table_has_its_own_folder_of_pictures_as_vlmevalkit_keeps_them() {
+    let folder = Folder::new();
+    let table = |category: &str, picture: &str| {
+        let row = |row| format!("{row}\t{picture}\tWhich?\tA\t{category}\n");
+        let rows: String = (0..4).map(row).collect();
+        format!("index\timage_path\tquestion\tanswer\tcategory\n{rows}")
+    };
+    for (name, category, shade) in [("CRPE_EXIST", "exist", 1), ("CRPE_RELATION", "subject", 2)] {
+        folder.write(&format!("LMUData/{name}.tsv"), table(category, "x.png"));
+        folder.picture(&format!("LMUData/images/{name}/x.png"), shade);
+    }
+    let read = folder.read("crpe", &folder.at("LMUData")).unwrap();
+    assert_ne!(read[0].images, read[4].images, "the same name, another picture");
+    folder.write("LMUData/CRPE_EXIST.tsv", table("exist", "x.tiff"));
+    let (said, _) = folder.fails("crpe", "LMUData/CRPE_EXIST.tsv");
+    assert!(said.contains("there is no picture `x.tiff`"), "{said}");
+}
+
+#[test]
 fn known_answers_are_found_one_folder_down() {
     let asks = r#"{"question_id": 7, "question": "What?", "answer": "a"}"#;
     let known = r#"{"data": [{"questionId": 7, "question": "What?", "answers": ["a", "b"]}]}"#;

@@ -81,6 +81,7 @@ fn embeds(file: &Path) -> bool {
 }
 
 fn rows(file: &Path, pictures: &mut Pictures<'_>) -> Result<Vec<Record>> {
+    pictures.open(file);
     match extension(file).as_str() {
         "tsv" => tsv::read(file, pictures),
         "json" | "jsonl" => json::read(file, Some(pictures)),

@@ -14,13 +14,16 @@ use std::path::{Component, Path, PathBuf};
 /// pictures from the top of its checkout.
 const ABOVE: usize = 4;
 /// Folders beside the file that data sets keep their pictures in.
-const BESIDE: [&str; 6] = ["images", "image", "img", "val2014", "train_images", "png"];
+const BESIDE: [&str; 7] =
+    ["images", "image", "img", "val2014", "train_images", "png", "images/CRPE"];
 
 /// Where pictures go, and where those that a file names lie.
 #[derive(Debug)]
 pub struct Pictures<'a> {
     to: To<'a>,
     folder: String,
+    /// The open table's own folder.
+    own: PathBuf,
     roots: Vec<PathBuf>,
     copied: HashMap<String, String>,
 }
@@ -46,19 +49,30 @@ impl<'a> Pictures<'a> {
         use crate::error::Context;
         let folder = format!("images/{name}");
         std::fs::create_dir_all(out.join(&folder)).with_context(|| format!("creating {folder}"))?;
-        Ok(Self { to: To::Folder(out), folder, roots: roots(file), copied: HashMap::new() })
+        Ok(Self { folder, ..Self::of(To::Folder(out), roots(file)) })
     }
 
     /// Pictures that nobody looks at: they stay where they are, and only their names count.
     pub fn unseen() -> Self {
-        let (folder, roots) = (String::new(), Vec::new());
-        Self { to: To::Nowhere, folder, roots, copied: HashMap::new() }
+        Self::of(To::Nowhere, Vec::new())
     }
 
     /// Pictures of a file that are only looked for: [`Self::found`] says where they lie.
     pub fn listed(file: &Path) -> Self {
-        let (to, folder) = (To::List(Vec::new()), String::new());
-        Self { to, folder, roots: roots(file), copied: HashMap::new() }
+        Self::of(To::List(Vec::new()), roots(file))
+    }
+
+    fn of(to: To<'a>, roots: Vec<PathBuf>) -> Self {
+        let (folder, own) = (String::new(), PathBuf::new());
+        Self { to, folder, own, roots, copied: HashMap::new() }
+    }
+
+    /// Goes on to a table. VLMEvalKit keeps the pictures of `CRPE_EXIST.tsv` in `images/CRPE_EXIST`
+    /// beside it, and another table's may have the same names.
+    pub fn open(&mut self, table: &Path) {
+        let stem = table.file_stem().unwrap_or_default();
+        self.own = table.parent().unwrap_or(Path::new("")).join("images").join(stem);
+        self.copied.clear();
     }
 
     /// Where the pictures lie that were looked for, each once, in order.
@@ -108,8 +122,8 @@ impl<'a> Pictures<'a> {
         self.keep(&bytes)
     }
 
-    /// Copies a picture that the file names: relative to its folder, to a folder above, or to one
-    /// of `BESIDE` in its folder and the one above.
+    /// Copies a picture that the file names: relative to its table's own folder of pictures, to its
+    /// folder, to a folder above, or to one of `BESIDE` in its folder and the one above.
     ///
     /// # Errors
     ///
@@ -122,7 +136,8 @@ impl<'a> Pictures<'a> {
         if !Path::new(path).components().all(plain) {
             return Err(format!("the picture's path `{path}` leaves the file's folder"));
         }
-        let found = self.roots.iter().map(|root| root.join(path)).find(|file| file.is_file());
+        let roots = std::iter::once(&self.own).chain(&self.roots);
+        let found = roots.map(|root| root.join(path)).find(|file| file.is_file());
         let found = found.ok_or_else(|| {
             let own = self.roots[0].display();
             format!("there is no picture `{path}` in {own}, its `images`, or a folder above")
@@ -174,7 +189,7 @@ fn roots(file: &Path) -> Vec<PathBuf> {
 pub fn is_path(text: &str) -> bool {
     const LONGEST: usize = 1024;
     let extension = text.trim().rsplit_once('.').map(|(_, end)| end.to_ascii_lowercase());
-    let known = ["jpg", "jpeg", "png", "gif", "webp", "bmp"];
+    let known = ["jpg", "jpeg", "png", "gif", "webp", "bmp", "tif", "tiff"];
     text.len() <= LONGEST && extension.is_some_and(|end| known.contains(&end.as_str()))
 }
 
