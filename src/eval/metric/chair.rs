@@ -1,7 +1,8 @@
 //! CHAIR, for Object HalBench: which named objects are not in the picture.
 //!
 //! Words map to classes by a synonym list (a row a class, the class first). *Response* rate: responses
-//! that name an absent class, of those that name any. *Mention* rate: absent classes named, of all.
+//! that name an absent class, of those that name any. *Mention* rate: words for absent classes, of all
+//! words that name one, each word once a response.
 
 use crate::eval::python::text::{is_space, strip, words};
 use crate::eval::python::{Exception, PyResult};
@@ -191,7 +192,7 @@ pub struct Rates {
 /// The classes of each picture.
 pub type Gold = BTreeMap<String, BTreeSet<String>>;
 
-/// Judges responses. Two synonyms of one class in a response are one mention of it.
+/// Judges responses. A word counts once in a response; two synonyms of a class are two mentions of it.
 ///
 /// # Source
 ///
@@ -211,13 +212,13 @@ pub fn rates(
         |objects| {
             let mut seen = BTreeSet::new();
             let mentions = vocabulary.mentions(objects);
-            mentions.into_iter().filter(|mention| seen.insert(mention.class.clone())).collect()
+            mentions.into_iter().filter(|mention| seen.insert(mention.word.clone())).collect()
         },
         |caption| words(caption).count(),
     )
 }
 
-/// RLAIF-V's evaluation: every synonym counts, and words are parted by single spaces.
+/// RLAIF-V's evaluation, whose lists hold a word once; lengths count words between single spaces.
 ///
 /// # Errors
 ///
@@ -311,10 +312,10 @@ mod tests {
     }
 
     #[test]
-    fn a_class_named_twice_counts_once() {
+    fn a_word_named_twice_counts_once_and_two_words_of_a_class_twice() {
         let gold =
             Gold::from([("1".to_owned(), BTreeSet::from(["dog".to_owned(), "chair".to_owned()]))]);
-        let objects = owned(&["man", "woman", "dog"]);
+        let objects = owned(&["man", "woman", "dog", "man"]);
         let nothing = owned(&["tree"]);
         let responses = [
             Response { image: "1", caption: "a man, a woman and a dog", objects: &objects },
@@ -323,12 +324,12 @@ mod tests {
         let (ours, judged) = rates(&vocabulary(), &gold, &responses).unwrap();
         assert_eq!(
             (ours.mention, ours.response, ours.of_responses),
-            (Some(0.5), Some(1.0), Some(0.5))
+            (Some(2.0 / 3.0), Some(1.0), Some(0.5))
         );
         assert_eq!((ours.recall, ours.length), (Some(0.25), Some(4.5)));
-        assert_eq!(judged[0].hallucinated.len(), 1);
+        assert_eq!(judged[0].hallucinated.len(), 2);
         let (theirs, _) = rates_rlaif_v(&vocabulary(), &gold, &responses).unwrap();
-        assert_eq!(theirs.mention, Some(2.0 / 3.0));
+        assert_eq!(theirs.mention, Some(0.75), "its lists hold a word once");
         assert_eq!(theirs.length, Some(5.0));
         assert_eq!(
             rates_rlaif_v(&vocabulary(), &gold, &responses[1..]),

@@ -6,7 +6,6 @@ use crate::eval::metric::chair::{self, Gold, Judged, Mention, Rates, Response, V
 use crate::eval::python::text::{strip, words};
 use crate::{Error, Result};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 
 /// The groups of this file.
 pub const GROUPS: &[Group] = &[
@@ -61,7 +60,7 @@ pub const GROUPS: &[Group] = &[
                 })
             },
             part: whole,
-            rules: &[UNDEFINED, CLASS_ONCE, BATCH_POSITIONS, LENGTH],
+            rules: &[UNDEFINED, BATCH_POSITIONS, LENGTH],
             parts: None,
         }),
     },
@@ -100,20 +99,6 @@ const UNDEFINED: Rule = Rule {
         let present =
             images.iter().filter_map(|image| gold.get(image)).any(|classes| !classes.is_empty());
         Ok(!names || !present)
-    },
-};
-const CLASS_ONCE: Rule = Rule {
-    name: "chair_a_class_counts_once",
-    about: "synonyms of one class in a response are one mention of it",
-    holds: |case| {
-        let vocabulary = vocabulary(case)?;
-        let objects = case.of_rows(case.list("rows")?, "objects", texts)?;
-        Ok(objects.iter().any(|objects| {
-            let mentions = vocabulary.mentions(objects);
-            let classes: BTreeSet<&str> =
-                mentions.iter().map(|mention| mention.class.as_str()).collect();
-            classes.len() < mentions.len()
-        }))
     },
 };
 const BATCH_POSITIONS: Rule = Rule {
