@@ -294,8 +294,9 @@ fn slices<'a>(first: &'a [QuestionScore], second: &'a [QuestionScore]) -> Vec<(S
         let Some(&same) = other.get(&key(row)) else { continue };
         let slice = |task: &str| (row.benchmark.clone(), row.prompt.name(), task.to_owned());
         add(slice("all"), (row, same));
-        if row.task != "all" {
-            add(slice(&row.task), (row, same));
+        // A question may be in several splits.
+        for task in row.task.split(';').filter(|task| *task != "all") {
+            add(slice(task), (row, same));
         }
     }
     slices

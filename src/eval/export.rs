@@ -7,7 +7,7 @@ use crate::Result;
 use crate::data::record::Question;
 use crate::error::Context;
 use crate::spec::candidates::Prompt;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 /// What [`Question::meta`] holds for Prefab alone.
@@ -43,8 +43,9 @@ pub fn write(folder: &Path, asking: &Asking, answered: &[Row]) -> Result<()> {
             }
             std::fs::create_dir_all(folder).with_context(|| folder.display())?;
             let path = folder.join(format!("{}-{}.tsv", benchmark.name(), prompt.name()));
-            let filed = |(question, row): &(&Question, _)| (benchmark.filed(question), *row);
-            let answered: Vec<(Question, &Row)> = answered.iter().map(filed).collect();
+            let (asked, said): (Vec<&Question>, Vec<&Row>) = answered.into_iter().unzip();
+            let answered: Vec<(Question, &Row)> =
+                benchmark.filed(&asked).into_iter().zip(said).collect();
             table(&path, &answered).with_context(|| format!("writing {}", path.display()))?;
         }
     }
@@ -62,10 +63,16 @@ fn table(path: &Path, answered: &[(Question, &Row)]) -> csv::Result<()> {
     let mut csv = csv::WriterBuilder::new().delimiter(b'\t').from_path(path)?;
     let columns = FIRST.into_iter().chain(letters.iter().map(String::as_str));
     csv.write_record(columns.chain(own.iter().copied()).chain(["prediction"]))?;
+    let mut taken = HashSet::new();
     for (question, row) in answered {
         let said = |name: &str| question.meta.get(name).cloned();
+        // Parts of a benchmark number their questions alike, and VLMEvalKit keeps one of an index.
+        let own = question.id.strip_prefix(&format!("{}/", question.says(OF)));
+        let index = said("index").filter(|index| !taken.contains(index));
+        let index = index.unwrap_or_else(|| own.unwrap_or(&question.id).to_owned());
+        taken.insert(index.clone());
         let mut cells = vec![
-            said("index").unwrap_or_else(|| question.id.clone()),
+            index,
             said("question").unwrap_or_else(|| question.question.clone()),
             said("answer").or_else(|| question.answer.clone()).unwrap_or_default(),
         ];

@@ -8,7 +8,7 @@ use super::asking::OF;
 use super::benchmark::File;
 use super::benchmark::crpe::mark_rotations;
 use super::benchmark::judged::object_halbench;
-use super::{Benchmark, benchmark};
+use super::{Benchmark, benchmark, pope};
 use crate::data::benchmark::{Faults, Pictures, Record, read};
 use crate::data::questions::write_questions;
 use crate::data::record::Question;
@@ -69,6 +69,9 @@ pub fn beside(name: &str, path: &Path) -> Vec<PathBuf> {
     if name == "object_halbench" {
         files.extend(object_halbench::gold(path));
     }
+    if name == "pope" {
+        files.extend(pope::labels(path));
+    }
     files
 }
 
@@ -85,6 +88,9 @@ fn from_records(
 ) -> Result<Vec<Question>> {
     if name == "object_halbench" {
         object_halbench::bring_gold(&mut records, path)?;
+    }
+    if name == "pope" {
+        pope::bring_labels(&mut records, path)?;
     }
     let (mut questions, mut faults) = (Vec::with_capacity(records.len()), Faults::default());
     let mut first: HashMap<String, &Record> = HashMap::new();

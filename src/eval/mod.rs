@@ -112,6 +112,11 @@ pub trait Benchmark: Sync {
     /// What it measures; the first is the one that verdicts.csv scores question by question.
     fn metrics(&self) -> &'static [Metric];
 
+    /// Whether a metric says something about a task of it, and not of all questions alone.
+    fn measures(&self, _metric: &Metric, _task: &str) -> bool {
+        true
+    }
+
     /// Whether it asks this question.
     fn selects(&self, question: &Question) -> bool;
 
@@ -130,9 +135,9 @@ pub trait Benchmark: Sync {
         None
     }
 
-    /// A generated question as this benchmark's file would have it: with options, or typed.
-    fn filed(&self, question: &Question) -> Question {
-        question.clone()
+    /// Questions as its file, or VLMEvalKit's, would have them: with options, typed, in their split.
+    fn filed(&self, questions: &[&Question]) -> Vec<Question> {
+        questions.iter().copied().cloned().collect()
     }
 
     /// Which part of a response it takes for the answer.
@@ -195,6 +200,16 @@ pub struct Counted {
     pub counts: Counts,
     /// The question's own score, 1 for good and 0 for bad, for paired comparison; none where nothing can be said.
     pub score: Option<f64>,
+}
+
+impl Counted {
+    /// What it belongs to beside `all`, joined by `;`: a question may be in several splits.
+    fn task(&self) -> String {
+        match self.groups.as_slice() {
+            [all, own @ ..] if !own.is_empty() && all == "all" => own.join(";"),
+            groups => groups.join(";"),
+        }
+    }
 }
 
 /// A number of scores.csv.

@@ -9,9 +9,11 @@ use super::benchmark::file::{ALONE, File, SHORT, answered};
 use super::benchmark::{FIRST_MARKER, answer_of, answer_of_internvl};
 use super::metric::yes_no::{self, settled, yes_or_no};
 use super::{Asked, Benchmark, Better, Counted, Counts, Metric, Row, Value, flag, ratio};
-use crate::data::benchmark::{Format, Record};
+use crate::data::benchmark::{Format, Record, json};
 use crate::data::record::Question;
+use crate::{Error, Result};
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 static FILE: File = File {
     format: Format {
@@ -76,6 +78,9 @@ pub static POPE_VLMEVALKIT: Pope = Pope {
 /// How absent objects are drawn, in the paper's order.
 pub const SPLITS: [&str; 3] = ["random", "popular", "adversarial"];
 
+/// The mean over splits.
+const MEAN_F1: &str = "mean_f1";
+
 const RIGHT: usize = 0;
 const ASKED: usize = 1;
 const SAID_YES: usize = 2;
@@ -104,6 +109,22 @@ impl Benchmark for Pope {
 
     fn file(&self) -> Option<&'static File> {
         Some(&FILE)
+    }
+
+    /// VLMEvalKit compares with `Yes` and `No`, and wants a `category`.
+    fn filed(&self, questions: &[&Question]) -> Vec<Question> {
+        let splits = splits(questions.iter().copied());
+        let filed = |question: &&Question| {
+            let mut filed = (*question).clone();
+            let answer = if is_there(question) { "Yes" } else { "No" };
+            filed.answer = Some(answer.to_owned());
+            filed.meta.insert("answer".to_owned(), answer.to_owned());
+            if let Some(split) = splits.get(question.id.as_str()) {
+                filed.meta.insert("category".to_owned(), (*split).to_owned());
+            }
+            filed
+        };
+        questions.iter().map(filed).collect()
     }
 
     fn extraction(&self) -> &'static str {
@@ -152,7 +173,7 @@ impl Benchmark for Pope {
                 value: Value::Share(UNPARSABLE, ASKED),
             },
             Metric {
-                name: "mean_f1",
+                name: MEAN_F1,
                 about: "mean of the F1 of the three splits, as published; of files",
                 better: Better::Higher,
                 value: Value::Within(
@@ -169,6 +190,10 @@ impl Benchmark for Pope {
         ]
     }
 
+    fn measures(&self, metric: &Metric, task: &str) -> bool {
+        task == "all" || metric.name != MEAN_F1
+    }
+
     fn selects(&self, question: &Question) -> bool {
         let is_yes_no = question.answer.as_deref().is_some_and(|answer| is_yes(answer).is_some());
         let has_split = question.generated.as_ref().is_some_and(|truth| truth.negative.is_some());
@@ -181,12 +206,12 @@ impl Benchmark for Pope {
     }
 
     fn count(&self, asked: &[Asked<'_>]) -> Vec<Counted> {
-        let splits = splits(asked);
+        let splits = splits(asked.iter().map(|asked| asked.question));
         asked
             .iter()
             .map(|asked| {
                 let said = (self.said)(asked.question, asked.row);
-                let there = asked.question.answer.as_deref().and_then(is_yes) == Some(true);
+                let there = is_there(asked.question);
                 let mut counts = Counts::default();
                 counts[RIGHT] = flag(said == Some(there));
                 counts[ASKED] = 1.0;
@@ -232,6 +257,65 @@ fn question(record: &Record) -> Result<Question, String> {
     Ok(question)
 }
 
+fn is_there(question: &Question) -> bool {
+    question.answer.as_deref().and_then(is_yes) == Some(true)
+}
+
+/// Gives the rows of InternVL's table of all splits the labels of the authors' files: by category
+/// and order, as its script has them.
+///
+/// # Errors
+///
+/// Label files that are not there, of another length, or about other pictures.
+pub(super) fn bring_labels(records: &mut [Record], path: &Path) -> Result<()> {
+    if records.iter().any(|record| record.text(&["answer", "label"]).is_some()) {
+        return Ok(());
+    }
+    for split in SPLITS {
+        let of_split = |record: &&mut Record| record.text(&["category"]).as_deref() == Some(split);
+        let mut rows: Vec<&mut Record> = records.iter_mut().filter(of_split).collect();
+        if rows.is_empty() {
+            continue;
+        }
+        let name = label_file(split);
+        let file =
+            labels(path).into_iter().find(|file| file.ends_with(&name)).ok_or_else(|| {
+                Error::new(format!("{} has no labels, and {name} is not there", path.display()))
+                    .hint("the authors' files lie beside it, or in `coco` there")
+            })?;
+        let known = json::read(&file, None)?;
+        let picture = |record: &Record| record.text(&["image_name", "image"]);
+        let agree = rows.iter().zip(&known).all(|(row, known)| picture(row) == picture(known));
+        if rows.len() != known.len() || !agree {
+            return Err(Error::new(format!(
+                "{} does not hold the labels of the `{split}` rows of {}",
+                file.display(),
+                path.display()
+            ))
+            .hint("both ask about the same pictures in the same order: fetch them again"));
+        }
+        for (row, known) in rows.iter_mut().zip(&known) {
+            let label = known.text(&["label"]).unwrap_or_default();
+            row.fields.insert("label".to_owned(), label.into());
+        }
+    }
+    Ok(())
+}
+
+/// The label files beside a table that may want them.
+pub(super) fn labels(path: &Path) -> Vec<PathBuf> {
+    let is_table = path.extension().is_some_and(|end| end == "jsonl") && path.is_file();
+    let folder = path.parent().filter(|_| is_table).unwrap_or(Path::new("")).to_path_buf();
+    let files = SPLITS.into_iter().flat_map(|split| {
+        [folder.join("coco"), folder.clone()].map(|folder| folder.join(label_file(split)))
+    });
+    files.filter(|file| is_table && file.is_file()).collect()
+}
+
+fn label_file(split: &str) -> String {
+    format!("coco_pope_{split}.json")
+}
+
 /// Whether a known answer is yes; none where it is neither yes nor no.
 fn is_yes(answer: &str) -> Option<bool> {
     match answer.trim().to_lowercase().as_str() {
@@ -242,10 +326,10 @@ fn is_yes(answer: &str) -> Option<bool> {
 }
 
 /// The split of each question that has one, by id.
-fn splits<'a>(asked: &[Asked<'a>]) -> BTreeMap<&'a str, &'a str> {
+fn splits<'a>(questions: impl Iterator<Item = &'a Question>) -> BTreeMap<&'a str, &'a str> {
     let mut splits = BTreeMap::new();
     let mut num_dealt = 0;
-    for question in asked.iter().map(|asked| asked.question) {
+    for question in questions {
         let Some(truth) = &question.generated else { continue };
         if splits.contains_key(question.id.as_str()) {
             continue; // the same question with the other prompt

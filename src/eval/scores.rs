@@ -5,7 +5,7 @@
 //! ([`Origin`]); and, where answers are graded, judgements.jsonl with every grade and reply.
 
 use super::asking::Asking;
-use super::benchmark::judged::Grade;
+use super::benchmark::judged::{Grade, of_all};
 use super::judging::{Judge, Judgement, complete};
 use super::origin::Origin;
 use super::statistics::{Interval, bootstrap, random, wilson};
@@ -40,7 +40,7 @@ pub struct Score {
     pub low: Option<f64>,
     /// Upper end.
     pub high: Option<f64>,
-    /// Number of questions.
+    /// Number of questions; of a metric of grades, those that have one.
     pub n: usize,
 }
 
@@ -51,7 +51,7 @@ pub struct QuestionScore {
     pub benchmark: String,
     /// The question's id.
     pub question: String,
-    /// Task family, split or share within the benchmark.
+    /// Task family, split or share within the benchmark; several are joined by `;`.
     pub task: String,
     /// The picture, by which intervals are clustered; several are joined by `;`.
     pub image: String,
@@ -185,7 +185,7 @@ pub fn score_asked(
                     scored.verdicts.push(QuestionScore {
                         benchmark: name.to_owned(),
                         question: asked.question.id.clone(),
-                        task: counted.groups.last().cloned().unwrap_or_default(),
+                        task: counted.task(),
                         image: cluster(asked.question),
                         prompt,
                         score,
@@ -200,7 +200,8 @@ pub fn score_asked(
                         groups.push((name, Group::default()));
                         groups.len() - 1
                     });
-                    groups[at].1.add(cluster(asked.question), &counted.counts);
+                    let is_graded = benchmark.grader().is_none() || counted.score.is_some();
+                    groups[at].1.add(cluster(asked.question), &counted.counts, is_graded);
                 }
             }
             for (task, group) in groups {
@@ -259,14 +260,17 @@ impl<'a> Lookup<'a> {
 struct Group {
     clusters: BTreeMap<String, Counts>,
     n: usize,
+    /// Those that are no answer without a grade.
+    graded: usize,
 }
 
 impl Group {
-    fn add(&mut self, cluster: String, counts: &Counts) {
+    fn add(&mut self, cluster: String, counts: &Counts, is_graded: bool) {
         for (sum, count) in self.clusters.entry(cluster).or_default().iter_mut().zip(counts) {
             *sum += count;
         }
         self.n += 1;
+        self.graded += usize::from(is_graded);
     }
 
     fn scores(
@@ -284,7 +288,7 @@ impl Group {
             }
         }
         let row = |metric: &super::Metric| {
-            let value = metric.value.of(&sums)?;
+            let value = metric.value.of(&sums).filter(|_| benchmark.measures(metric, task))?;
             let purpose = format!("{}/{task}/{}/{}", benchmark.name(), prompt.name(), metric.name);
             let interval = self.interval(&clusters, &sums, metric.value, &purpose);
             Some(Score {
@@ -296,7 +300,7 @@ impl Group {
                 value,
                 low: interval.map(|interval| interval.low),
                 high: interval.map(|interval| interval.high),
-                n: self.n,
+                n: if of_all(metric) { self.n } else { self.graded },
             })
         };
         benchmark.metrics().iter().filter_map(row).collect()

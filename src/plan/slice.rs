@@ -35,6 +35,9 @@ const FILED_VERSION: u64 = 2;
 const CLAIMS_VERSION: u64 = 2;
 /// Bumped when weights share a limit otherwise: pairs without either keep their keys.
 const WEIGHED_VERSION: u64 = 2;
+/// Bumped when questions of benchmarks' files are exported or counted otherwise: generated ones
+/// keep their keys.
+const COUNTED_VERSION: u64 = 2;
 /// Bumped when pictures of files are cut otherwise: what has one tile a picture keeps its key.
 const TILES_VERSION: u64 = 2;
 /// Bumped when questions of files are judged otherwise, or their answers told to be loops or to
@@ -99,6 +102,9 @@ pub fn slice(stage: Stage, settings: &Settings) -> Map<String, Value> {
         Stage::Answers => {
             let judge = embedded().eval.judge.clone();
             put(&mut tables, "eval", &Eval { judge, ..measured(&settings.eval) });
+            if settings.eval.server.is_set() {
+                tables.insert("served_version".to_owned(), SERVED_VERSION.into());
+            }
         }
         Stage::Scores => {
             put(&mut tables, "eval", &measured(&settings.eval));
@@ -106,6 +112,9 @@ pub fn slice(stage: Stage, settings: &Settings) -> Map<String, Value> {
                 tables.insert("narrow_version".to_owned(), NARROW_VERSION.into());
             }
         }
+    }
+    if matches!(stage, Stage::Answers | Stage::Scores) && !settings.eval.files.is_empty() {
+        tables.insert("counted_version".to_owned(), COUNTED_VERSION.into());
     }
     if sees_questions(stage) && cuts_files(settings) {
         tables.insert("tiles_version".to_owned(), TILES_VERSION.into());

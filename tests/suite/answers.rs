@@ -105,7 +105,7 @@ fn a_server_answers_in_place_of_the_model_and_keeps_what_it_said() {
         if number == 5 && breaks.load(std::sync::atomic::Ordering::SeqCst) {
             return Answer::Status(500, "", "no".into());
         }
-        match question(asked).ends_with("Think step by step.") {
+        match question(asked).contains("\nReason step by step before you answer.") {
             true => texts(&["I see one.\nThat is all.\nFinal answer: 1"]),
             false => texts(&["1"]),
         }
@@ -130,6 +130,7 @@ fn a_server_answers_in_place_of_the_model_and_keeps_what_it_said() {
     for row in &rows {
         let question = questions.iter().find(|q| q.id == row.answer.question).unwrap();
         assert_eq!(row.answer.final_answer.as_deref(), Some("1"));
+        assert_eq!(row.answer.tokens, 3, "as the server counts");
         assert_eq!(row.is_right(), question.answer.as_deref() == Some("1"), "{row:?}");
     }
     for asked in server.asked.lock().unwrap().iter() {
@@ -249,6 +250,15 @@ fn stand_ins_are_asked_scored_and_exported() {
     );
     assert_eq!(table.records().count(), 8);
     assert!(!ctx.out.join("tsv/crpe_rows-cot.tsv").exists(), "the same answers");
+    // Columns that VLMEvalKit needs.
+    for (name, columns) in
+        [("mm_vet", &["category"][..]), ("llava_bench", &["caption", "category", "gpt4_ans"])]
+    {
+        let table =
+            std::fs::read_to_string(ctx.out.join(format!("tsv/{name}-direct.tsv"))).unwrap();
+        let header: Vec<&str> = table.lines().next().unwrap().split('\t').collect();
+        assert!(columns.iter().all(|column| header.contains(column)), "{name}: {header:?}");
+    }
 
     let ctx = world.context("scores", &["corpus", "answers"]);
     scores::run(&eval, &ctx).unwrap();

@@ -55,7 +55,8 @@ fn question(index: usize) -> Question {
         images: vec![format!("images/{index}.png")],
         question: format!("What is {index}?"),
         answer: Some("1".into()),
-        task: if index.is_multiple_of(2) { "count" } else { "chart" }.into(),
+        // Of two groups, as in POPE's splits, or of one.
+        task: if index.is_multiple_of(2) { "count;even" } else { "chart" }.into(),
         source: "generated".into(),
         ..Question::default()
     }
@@ -126,14 +127,19 @@ fn two_jobs_are_compared_question_by_question() {
     let settings = text.lines().find(|line| line.contains("eval.max_tokens")).unwrap();
     assert_eq!(settings.split_whitespace().collect::<Vec<_>>(), ["eval.max_tokens", "32", "33"]);
     assert!(!text.contains("eval.batch"), "equal settings are listed: {text}");
-    // Ten of forty flip, all to the second's favour: 2 / 2¹⁰ = 0.00195, times three slices or fewer.
+    // Ten of forty flip, all to the second's favour: 2 / 2¹⁰ = 0.00195, times four slices or fewer.
     let all = text.lines().find(|line| line.contains("reasoning cot all")).unwrap();
     assert!(all.contains("+25.0") && all.contains("0 / 10"), "{all}");
     assert!(all.contains("beyond chance"), "{all}");
     let chart = text.lines().find(|line| line.contains("reasoning cot chart")).unwrap();
     assert!(chart.contains("+0.0") && !chart.contains("beyond chance"), "{chart}");
     assert!(text.contains("flipped questions: 10 of 10"), "{text}");
-    assert!(text.contains("+ reasoning cot count  q20"), "{text}");
+    for group in ["count", "even"] {
+        let group = format!("reasoning cot {group} ");
+        let of_group = text.lines().find(|line| line.contains(&group)).unwrap();
+        assert!(of_group.contains("+50.0"), "{of_group}");
+    }
+    assert!(text.contains("+ reasoning cot count;even  q20"), "{text}");
     assert!(text.contains("first:  first ⏎ Final answer: 2"), "{text}");
     assert!(text.contains("images/20.png"), "{text}");
 }

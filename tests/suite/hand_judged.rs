@@ -8,11 +8,18 @@ use prefab::eval::Counted;
 fn a_grade_of_mm_vet_is_one_number_up_to_one() {
     for (reply, read) in
         [("0.5", 0.5), (" 0.7\n", 0.7), ("1.0", 1.0), ("0", 0.0), (".3", 0.3), ("1e-1", 0.1)]
+            .into_iter()
+            .chain([
+                ("Grade: 1", 1.0),
+                ("**0.5**", 0.5),
+                ("**Grade:** `0.4`", 0.4),
+                ("grade 0", 0.0),
+            ])
     {
         assert_eq!(numbers("mm_vet", reply), Some(vec![read]), "{reply:?}");
     }
     for reply in
-        ["1.1", "-0.1", "\u{2212}0.1", "50%", "0,5", "0.5 or 0.6", "Grade: 1", "half", "nan", ""]
+        ["1.1", "-0.1", "\u{2212}0.1", "50%", "0,5", "0.5 or 0.6", "Grade: 2", "half", "nan", ""]
     {
         assert_eq!(numbers("mm_vet", reply), None, "{reply:?}");
     }
@@ -107,10 +114,13 @@ fn object_halbench_counts_classes_that_are_not_there() {
     for (replies, expected) in [
         (r#"["dog"]"#, [Some(0.0), Some(0.0), Some(0.5)]),
         (r#"["Dog ", "puppies"]"#, [Some(0.0), Some(0.0), Some(0.5)]), // one class
+        // A word counts once, each synonym for itself.
+        (r#"["man", "woman", "dog", "couch"]"#, [Some(1.0), Some(0.25), Some(1.0)]),
+        (r#"["dog", "dogs", "brown dog", "couch"]"#, [Some(1.0), Some(0.5), Some(0.5)]),
         (r#"["brown dogs", "two men"]"#, [Some(0.0), Some(0.0), Some(1.0)]),
         (r#"["baby dog"]"#, [Some(0.0), Some(0.0), Some(0.5)]),
         (r#"["couch"]"#, [Some(1.0), Some(1.0), Some(0.0)]),
-        (r#"["couch", "sofa", "dog"]"#, [Some(1.0), Some(0.5), Some(0.5)]),
+        (r#"["couch", "sofa", "dog"]"#, [Some(1.0), Some(2.0 / 3.0), Some(0.5)]),
         (r#"["dog", "couch", "seat"]"#, [Some(1.0), Some(2.0 / 3.0), Some(0.5)]),
         (r#"["hot dog"]"#, [Some(1.0), Some(1.0), Some(0.0)]), // no dog
         (r#"["wine glasses", "man"]"#, [Some(1.0), Some(0.5), Some(0.5)]),

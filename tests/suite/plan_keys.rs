@@ -217,6 +217,7 @@ fn what_changed_for_servers_and_files_moves_no_other_key() {
     let splits = ["root", "base", "train", "validation", "test"]
         .map(|key| format!("corpus.files.{key} = \"PATH/TO/{key}\"\n"));
     let files = format!("{MPO}{}", splits.concat());
+    assert_eq!(marks(MPO, Scores), Vec::<String>::new());
     for stage in [Features, Candidates, Pairs, Answers] {
         assert_eq!(marks(MPO, stage), Vec::<String>::new(), "{stage}");
         let of_files: &[&str] =
@@ -232,8 +233,8 @@ fn what_changed_for_servers_and_files_moves_no_other_key() {
     assert_eq!(marks(&format!("{files}eval.every = 10\n"), Policy), ["labels_version"]);
     let of_file = format!("{MPO}eval.files.m3cot = \"m3cot.jsonl\"\n");
     assert_eq!(marks(&of_file, Candidates), Vec::<String>::new());
-    assert_eq!(marks(&of_file, Answers), ["labels_version"]);
-    assert_eq!(marks(&of_file, Scores), ["labels_version"]);
+    assert_eq!(marks(&of_file, Answers), ["counted_version", "labels_version"]);
+    assert_eq!(marks(&of_file, Scores), ["counted_version", "labels_version"]);
     let checked = format!("{MPO}pairs.correctness.consistency = \"rule\"\n");
     assert_eq!(marks(&checked, Pairs), ["labels_version"]);
     let server = "{ url = \"http://localhost:1/v1\", model = \"m\" }\n";
@@ -243,6 +244,14 @@ fn what_changed_for_servers_and_files_moves_no_other_key() {
     let judged =
         format!("{MPO}pairs.correctness.consistency = \"judge\"\npairs.judge.server = {server}");
     assert_eq!(marks(&judged, Pairs), ["served_version"]);
+    let answered = format!("schema = 1\neval.server = {server}");
+    assert_eq!(marks(&answered, Answers), ["served_version"]);
+    let asked = format!("{MPO}eval.benchmarks = [\"m3cot\"]\neval.files.m3cot = \"x\"\n");
+    for stage in [Benchmarks, Answers, Scores] {
+        let counted: &[&str] = &["counted_version", "labels_version"];
+        let expected = if stage == Benchmarks { &[] } else { counted };
+        assert_eq!(marks(&asked, stage), expected, "{stage}");
+    }
     let weighed = format!("{MPO}pairs.max = 9\npairs.weights.correctness = 1.0\n");
     assert_eq!(marks(&weighed, Pairs), ["weighed_version"]);
     let claims =

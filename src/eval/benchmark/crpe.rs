@@ -3,10 +3,11 @@
 //! A question is right when all four rotations are, so that a habit of one letter scores nothing.
 //! Its unit is the question, not the row: sums count four rows as one.
 
-use super::file::{ALONE, File, plain};
+use super::file::{ALONE, File, plain, with_options};
 use super::{LAST_MARKER, answer_of, answer_with_space, groups, is_unparsable, stands_in};
 use crate::data::benchmark::{Format, Record};
 use crate::data::record::Question;
+use crate::eval::choice::name;
 use crate::eval::matching::exact;
 use crate::eval::metric::crpe::{ROTATIONS, is_right, is_right_vlmevalkit};
 use crate::eval::{Asked, Benchmark, Better, Counted, Counts, Metric, Row, Value, flag};
@@ -38,7 +39,8 @@ pub struct Crpe {
 pub static CRPE: Crpe = Crpe {
     name: "crpe",
     about: "existence and relations of objects; all four rotations of the options right",
-    source: "Wang et al. 2024, arXiv:2402.19474 (the All-Seeing project v2)",
+    source: "Wang et al. 2024, arXiv:2402.19474 (the All-Seeing project v2). Generated questions are of \
+             its category `predicate` alone",
     is_right,
     said: answer_of,
     whole: true,
@@ -48,7 +50,8 @@ pub static CRPE: Crpe = Crpe {
 pub static CRPE_VLMEVALKIT: Crpe = Crpe {
     name: "crpe_vlmevalkit",
     about: "crpe with VLMEvalKit's reading of a row",
-    source: "VLMEvalKit, is_correct; exceptions count as wrong",
+    source: "VLMEvalKit, is_correct; exceptions count as wrong. Generated questions, whose options are \
+             words, score as in crpe",
     is_right: |gold, said| is_right_vlmevalkit(gold, said).unwrap_or(false),
     said: |row| match row.answer.prompt {
         Prompt::Direct | Prompt::Open => answer_with_space(row),
@@ -120,6 +123,22 @@ impl Benchmark for Crpe {
 
     fn file(&self) -> Option<&'static File> {
         Some(&FILE)
+    }
+
+    /// Options in the question, and the known one's letter before its text: VLMEvalKit looks for that
+    /// text where a prediction begins with no letter.
+    fn filed(&self, questions: &[&Question]) -> Vec<Question> {
+        let filed = |question: &&Question| {
+            let mut filed = (*question).clone();
+            let known = filed.answer.as_deref().unwrap_or_default();
+            let at = filed.choices.iter().position(|choice| choice == known);
+            if let Some(at) = at.filter(|_| filed.generated.is_some()) {
+                filed.answer = Some(format!("{}. {known}", name(at)));
+                filed.question = with_options(&filed.question, &filed.choices);
+            }
+            filed
+        };
+        questions.iter().map(filed).collect()
     }
 
     fn extraction(&self) -> &'static str {

@@ -64,7 +64,7 @@ pub fn plain(record: &Record) -> Result<Question, String> {
 }
 
 /// A question and the instruction at its end.
-fn parted(text: &str) -> (&str, Option<&str>) {
+pub fn parted(text: &str) -> (&str, Option<&str>) {
     let text = text.trim_end();
     let instruction = [SHORT, LETTER, "Please answer yes or no."]
         .into_iter()

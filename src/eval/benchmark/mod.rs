@@ -122,8 +122,8 @@ impl Benchmark for Scored {
         Some(self.file)
     }
 
-    fn filed(&self, question: &Question) -> Question {
-        (self.filed)(question)
+    fn filed(&self, questions: &[&Question]) -> Vec<Question> {
+        questions.iter().map(|question| (self.filed)(question)).collect()
     }
 
     fn extraction(&self) -> &'static str {

@@ -65,6 +65,14 @@ pub static LLAVA_BENCH: Graded = Graded {
         "" => Vec::new(),
         category => vec![category.to_owned()],
     },
+    columns: |question| match &question.generated {
+        Some(truth) => vec![
+            ("category", "detail".to_owned()),
+            ("caption", truth.objects.join(", ")),
+            ("gpt4_ans", question.answer.clone().unwrap_or_default()),
+        ],
+        None => vec![("gpt4_ans", question.says("gold").to_owned())],
+    },
     ask,
     read: |_, reply| {
         let (reference, ours) = scores(reply)?;

@@ -21,6 +21,9 @@ static FILE: File = File {
     question,
 };
 
+/// What the rubric ends in, and a judge may repeat.
+const GRADE_WORD: &str = "grade";
+
 const GRADE: usize = 0;
 const GRADED: usize = 1;
 
@@ -41,8 +44,10 @@ pub static MM_VET: Graded = Graded {
         LENGTH,
     ],
     group: capabilities,
+    // To describe is to recognize.
+    columns: |_| vec![("category", "rec".to_owned())],
     ask,
-    read: |_, reply| grade(&[reply.to_owned()]).score.map(Grade::of),
+    read: |_, reply| grade(&[bare(reply).to_owned()]).score.map(Grade::of),
     plain: |answer| answer.trim().is_empty().then(|| Grade::of(0.0)),
     by_rule: |facts| Grade::of((facts.share() * 10.0).round() / 10.0),
     count: |_, grade, counts| {
@@ -64,6 +69,15 @@ fn capabilities(question: &Question) -> Vec<String> {
         0 | 1 => parts,
         _ => parts.iter().cloned().chain([parts.join("_")]).collect(),
     }
+}
+
+/// A reply without what judges put around a number: `**Grade:** 0.5`.
+fn bare(reply: &str) -> &str {
+    let dressing = |c: char| c.is_whitespace() || "*_`\"'".contains(c);
+    let reply = reply.trim_matches(dressing);
+    let word = reply.get(..GRADE_WORD.len()).filter(|word| word.eq_ignore_ascii_case(GRADE_WORD));
+    let rest = word.map_or(reply, |word| &reply[word.len()..]);
+    rest.trim_start_matches(|c| dressing(c) || c == ':')
 }
 
 fn question(record: &Record) -> Result<Question, String> {

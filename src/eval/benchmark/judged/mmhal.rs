@@ -59,6 +59,7 @@ pub static MMHAL: Graded = Graded {
         "" => Vec::new(),
         kind => vec![kind.to_owned()],
     },
+    columns: |_| Vec::new(),
     ask,
     read: |_, reply| rating(reply).map(|rating| Grade::of(f64::from(rating))),
     plain: |_| None,

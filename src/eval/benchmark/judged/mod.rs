@@ -69,6 +69,8 @@ pub struct Graded {
     file: &'static File,
     metrics: &'static [Metric],
     group: fn(&Question) -> Vec<String>,
+    /// Columns of VLMEvalKit's table that a question has in another form.
+    columns: fn(&Question) -> Vec<(&'static str, String)>,
     /// What a judge is asked about an answer.
     pub ask: fn(&Question, &str) -> String,
     /// What a judge's reply says.
@@ -100,6 +102,11 @@ const LENGTH: Metric = Metric {
     value: Value::Ratio(TOKENS, ASKED),
 };
 
+/// Whether a metric counts answers without a grade too.
+pub fn of_all(metric: &Metric) -> bool {
+    [FAILED_SHARE.name, LENGTH.name].contains(&metric.name)
+}
+
 impl Benchmark for Graded {
     fn name(&self) -> &'static str {
         self.name
@@ -127,6 +134,17 @@ impl Benchmark for Graded {
 
     fn file(&self) -> Option<&'static File> {
         Some(self.file)
+    }
+
+    fn filed(&self, questions: &[&Question]) -> Vec<Question> {
+        let filed = |question: &&Question| {
+            let mut filed = (*question).clone();
+            for (name, text) in (self.columns)(question) {
+                filed.meta.entry(name.to_owned()).or_insert(text);
+            }
+            filed
+        };
+        questions.iter().map(filed).collect()
     }
 
     fn extraction(&self) -> &'static str {

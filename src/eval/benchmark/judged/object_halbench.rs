@@ -16,7 +16,7 @@ use crate::error::{Context, Error};
 use crate::eval::benchmark::File;
 use crate::eval::benchmark::file::{ALONE, plain};
 use crate::eval::describe::{COVERAGE, MENTION_RATE, RESPONSE_RATE, count_objects};
-use crate::eval::metric::chair::{Vocabulary, object_list};
+use crate::eval::metric::chair::{Mention, Vocabulary, object_list};
 use crate::eval::python::text::words;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -49,6 +49,7 @@ pub static OBJECT_HALBENCH: Graded = Graded {
     file: &FILE,
     metrics: &[RESPONSE_RATE, MENTION_RATE, COVERAGE, FAILED_SHARE, LENGTH],
     group: |_| Vec::new(),
+    columns: |_| Vec::new(),
     ask,
     read: |_, reply| object_list(reply).map(|words| Grade { numbers: Vec::new(), words }),
     plain: |answer| (words(answer).count() <= SHORTEST).then(Grade::default),
@@ -59,24 +60,28 @@ pub static OBJECT_HALBENCH: Graded = Graded {
     },
 };
 
-/// The classes that an answer names, and those in the picture. Generated pictures have no synonyms.
-fn classes(question: &Question, said: &[String]) -> (BTreeSet<String>, BTreeSet<String>) {
+/// The class of each word that an answer names, and the classes in the picture. Generated pictures
+/// have no synonyms.
+fn classes(question: &Question, said: &[String]) -> (Vec<String>, BTreeSet<String>) {
     if let Some(truth) = &question.generated {
-        let lower = |word: &String| word.to_lowercase();
-        return (said.iter().map(lower).collect(), truth.objects.iter().map(lower).collect());
+        let lower = |words: &[String]| -> BTreeSet<String> {
+            words.iter().map(|word| word.to_lowercase()).collect()
+        };
+        return (lower(said).into_iter().collect(), lower(&truth.objects));
     }
     let rows = serde_json::from_str(question.says("synonyms")).unwrap_or_default();
     let present = serde_json::from_str(question.says("objects")).unwrap_or_default();
-    (named(&Vocabulary::new(&synonyms(rows)), said), present)
+    let named = named(&Vocabulary::new(&synonyms(rows)), said);
+    (named.into_iter().map(|mention| mention.class).collect(), present)
 }
 
 fn synonyms(rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
     rows.into_iter().filter(|row| !row.is_empty()).collect()
 }
 
-/// The classes of some phrases: by the phrase, by two words that are one object, else by its last
-/// word; in singular or plural.
-pub fn named(vocabulary: &Vocabulary, phrases: &[String]) -> BTreeSet<String> {
+/// What some phrases name, each word once as published, two synonyms of a class twice: by the
+/// phrase, by two words that are one object, else by its last word; in singular or plural.
+pub fn named(vocabulary: &Vocabulary, phrases: &[String]) -> Vec<Mention> {
     let mut objects = Vec::new();
     for phrase in phrases {
         let phrase = phrase.trim().to_lowercase();
@@ -87,9 +92,9 @@ pub fn named(vocabulary: &Vocabulary, phrases: &[String]) -> BTreeSet<String> {
         let found = whole
             .or_else(|| joined(vocabulary, &parts))
             .or_else(|| singulars(&last).into_iter().find(&known));
-        objects.extend(found);
+        objects.extend(found.filter(|word| !objects.contains(word)));
     }
-    vocabulary.mentions(&objects).into_iter().map(|mention| mention.class).collect()
+    vocabulary.mentions(&objects)
 }
 
 /// The classes that a text names: two words that are one object before single ones, so that there is
@@ -238,7 +243,7 @@ mod tests {
         for (phrases, expected) in [
             (vec!["dog"], vec!["dog"]),
             (vec!["Puppies"], vec!["dog"]),
-            (vec!["dog", "puppy"], vec!["dog"]),
+            (vec!["dog", "dogs", "puppy"], vec!["dog", "dog"]),
             (vec!["wooden chair"], vec!["chair"]),
             (vec!["wine glasses"], vec!["wine glass"]),
             (vec!["two women"], vec!["person"]),
@@ -249,7 +254,8 @@ mod tests {
             (vec![], vec![]),
         ] {
             let phrases: Vec<String> = phrases.into_iter().map(str::to_owned).collect();
-            let found: Vec<String> = named(&vocabulary, &phrases).into_iter().collect();
+            let found = named(&vocabulary, &phrases);
+            let found: Vec<&str> = found.iter().map(|mention| mention.class.as_str()).collect();
             assert_eq!(found, expected, "{phrases:?}");
         }
         let found =
