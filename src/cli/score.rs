@@ -3,7 +3,7 @@
 use super::{aligned, prompt, say};
 use crate::error::{Context, Error, Kind, Result};
 use crate::eval::asking::Asking;
-use crate::eval::judging::Judge;
+use crate::eval::judging::{Judge, complete};
 use crate::eval::scores::{Score, Scored, score_asked};
 use crate::eval::statistics::around;
 use crate::eval::{benchmark, files, foreign};
@@ -40,9 +40,11 @@ pub struct Args {
 ///
 /// # Errors
 ///
-/// A benchmark without a file, files that cannot be read, and questions without an answer.
+/// A benchmark without a file, files that cannot be read, questions without an answer, answers
+/// without a question, and a judge that gave no reply.
 pub fn run(args: &Args) -> Result<()> {
     let scored = scored(args).map_err(|error| error.kind(Kind::Spec))?;
+    complete(&scored.judgements)?;
     say(&text(&scored));
     if let Some(out) = &args.out {
         std::fs::create_dir_all(out).with_context(|| format!("creating {}", out.display()))?;
@@ -61,7 +63,8 @@ fn scored(args: &Args) -> Result<Scored> {
     let path = args.questions.as_deref().unwrap_or(&args.answers);
     let mut eval = eval(args, own, path)?;
     let questions = files::read_blind(benchmark, path)?;
-    let rows = foreign::answers(&args.answers, &questions, args.prompt)?;
+    let apart = args.questions.is_some();
+    let rows = foreign::answers(&args.answers, &questions, args.prompt, apart)?;
     eval.prompts = vec![args.prompt];
     let asking = Asking::new(&eval, questions)?;
     let replies = args.store.join("replies");

@@ -1,79 +1,151 @@
 //! Answers that somebody else wrote: VLMEvalKit's tables, and the JSON of InternVL's scripts.
 
 use super::Row;
-use super::benchmark::file::ALONE;
+use super::asking::OF;
+use super::benchmark::file::{ALONE, parted};
 use super::matching::{Said, answer};
 use crate::data::benchmark::{Faults, Pictures, Record, read};
 use crate::data::record::Question;
 use crate::spec::candidates::Prompt;
 use crate::{Error, Result};
-use std::collections::HashMap;
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 /// Fields that hold an answer, most particular first.
 const ANSWERS: &[&str] = &["prediction", "response", "output", "outputs", "model_answer", "text"];
 /// Fields that name its question.
 const IDS: &[&str] = &["index", "question_id", "questionId", "pid", "qid", "id"];
-/// Questions without an answer that an error names.
+/// Questions without an answer, and answers without a question, that an error names.
 const NAMED: usize = 5;
 
-/// Reads answers to some questions of a file; each needs one.
+/// Fields that hold the known answer beside what InternVL's scripts write as `answer`.
+const KNOWN: &[&str] = &["annotation", "gt_answers"];
+/// All fields of such an answer where no known one stands beside it, as of TextVQA.
+const BARE: &[&str] = &["question", "question_id", "questionId", "answer"];
+
+/// Reads answers to some questions; each needs one, and each answer its question. Where the
+/// questions lie `apart`, in a file of their own, `answer` may be what a model said.
 ///
 /// # Errors
 ///
-/// A file that cannot be read, two answers to a question, and questions without one.
-pub fn answers(path: &Path, questions: &[Question], prompt: Prompt) -> Result<Vec<Row>> {
+/// A file that cannot be read, two answers to a question, questions without one, and answers that
+/// belong to none.
+pub fn answers(
+    path: &Path,
+    questions: &[Question],
+    prompt: Prompt,
+    apart: bool,
+) -> Result<Vec<Row>> {
     let records = read(path, &ALONE, &mut Pictures::unseen())?;
-    let mut by_id: HashMap<String, &Record> = HashMap::new();
-    let mut faults = Faults::default();
-    let has_ids = records.iter().any(|record| record.text(IDS).is_some());
-    // MMHal-Bench's answers have no ids: they are in the questions' order.
-    let in_order = !has_ids && records.len() == questions.len();
-    for (record, question) in records.iter().zip(questions).filter(|_| in_order) {
-        by_id.insert(question.id.clone(), record);
-    }
-    for record in records.iter().filter(|_| !in_order) {
-        let Some(id) = record.text(IDS) else {
-            faults.note(&record.place, format!("it names no question: {}", IDS.join(", ")));
-            continue;
-        };
-        if let Some(other) = by_id.insert(bare(&id).to_owned(), record) {
-            faults.note(&record.place, format!("`{id}` is answered at {} too", other.place));
-        }
-    }
-    faults.check(path, records.len())?;
+    let (found, strays) = paired(path, &records, questions)?;
     let mut rows = Vec::with_capacity(questions.len());
     let mut missing = Vec::new();
-    for question in questions {
-        let own = question.id.strip_prefix(&format!("{}/", question.source));
-        let ids = [question.id.as_str(), own.unwrap_or_default(), question.says("index")];
-        let found = ids.iter().find_map(|id| by_id.get(bare(id)));
-        // An empty cell is an answer that says nothing; a missing column is none.
-        let text = found.and_then(|record| {
-            let said = |name: &&str| record.fields.contains_key(*name);
-            let named = ANSWERS.iter().copied().find(said)?;
-            Some(record.text(&[named]).unwrap_or_default())
-        });
-        match text {
+    for (question, record) in questions.iter().zip(found) {
+        match record.and_then(|record| said(record, apart)) {
             Some(text) => rows.push(row(question, prompt, text)),
             None => missing.push(question.id.as_str()),
         }
     }
-    if missing.is_empty() {
+    let mut wrong = Vec::new();
+    for (ids, all, what) in [
+        (&missing, questions.len(), "questions have no answer"),
+        (&strays, records.len(), "answers belong to no question"),
+    ] {
+        if !ids.is_empty() {
+            let some = ids[..ids.len().min(NAMED)].join("`, `");
+            wrong.push(format!("{} of {all} {what}, such as `{some}`", ids.len()));
+        }
+    }
+    if wrong.is_empty() {
         return Ok(rows);
     }
-    let some = missing[..missing.len().min(NAMED)].join("`, `");
-    Err(Error::new(format!(
-        "{}: {} of {} questions have no answer, such as `{some}`",
-        path.display(),
-        missing.len(),
-        questions.len()
-    ))
-    .hint(format!(
-        "a row names its question by one of {}, and answers in one of {}",
+    Err(Error::new(format!("{}: {}", path.display(), wrong.join("; "))).hint(format!(
+        "a row names its question by one of {}, and answers in one of {}; `--questions` names the \
+         file that it was asked from",
         IDS.join(", "),
         ANSWERS.join(", ")
     )))
+}
+
+/// The record that answers each question, and the ids of those that answer none.
+fn paired<'a>(
+    path: &Path,
+    records: &'a [Record],
+    questions: &[Question],
+) -> Result<(Vec<Option<&'a Record>>, Vec<&'a str>)> {
+    let mut faults = Faults::default();
+    let ids: Vec<Option<String>> = records.iter().map(|record| record.text(IDS)).collect();
+    // MMHal-Bench's answers have no ids: they are in the questions' order.
+    if records.len() == questions.len() && ids.iter().all(Option::is_none) {
+        for (record, question) in records.iter().zip(questions) {
+            if !asks(record, question) {
+                let id = &question.id;
+                faults.note(&record.place, format!("`{id}`, in its place, asks something else"));
+            }
+        }
+        faults.check(path, records.len())?;
+        return Ok((records.iter().map(Some).collect(), Vec::new()));
+    }
+    let mut by_id: BTreeMap<&str, &Record> = BTreeMap::new();
+    for (record, id) in records.iter().zip(&ids) {
+        let Some(id) = id else {
+            faults.note(&record.place, format!("it names no question: {}", IDS.join(", ")));
+            continue;
+        };
+        if let Some(other) = by_id.insert(bare(id), record) {
+            faults.note(&record.place, format!("`{id}` is answered at {} too", other.place));
+        }
+    }
+    faults.check(path, records.len())?;
+    // Parts of a benchmark number their questions alike: such a number names none of them.
+    let mut named: HashMap<&str, usize> = HashMap::new();
+    for question in questions {
+        *named.entry(bare(question.says("index"))).or_default() += 1;
+    }
+    let mut answered = |question: &Question| {
+        let own = question.id.strip_prefix(&format!("{}/", question.says(OF)));
+        let index = bare(question.says("index"));
+        let index = if named.get(index) == Some(&1) { index } else { "" };
+        let ids = [question.id.as_str(), own.unwrap_or_default(), index];
+        ids.iter().find_map(|id| by_id.remove(bare(id)))
+    };
+    let found = questions.iter().map(&mut answered).collect();
+    let strays = by_id.into_values();
+    let place = |record: &'a Record| record.place.as_str();
+    Ok((found, strays.map(place).collect()))
+}
+
+/// Whether a record's own question is that one, as far as it has one: it may stand in a prompt.
+fn asks(record: &Record, question: &Question) -> bool {
+    let squashed = |text: &str| -> String {
+        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    };
+    let known = ["question", "text"].map(|name| question.says(name));
+    let known = known.into_iter().find(|text| !text.is_empty()).unwrap_or(&question.question);
+    let known = squashed(parted(known).0);
+    let own = squashed(&record.text(&["question"]).unwrap_or_default());
+    own.contains(&known) || known.contains(&own)
+}
+
+/// What a record says. An empty cell is an answer that says nothing; a missing column, or a `null`,
+/// is none; a list is one where it has one item.
+fn said(record: &Record, apart: bool) -> Option<String> {
+    let holds = |name: &str| record.fields.get(name).is_some_and(|value| !value.is_null());
+    // POPE's own files ask in `text`.
+    let asks = |name: &str| name == "text" && !apart && !holds("question");
+    let is_answer = || {
+        let bare = record.fields.keys().all(|name| BARE.contains(&name.as_str()));
+        apart && holds("answer") && (KNOWN.iter().any(|name| holds(name)) || bare)
+    };
+    let named = ANSWERS.iter().copied().find(|name| holds(name) && !asks(name));
+    let named = named.or_else(|| is_answer().then_some("answer"))?;
+    match &record.fields[named] {
+        Value::Array(_) => {
+            record.list(&[named]).filter(|items| items.len() == 1).and_then(|mut one| one.pop())
+        }
+        _ => Some(record.text(&[named]).unwrap_or_default()),
+    }
 }
 
 /// An id as it is compared: MM-Vet writes `v1_12` for `12`.
