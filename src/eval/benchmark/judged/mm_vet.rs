@@ -45,7 +45,10 @@ pub static MM_VET: Graded = Graded {
     ],
     group: capabilities,
     // To describe is to recognize.
-    columns: |_| vec![("category", "rec".to_owned())],
+    columns: |question| match question.generated {
+        Some(_) => vec![("category", "rec".to_owned())],
+        None => Vec::new(),
+    },
     ask,
     read: |_, reply| grade(&[bare(reply).to_owned()]).score.map(Grade::of),
     plain: |answer| answer.trim().is_empty().then(|| Grade::of(0.0)),
