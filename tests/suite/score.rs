@@ -332,9 +332,10 @@ fn a_judge_that_gives_no_reply_leaves_no_scores() {
             _ => Answer::Status(status, "", "no such key".into()),
         });
         let url = format!("eval.judge.server.url={}", server.url);
-        let judge = ["eval.judge.server.model=m", "eval.judge.server.attempts=1"];
+        let judge =
+            ["model=m", "attempts=1", "requests=1"].map(|set| format!("eval.judge.server.{set}"));
         let mut more = vec!["-b", "mm_vet", "-o", "scores", "--set", &url];
-        more.extend(judge.iter().flat_map(|set| ["--set", set]));
+        more.extend(judge.iter().flat_map(|set| ["--set", set.as_str()]));
         let (code, out, err) = folder.score(&path, &more);
         assert_eq!(folder.0.path().join("scores").exists(), scored, "{err}");
         if !scored {
