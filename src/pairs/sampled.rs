@@ -1,7 +1,7 @@
 //! What every source but the imported one works on: questions with their sampled answers.
 
-use crate::data::lines;
 use super::degenerate::{is_degenerate, uncounted};
+use crate::data::lines;
 use crate::data::questions::read_split;
 use crate::data::record::{Answer, Question};
 use crate::run::stage::StageContext;

@@ -223,7 +223,11 @@ fn what_changed_for_servers_and_files_moves_no_other_key() {
         let of_files: &[&str] =
             if matches!(stage, Candidates | Pairs) { &["filed_version"] } else { &[] };
         let judged: &[&str] = if stage == Features { &[] } else { &["labels_version"] };
-        assert_eq!(marks(&files, stage), [of_files, judged].concat(), "{stage}: one tile a picture");
+        assert_eq!(
+            marks(&files, stage),
+            [of_files, judged].concat(),
+            "{stage}: one tile a picture"
+        );
         let cut = format!("{files}model.checkpoint = \"DIR\"\n");
         assert_eq!(marks(&cut, stage), [of_files, &["tiles_version"], judged].concat(), "{stage}");
         let whole = format!("{cut}model.max_tiles = 1\n");
