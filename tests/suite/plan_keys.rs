@@ -229,13 +229,14 @@ fn what_changed_for_servers_and_files_moves_no_other_key() {
             "{stage}: one tile a picture"
         );
         let cut = format!("{files}model.checkpoint = \"DIR\"\n");
-        assert_eq!(marks(&cut, stage), [of_files, &["tiles_version"], judged].concat(), "{stage}");
+        assert_eq!(marks(&cut, stage), [of_files, &["tiles_version"][..], judged].concat(), "{stage}");
         let whole = format!("{cut}model.max_tiles = 1\n");
         assert_eq!(marks(&whole, stage), [of_files, judged].concat(), "{stage}");
     }
     assert_eq!(marks(&files, Policy), Vec::<String>::new(), "nobody looks");
     assert_eq!(marks(&format!("{files}eval.every = 10\n"), Policy), ["labels_version"]);
-    let of_file = format!("{MPO}eval.files.m3cot = \"m3cot.jsonl\"\n");
+    let asked = format!("{MPO}eval.benchmarks = [\"reasoning\", \"m3cot\"]\n");
+    let of_file = format!("{asked}eval.files.m3cot = \"m3cot.jsonl\"\n");
     assert_eq!(marks(&of_file, Candidates), Vec::<String>::new());
     assert_eq!(marks(&of_file, Answers), ["counted_version", "labels_version"]);
     assert_eq!(marks(&of_file, Scores), ["counted_version", "labels_version"]);
