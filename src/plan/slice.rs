@@ -204,6 +204,8 @@ fn judges_files(stage: Stage, settings: &Settings) -> bool {
     let of_files = settings.corpus.files.is_some();
     match stage {
         Stage::Candidates => of_files,
+        // Imported pairs alone stand on no verdict of ours.
+        Stage::Pairs if settings.pairs.is_import_alone() => false,
         Stage::Pairs => of_files || settings.pairs.correctness.consistency == Consistency::Rule,
         Stage::Policy => of_files && settings.eval.every > 0,
         Stage::Answers | Stage::Scores => of_files || !settings.eval.files.is_empty(),

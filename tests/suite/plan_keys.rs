@@ -236,6 +236,8 @@ fn what_changed_for_servers_and_files_moves_no_other_key() {
     assert_eq!(marks(&files, Policy), Vec::<String>::new(), "nobody looks");
     assert_eq!(marks(&format!("{files}eval.every = 10\n"), Policy), ["labels_version"]);
     let asked = format!("{MPO}eval.benchmarks = [\"reasoning\", \"m3cot\"]\n");
+    let imported = format!("{files}pairs.import = \"PATH/TO/meta.json\"\n");
+    assert_eq!(marks(&imported, Pairs), ["import_version"]);
     let of_file = format!("{asked}eval.files.m3cot = \"m3cot.jsonl\"\n");
     assert_eq!(marks(&of_file, Candidates), Vec::<String>::new());
     assert_eq!(marks(&of_file, Answers), ["counted_version", "labels_version"]);
