@@ -359,7 +359,8 @@ fn replies_are_kept_for_every_later_stage() {
          corpus = {{ base = 0, train = 6, validation = 0, test = 4, tasks = [\"count\"] }}\n\
          candidates = {{ per_question = 2, server = {there} }}\n\
          pairs.sources = [\"dropout_ntp\"]\n\
-         pairs.dropout_ntp = {{ of = \"any\", server = {there} }}\n",
+         pairs.dropout_ntp = {{ of = \"any\", server = {there} }}\n\
+         eval.benchmarks = [\"reasoning\"]\n",
     )));
     assert_code(&project.run(&["--until", "pairs"]), 0);
     assert_eq!(server.count(), 6 + 6, "an answer of each question is continued");
