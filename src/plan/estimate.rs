@@ -72,7 +72,7 @@ pub fn estimate(
                 cached: tasks.len() - open.len(),
                 seconds: guesses.iter().flatten().sum(),
                 unknown: guesses.iter().filter(|guess| guess.is_none()).count(),
-                measured: known.iter().zip(&guesses).all(|(known, guess)| known == guess),
+                measured: known == guesses && known.iter().any(Option::is_some),
             });
         }
     }

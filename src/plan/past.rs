@@ -21,9 +21,9 @@ struct Record {
     inputs: Vec<String>,
 }
 
-/// What lies in a store, by key.
+/// What the tasks of a store took.
 pub struct Past {
-    /// Seconds and the whole settings of what was made, by stage.
+    /// Seconds of each, and what they hang on, by stage.
     made: BTreeMap<Stage, Vec<(f64, Work)>>,
 }
 
@@ -136,11 +136,12 @@ impl Work {
         // How many questions and pairs files have, they alone know.
         let files = |settings: &Settings| {
             let import = settings.pairs.import.is_some();
-            (settings.corpus.files.clone(), import.then(|| settings.pairs.clone()))
+            let pairs = import.then(|| settings.pairs.clone());
+            (settings.corpus.files.clone(), settings.eval.files.clone(), pairs)
         };
         let asked = |settings: &Settings| {
             let eval = settings.eval.clone();
-            (eval.benchmarks, eval.files, eval.server, eval.judge)
+            (eval.benchmarks, eval.server, eval.judge)
         };
         let sources = |settings: &Settings| {
             (settings.pairs.sources.clone(), settings.candidates.server.clone())

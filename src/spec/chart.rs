@@ -66,8 +66,7 @@ pub struct Heat {
 pub struct Differences {
     /// Heading; default: what is measured, less whose.
     pub title: Option<String>,
-    /// What is measured: `reasoning.accuracy`, `shift.75.accuracy`; a score that every question
-    /// has, which is a benchmark's first metric where it is a mean over questions.
+    /// What is measured: `reasoning.accuracy`; a score that every question has.
     pub y: String,
     /// The variant that the others are held against, or `base`.
     pub against: String,

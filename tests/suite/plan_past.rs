@@ -65,7 +65,7 @@ fn time_goes_with_questions_pairs_and_epochs() {
         ("train.epochs=3.0", Stage::Policy, 30.0),
         ("corpus.train=2000", Stage::Policy, 20.0),
         ("corpus.train=500", Stage::Candidates, 5.0),
-        ("corpus.test=2000", Stage::Answers, 5.0),
+        ("corpus.test=2200", Stage::Answers, 5.0),
         ("train.seed=0", Stage::Policy, 10.0),
     ] {
         let changed = if set == "train.seed=0" { with(&["seeds=[5]"]) } else { with(&[set]) };
@@ -82,16 +82,16 @@ fn what_is_not_like_it_tells_nothing() {
     let with = |sets: &[&str]| plan(&read(SPEC, sets), &machine(), None);
     for (set, stage) in [
         ("model.size=\"small\"", Stage::Base),
-        ("model.size=\"8B\"", Stage::Policy),
         ("model.dims.layers=2", Stage::Answers),
         ("model.checkpoint=\"PATH/TO/8B\"", Stage::Policy),
         ("train.precision=\"bf16\"", Stage::Policy),
         ("model.train=[\"vision\", \"projector\", \"language\"]", Stage::Policy),
         ("eval.benchmarks=[\"reasoning\", \"shift\"]", Stage::Answers),
-        ("pairs.import=\"PATH/TO/meta.json\"", Stage::Policy),
     ] {
         assert_eq!(seconds(&past, &with(&[set]), stage), None, "{set}");
     }
+    let imported = with(&["pairs.import=\"PATH/TO/meta.json\"", "pairs.sources=[\"import\"]"]);
+    assert_eq!(seconds(&past, &imported, Stage::Policy), None, "imported pairs");
     // Another card, or none.
     let mut other = machine();
     other.device = "cuda-9.0".into();

@@ -6,8 +6,14 @@ use std::fs;
 /// What is wrong with a spec that trains, if anything; a long line may be broken anywhere.
 fn complaint(text: &str) -> Option<String> {
     let text = format!("schema = 1\nloss.algorithm = \"mpo\"\n{text}");
-    let error = spec::parse("charts", "charts.toml", &text, &[]).err()?.to_string();
-    Some(error.replace('│', " ").split_whitespace().collect::<Vec<_>>().join(" "))
+    let error = spec::parse("charts", "charts.toml", &text, &[]).err()?;
+    Some(flat(&error))
+}
+
+/// A message on one line.
+fn flat(error: &prefab::Error) -> String {
+    let text = error.to_string().replace('│', " ");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Draws what a look at the validation split measures, and what a benchmark does.
@@ -168,7 +174,7 @@ fn a_table_of_the_paper_must_be_there() {
         let text =
             format!("schema = 1\nloss.algorithm = \"mpo\"\n[chart.a]\n{chart}\"{overlay}\" }}\n");
         fs::write(&file, text).unwrap();
-        spec::load(&file, &[]).map_err(|error| error.to_string())
+        spec::load(&file, &[]).map_err(|error| flat(&error))
     };
     loaded("figure-3").unwrap();
     let said = loaded("figure-33").unwrap_err();
