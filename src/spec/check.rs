@@ -14,7 +14,7 @@ use super::train::{Gradients, Keep, Precision};
 use crate::loss::Mix;
 
 /// A count above this is a slip of the pen, and two of them still multiply.
-const MOST: u64 = 1_000_000_000;
+pub(super) const MOST: u64 = 1_000_000_000;
 
 /// Checks one point of an experiment.
 pub fn settings(settings: &Settings, find: &mut Finder) {

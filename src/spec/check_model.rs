@@ -1,6 +1,7 @@
 //! Rules of the `[model]` table: parts that train, dimensions that fit each other, a template that
 //! there is.
 
+use super::check::MOST;
 use super::finder::Finder;
 use super::lists::suggest;
 use super::model::{Model, Module};
@@ -50,7 +51,11 @@ pub fn model(model: &Model, find: &mut Finder) {
     for (name, value) in all {
         find.at_least(&format!("model.dims.{name}"), value.unwrap_or(1), 1);
     }
-    if model.checkpoint.is_none() && all.iter().all(|(_, value)| value.unwrap_or(1) > 0) {
+    // What is wrong by itself is a mistake of its own already.
+    let sound = |(_, value): &(&str, Option<usize>)| {
+        value.is_none_or(|value| (1..=MOST).contains(&(value as u64)))
+    };
+    if model.checkpoint.is_none() && all.iter().all(sound) {
         fitting(model, find);
     }
 }

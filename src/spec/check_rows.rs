@@ -3,6 +3,7 @@
 use super::draft::Draft;
 use super::lists::{DATA_STAGES, NEEDED_TASKS, suggest};
 use super::sweep;
+use std::collections::BTreeSet;
 
 /// How POPE's questions are parted (`src/eval/pope.rs`).
 const POPE_SPLITS: [&str; 3] = ["random", "popular", "adversarial"];
@@ -21,7 +22,9 @@ impl Draft {
         measured: &str,
         seeds: &[u64],
     ) -> Result<(), Wrong> {
-        let Some(known) = self.values_of(column, measured, seeds) else { return Ok(()) };
+        let Some(mut known) = self.values_of(column, measured, seeds) else { return Ok(()) };
+        let mut seen = BTreeSet::new();
+        known.retain(|value| seen.insert(value.clone()));
         if known.iter().any(|known| known == value) {
             return Ok(());
         }

@@ -115,8 +115,9 @@ fn nothing_wrong_leaves_an_interval_all_the_same() {
         assert!((found - low(trials)).abs() < 1e-6, "{metric}: {found}");
         assert_eq!(score.value, 1.0, "{metric}");
     }
-    let questions = ["a", "b"].map(|id| question(id, "describe", id, "red circle"));
-    let rows: Vec<Row> = questions.iter().map(|q| row(q, "a red circle")).collect();
+    let text = "red circle, blue square";
+    let questions = ["a", "b"].map(|id| question(id, "describe", id, text));
+    let rows: Vec<Row> = questions.iter().map(|q| row(q, text)).collect();
     let (scores, _) = score(&eval("describe"), &questions, &rows, &[]).unwrap();
     let find = |metric: &str| scores.iter().find(|score| score.metric == metric).unwrap();
     let (invented, covered) = (find("mention_rate"), find("coverage"));
