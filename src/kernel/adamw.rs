@@ -9,6 +9,10 @@ use prefab_kernels as ffi;
 use std::borrow::Borrow;
 use tch::{Kind, Tensor};
 
+/// Numbers that are widened together where moments are narrow: a large embedding would take six
+/// times its f32 size. A whole number of a kernel's lines, so that no element's arithmetic differs.
+const PIECE: i64 = 1 << 20;
+
 /// Settings of one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
@@ -89,7 +93,8 @@ impl AdamW {
         }
         if with.iter().any(|&i| self.is_narrow(i)) {
             for &i in &with {
-                self.step_narrow(i, parameters[i].borrow(), &gradients[i], settings, divisor);
+                let parameter = parameters[i].borrow();
+                self.step_narrow(i, parameter, &gradients[i], settings, (divisor, PIECE));
             }
             return;
         }
@@ -130,37 +135,55 @@ impl AdamW {
         self.masters[i].is_some() || self.means[i].kind() != Kind::Float
     }
 
-    /// One parameter's step in f32, its moments rounded at random afterwards: bf16 has too
-    /// few digits for a second moment that changes by a thousandth a step.
+    /// One parameter's step in f32, `piece` numbers at a time, its moments rounded at random
+    /// afterwards: bf16 has too few digits for a second moment that changes by a thousandth a
+    /// step. Whatever the pieces are, an element's operations and draws are the same.
     fn step_narrow(
         &mut self,
         i: usize,
         parameter: &Tensor,
         gradient: &Tensor,
         s: &Settings,
-        by: f64,
+        (by, piece): (f64, i64),
     ) {
-        let wide = |tensor: &Tensor| tensor.to_kind(Kind::Float);
-        let master = self.masters[i].as_ref().unwrap_or(parameter).shallow_clone();
-        let mut one = AdamW {
-            means: vec![wide(&self.means[i])],
-            squares: vec![wide(&self.squares[i])],
-            steps: vec![&self.steps[i] - 1.0],
-            masters: vec![None],
+        let master = self.masters[i].as_ref().unwrap_or(parameter).detach().view([-1]);
+        let flat = |tensor: &Tensor| tensor.contiguous().view([-1]);
+        let (gradient, means, squares) =
+            (flat(gradient), flat(&self.means[i]), flat(&self.squares[i]));
+        let numbers = master.numel() as i64;
+        let pieces = || (0..numbers).step_by(piece as usize);
+        let part = |whole: &Tensor, at: i64| whole.narrow(0, at, piece.min(numbers - at));
+        let stepped = |at: i64, parameter: &Tensor| {
+            let wide = |whole: &Tensor| part(whole, at).to_kind(Kind::Float);
+            let mut one = AdamW {
+                means: vec![wide(&means)],
+                squares: vec![wide(&squares)],
+                steps: vec![&self.steps[i] - 1.0],
+                masters: vec![None],
+            };
+            // The kernel divides in place, and the squares want the gradient once more.
+            one.step(&[parameter], &[wide(&gradient).copy()], s, by);
+            one
         };
-        one.step(&[&master], &[wide(gradient)], s, by);
-        if self.means[i].kind() != Kind::Float {
+        let is_rounded = means.kind() != Kind::Float;
+        if is_rounded {
             // By step and place, so that a resumed run draws the same.
             let t = self.steps[i].double_value(&[]) as i64;
             tch::manual_seed(t * 1_000_003 + i as i64);
-            for (narrow, wide) in
-                [(&mut self.means[i], &one.means[0]), (&mut self.squares[i], &one.squares[0])]
-            {
-                narrow.copy_(&rounded_at_random(wide));
+        }
+        for at in pieces() {
+            let one = stepped(at, &part(&master, at));
+            if is_rounded {
+                part(&means, at).copy_(&rounded_at_random(&one.means[0]));
             }
         }
-        if self.masters[i].is_some() {
-            parameter.detach().copy_(&master);
+        // All means are drawn for before the first square; a copy of the numbers takes the step.
+        for at in pieces().filter(|_| is_rounded) {
+            let one = stepped(at, &part(&master, at).copy());
+            part(&squares, at).copy_(&rounded_at_random(&one.squares[0]));
+        }
+        if let Some(master) = &self.masters[i] {
+            parameter.detach().copy_(master);
         }
     }
 
@@ -312,6 +335,32 @@ mod tests {
             // 39 steps of at most 0.02 each; the moments' rounding moves a step by a hundredth.
             close("master", master, wide, 2e-2);
             assert!(half.equal(&master.to_kind(Kind::BFloat16)), "the copy follows its master");
+        }
+    }
+
+    #[test]
+    fn pieces_of_a_narrow_step_change_no_bit() {
+        let run = |piece: i64, kind: Kind, with_master: bool| {
+            let master = random(&[37, 29], 1);
+            let own = if with_master { master.to_kind(Kind::BFloat16) } else { master.copy() };
+            let masters = vec![with_master.then(|| master.shallow_clone())];
+            let mut one = AdamW::narrow(&[&own], kind, masters);
+            for step in 1..4 {
+                let gradient = random(&[37, 29], 10 + step).to_kind(own.kind());
+                let _ = one.steps[0].g_add_scalar_(1.0);
+                one.step_narrow(0, &own, &gradient, &SETTINGS, (2.5, piece));
+            }
+            [own, master, one.means.remove(0), one.squares.remove(0)]
+        };
+        for (kind, with_master) in
+            [(Kind::BFloat16, true), (Kind::BFloat16, false), (Kind::Float, true)]
+        {
+            let whole = run(1 << 20, kind, with_master);
+            for piece in [64, 256] {
+                for (a, b) in whole.iter().zip(run(piece, kind, with_master)) {
+                    assert!(a.equal(&b), "{kind:?} in pieces of {piece}");
+                }
+            }
         }
     }
 

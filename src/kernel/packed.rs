@@ -8,7 +8,7 @@ use tch::{Kind, Tensor};
 const PANEL: i64 = 64;
 /// Panels of more inputs than this do not stay in a core's cache, and a library's product,
 /// which takes the inputs in pieces, is as fast.
-const MOST_INPUTS: i64 = 1024;
+pub(crate) const MOST_INPUTS: i64 = 1024;
 
 /// `x · weightᵀ + bias` for a weight that does not change.
 ///
@@ -29,8 +29,20 @@ impl Packed {
         let (out, inputs) = weight.size2().expect("a matrix has two axes");
         let fits = on_processor(&[weight]) && weight.kind() == Kind::Float && inputs <= MOST_INPUTS;
         fits.then(|| {
-            let whole = weight.detach().constant_pad_nd([0, 0, 0, (-out).rem_euclid(PANEL)]);
-            let panels = whole.view([-1, PANEL, inputs]).transpose(1, 2).contiguous();
+            let _no_grad = tch::no_grad_guard();
+            // Written in place: a head padded beside its panels would be there three times.
+            let full = out / PANEL;
+            let panels = Tensor::zeros(
+                [(out + PANEL - 1) / PANEL, inputs, PANEL],
+                (Kind::Float, weight.device()),
+            );
+            let rows = weight.detach().narrow(0, 0, full * PANEL).reshape([full, PANEL, inputs]);
+            panels.narrow(0, 0, full).copy_(&rows.transpose(1, 2));
+            let rest = out - full * PANEL;
+            if rest > 0 {
+                let rows = weight.detach().narrow(0, full * PANEL, rest);
+                panels.select(0, full).narrow(1, 0, rest).copy_(&rows.transpose(0, 1));
+            }
             Self { panels, bias: bias.map(|bias| bias.detach().contiguous()), out }
         })
     }

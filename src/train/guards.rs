@@ -2,10 +2,11 @@
 //! function that says what it saw, where, and the way out.
 
 use super::batch::PairRow;
+use crate::kernel::clip;
 use crate::spec::train::Precision;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 /// Largest difference between policy and cached reference at step 0, nats a token.
 ///
@@ -160,8 +161,8 @@ impl Norms {
 }
 
 fn norm(tensor: &Tensor) -> f64 {
-    let _no_grad = tch::no_grad_guard();
-    tensor.square().sum(Kind::Double).sqrt().double_value(&[])
+    // Squares in f64 would be three copies of a large embedding.
+    clip::norm(&[tensor.detach()])
 }
 
 /// Warns once when the chosen answers become less likely than under the reference.
@@ -188,7 +189,7 @@ impl ChosenWatch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::Device;
+    use tch::{Device, Kind};
 
     fn pair(chosen: &[i64], rejected: &[i64]) -> PairRow {
         PairRow {
