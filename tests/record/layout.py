@@ -91,7 +91,7 @@ def native_config(config, image_token_id):
         raise SystemExit("transformers' class norms queries and keys with an epsilon of 1e-6 only")
     kind = {"InternLM2ForCausalLM": "llama", "LlamaForCausalLM": "llama", "Qwen2ForCausalLM": "qwen2",
             "Phi3ForCausalLM": "phi3"}[decoder["architectures"][0]]
-    kept = ["bos_token_id", "eos_token_id", "pad_token_id", "hidden_act", "hidden_size", "intermediate_size",
+    kept = ["bos_token_id", "eos_token_id", "pad_token_id", "head_dim", "hidden_act", "hidden_size", "intermediate_size",
             "max_position_embeddings", "original_max_position_embeddings", "num_attention_heads",
             "num_hidden_layers", "num_key_value_heads", "rms_norm_eps", "rope_scaling", "rope_theta", "vocab_size"]
     text = {key: decoder[key] for key in kept if decoder.get(key) is not None}
@@ -113,7 +113,8 @@ def native_config(config, image_token_id):
         "text_config": text,
         "downsample_ratio": config["downsample_ratio"],
         "image_token_id": image_token_id,
-        "image_seq_length": (config.get("force_image_size", size) // vision["patch_size"]) ** 2 // 4,
+        "image_seq_length": ((config.get("force_image_size") or size) // vision["patch_size"]
+                             // round(1 / config["downsample_ratio"])) ** 2,
         "vision_feature_layer": config.get("select_layer", -1),
         "tie_word_embeddings": False,
     }

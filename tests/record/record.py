@@ -95,17 +95,35 @@ class Checkpoint:
             return one(name)
         return layout.join(name, [one(part) for part in layout.native_names(name)], self.decoder)
 
-    def is_dynamic(self):
+    def rope(self):
+        """The kind of rotary scaling, and the length that it begins beyond."""
         scaling = self.decoder.get("rope_parameters") or self.decoder.get("rope_scaling") or {}
-        return scaling.get("rope_type", scaling.get("type")) == "dynamic"
+        text = self.model.config.text_config
+        trained = self.decoder.get("original_max_position_embeddings")
+        trained = trained or scaling.get("original_max_position_embeddings") or text.max_position_embeddings
+        return scaling.get("rope_type", scaling.get("type")), trained
+
+    def is_dynamic(self):
+        return self.rope()[0] == "dynamic"
+
+    def turned_by(self, length):
+        """What of a sequence's length its rotary angles depend on."""
+        kind, trained = self.rope()
+        return {"dynamic": max(length, trained)}.get(kind, kind in ("longrope", "su") and length > trained)
+
+    def side(self):
+        """Pixels along an edge of a tile: not the tower's own where config.json says so."""
+        return self.config.get("force_image_size") or self.model.config.vision_config.image_size[0]
 
 
 def make_inputs(checkpoint, seed):
     """Two samples of two tiles and one, padded on the right; prompts to answer."""
     draw = torch.Generator().manual_seed(seed)
-    vision = checkpoint.model.config.vision_config
-    side, patch = vision.image_size[0], vision.patch_size[0]
-    per_tile = (side // patch) ** 2 // 4
+    config = checkpoint.model.config
+    side, patch = checkpoint.side(), config.vision_config.patch_size[0]
+    cell = round(1 / config.downsample_ratio)  # patches along an edge of an image token
+    per_tile = (side // patch // cell) ** 2
+    step = max(2, cell) * patch
     vocabulary = checkpoint.decoder["vocab_size"]
     words = [i for i in range(3, vocabulary) if i != checkpoint.image_token]
 
@@ -130,8 +148,9 @@ def make_inputs(checkpoint, seed):
     rows = [p + a for p, a in zip(prompts, answers)]
     labels = [[-100] * len(p) + a for p, a in zip(prompts, answers)]
     inputs = {"pixel_values": pixels(3, side, side), **batch(rows), "labels": pad(labels, -100)}
-    inputs["pixel_values.sq"] = pixels(1, side + 2 * patch, side + 2 * patch)
-    inputs["pixel_values.rect"] = pixels(1, side - 2 * patch, side + 2 * patch)
+    inputs["pixel_values.sq"] = pixels(1, side + step, side + step)
+    # A tower of one step has nothing smaller.
+    inputs["pixel_values.rect"] = pixels(1, side - step if side > step else side + 2 * step, side + step)
     generations = {"gen_image": ([prompts[0]], False), "gen_text": ([text(9)], False),
                    "gen_batch": ([question(2), question(1)], True)}
     for name, (rows, left) in generations.items():
@@ -175,24 +194,26 @@ class Recorder:
             pixel_values=pixels, vision_feature_layer=layer, vision_feature_select_strategy="default")
         return out if torch.is_tensor(out) else out.pooler_output
 
-    def embed(self, ids, pixels, prompt=None):
-        """Image features stand in the prompt; in an answer the image token is one like any other."""
+    def embed(self, ids, pixels):
         embedded = self.model.get_input_embeddings()(ids)
         if pixels is None:
             return embedded
         features = self.features(pixels).reshape(-1, embedded.shape[-1])
-        mask = ids == self.checkpoint.image_token
-        mask[:, prompt or ids.shape[1]:] = False
-        mask = mask.unsqueeze(-1).expand_as(embedded)
+        mask = (ids == self.checkpoint.image_token).unsqueeze(-1).expand_as(embedded)
         return embedded.masked_scatter(mask, features)
 
-    def decode(self, ids, mask, pixels, model=None, left=False, prompt=None):
+    @staticmethod
+    def forget_lengths(model):
+        """Rotary scaling by length remembers the longest sequence so far."""
+        decoder = model.model.language_model
+        decoder.rotary_emb = type(decoder.rotary_emb)(decoder.config)
+
+    def decode(self, ids, mask, pixels, model=None):
         """Last hidden states and logits."""
         model = model or self.model
-        positions = (mask.cumsum(-1) - 1).clamp(min=0) if left else None
+        self.forget_lengths(model)
         hidden = model.model.language_model(
-            inputs_embeds=self.embed(ids, pixels, prompt), attention_mask=mask, position_ids=positions,
-            use_cache=False).last_hidden_state
+            inputs_embeds=self.embed(ids, pixels), attention_mask=mask, use_cache=False).last_hidden_state
         return hidden, model.lm_head(hidden)
 
     def tower(self):
@@ -257,23 +278,49 @@ class Recorder:
                                         "max_abs_change_vs_plain": change}
         self.tensors[f"ntk{positions}.logits_sample0_last8"] = logits[0, mask[0] == 1][-8:].clone()
 
+    def apart(self, ids, mask, pixels):
+        """The rows of a batch without their padding, each with its tiles."""
+        rows, start, per_tile = [], 0, self.tensors["vision_features"].shape[1]
+        for row, real in zip(ids, mask == 1):
+            tiles = (row[real] == self.checkpoint.image_token).sum().item() // per_tile
+            own = pixels[start:start + tiles] if tiles else None
+            rows.append((row[real][None], torch.ones_like(row[real])[None], own))
+            start += tiles
+        return rows
+
+    def greedy(self, ids, mask, pixels, count=NEW_TOKENS):
+        """Tokens, the logits of the first, and the smallest margin. Keys stay as they were turned."""
+        decoder, embedded = self.model.model.language_model, self.embed(ids, pixels)
+        positions, cache, margin, tokens, logits = (mask.cumsum(-1) - 1).clamp(min=0), None, float("inf"), [], []
+        self.forget_lengths(self.model)
+        for _ in range(count):
+            out = decoder(inputs_embeds=embedded, attention_mask=mask, position_ids=positions,
+                          past_key_values=cache, use_cache=True)
+            last, cache = self.model.lm_head(out.last_hidden_state[:, -1]), out.past_key_values
+            top = last.topk(2).values
+            margin = min(margin, (top[:, 0] - top[:, 1]).min().item())
+            tokens.append(last.argmax(-1, keepdim=True))
+            logits.append(last)
+            embedded = self.embed(tokens[-1], None)
+            mask, positions = torch.cat([mask, torch.ones_like(mask[:, :1])], 1), positions[:, -1:] + 1
+        return torch.cat(tokens, 1), logits[0], margin
+
     def generation(self):
         runs = {"gen_image": self.inputs["pixel_values"][:2], "gen_text": None,
                 "gen_batch": self.inputs["pixel_values"]}
         self.json["generation"] = {}
         for run, pixels in runs.items():
             ids, mask = self.inputs[run + ".input_ids"], self.inputs[run + ".attention_mask"]
-            start, margin = ids.shape[1], float("inf")
-            for step in range(NEW_TOKENS):
-                last = self.decode(ids, mask, pixels, left=True, prompt=start)[1][:, -1]
-                if step == 0:
-                    self.tensors[run + ".step0_logits"] = last
-                top = last.topk(2).values
-                margin = min(margin, (top[:, 0] - top[:, 1]).min().item())
-                ids = torch.cat([ids, last.argmax(-1, keepdim=True)], 1)
-                mask = torch.cat([mask, torch.ones_like(mask[:, :1])], 1)
-            self.tensors[run + ".tokens"] = ids[:, start:].clone()
-            self.json["generation"][run] = {"tokens": ids[:, start:].tolist(), "min_margin": margin}
+            ends = self.checkpoint.turned_by(ids.shape[1] + NEW_TOKENS)
+            # Padded rows are turned by the longest one's length: where that matters each is by itself.
+            is_plain = self.checkpoint.turned_by(mask.sum(1).min().item()) == ends
+            rows = [(ids, mask, pixels)] if is_plain else self.apart(ids, mask, pixels)
+            tokens, _, margins = zip(*[self.greedy(*row) for row in rows])
+            self.tensors[run + ".step0_logits"] = self.greedy(ids, mask, pixels, 1)[1]
+            self.tensors[run + ".tokens"] = torch.cat(tokens)
+            self.json["generation"][run] = {"tokens": torch.cat(tokens).tolist()}
+            if is_plain:  # no pass over the whole answer gives them otherwise
+                self.json["generation"][run]["min_margin"] = min(margins)
         whole = self.json["generation"]["gen_image"]["tokens"][0]
         at = max(i for i in range(NEW_TOKENS) if whole.index(whole[i]) == i)
         self.json["generation"]["gen_image_eos"] = {"eos_token_id": whole[at], "tokens": [whole[:at + 1]]}

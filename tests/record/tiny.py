@@ -2,8 +2,8 @@
 
     python tests/record/tiny.py tests/fixtures/internvl
 
-Phi-3 beyond and within its trained length, fp16, and a tied head: forms that released
-checkpoints have.
+Phi-3 beyond, within and on both sides of its trained length, fp16, and a tied head: forms that
+released checkpoints have.
 """
 
 import json
@@ -100,6 +100,7 @@ def save_original(model, folder, dtype):
 def build(root):
     made = {
         "hf_phi3_long_fp16": lambda to: make(phi3(8), 11).half().save_pretrained(to),
+        "hf_phi3_mixed": lambda to: make(phi3(22), 14).save_pretrained(to),
         "hf_qwen2_tied": lambda to: make(
             {**TEXT, "model_type": "qwen2", "rms_norm_eps": 1e-6, "rope_theta": 1e6}, 12, tied=True,
             norm_type="rms_norm", use_qk_norm=True, attention_bias=False).save_pretrained(to),

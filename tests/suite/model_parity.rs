@@ -29,6 +29,11 @@ fn bf16_llama_with_first_shuffle_and_selected_layer_is_as_recorded() {
 }
 
 #[test]
+fn rows_that_only_their_padding_takes_beyond_the_trained_length_are_as_recorded() {
+    verify(&fixture("hf_phi3_mixed")).unwrap();
+}
+
+#[test]
 fn transformers_layout_is_as_recorded() {
     verify(&fixture("hf_qwen2_ln")).unwrap();
 }

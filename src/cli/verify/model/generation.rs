@@ -1,5 +1,6 @@
 //! Greedy answers: with a picture, without one, in a padded batch, stopped by an end token.
 
+use super::language::trace;
 use super::{Check, EXACT, LOGITS, malformed};
 use crate::Result;
 use crate::cli::verify::Tolerance;
@@ -94,7 +95,7 @@ impl Check<'_> {
     fn first_logits(&mut self, run: &str, recorded: &Tensor, features: &Tensor) -> Result<()> {
         let mut rows = Vec::new();
         for sample in self.samples(&format!("{run}."))? {
-            let logits = self.model.trace(&sample.ids, sample.tiles, features)?.logits;
+            let logits = trace(self.model, &sample, features)?.logits;
             rows.push(logits.get(-1));
         }
         let got = Tensor::stack(&rows, 0);

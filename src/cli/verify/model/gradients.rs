@@ -1,7 +1,7 @@
 //! Gradients of the loss, by the path that training takes: answers behind prompts, the
 //! fused head.
 
-use super::language::{label_logps, trace};
+use super::language::{is_turned_by_padding, label_logps, trace};
 use super::record::Sample;
 use super::{Check, LOGPS, LOSS, Tolerance, malformed, within};
 use crate::Result;
@@ -76,8 +76,9 @@ impl Check<'_> {
         for sample in &samples {
             let Some(start) = sample.supervised().next() else { continue };
             let (prompt, answer) = sample.ids.split_at(start);
-            let logps = match answer.contains(&image) {
-                // In a branch the image token is a token like any other.
+            let by_padding = is_turned_by_padding(&self.model.config.language, sample);
+            let logps = match by_padding || answer.contains(&image) {
+                // In a branch the image token is a token like any other, and there is no padding.
                 true => {
                     let logits = trace(self.model, sample, &features)?.logits;
                     label_logps(sample, &logits).narrow(0, start as i64 - 1, answer.len() as i64)

@@ -5,6 +5,7 @@ use super::record::{IGNORED, Sample};
 use super::{Check, EXACT, HIDDEN, LOGITS, LOGPS, LOSS, malformed};
 use crate::Result;
 use crate::cli::verify::Tolerance;
+use crate::model::config::{LanguageConfig, RopeScaling};
 use crate::model::{Trace, Vlm};
 use serde_json::Value;
 use tch::{Kind, Tensor};
@@ -162,14 +163,7 @@ impl Check<'_> {
             );
             let mut change: f64 = 0.0;
             for (sample, plain) in samples.iter().zip(plain) {
-                // The reference takes one base for the whole batch, from its padded length.
-                let mut ids = sample.ids.clone();
-                ids.resize(
-                    longest,
-                    *ids.iter().find(|&&id| id != model.config.image_token).unwrap_or(&0),
-                );
-                let logits = model.trace(&ids, sample.tiles.clone(), features)?.logits;
-                let logits = logits.narrow(0, 0, sample.ids.len() as i64);
+                let logits = trace(&model, sample, features)?.logits;
                 change = change.max((logits - &plain.logits).abs().max().double_value(&[]));
             }
             let allowed = Tolerance { absolute: 2.0 * LOGITS.absolute, relative: 0.0 };
@@ -203,10 +197,35 @@ impl Check<'_> {
     }
 }
 
+/// A row as the reference runs it: rotary angles that depend on a length take the whole batch's,
+/// its padding included.
 pub(super) fn trace(model: &Vlm, sample: &Sample, features: &Tensor) -> Result<Trace> {
+    let mut ids = sample.ids.clone();
+    if is_turned_by_padding(&model.config.language, sample) {
+        // No row looks at what stands behind it.
+        let filler = ids.iter().find(|&&id| id != model.config.image_token);
+        ids.resize(sample.padded, filler.copied().unwrap_or(0));
+    }
+    let traced = model.trace(&ids, sample.tiles.clone(), features);
     let row = sample.row;
-    let traced = model.trace(&sample.ids, sample.tiles.clone(), features);
-    traced.map_err(|error| error.context(format!("row {row}")))
+    let Trace { inputs, last, logits } =
+        traced.map_err(|error| error.context(format!("row {row}")))?;
+    let own = |whole: Tensor| whole.narrow(0, 0, sample.ids.len() as i64);
+    Ok(Trace {
+        inputs: inputs.into_iter().map(own).collect(),
+        last: own(last),
+        logits: own(logits),
+    })
+}
+
+/// Whether the padding of its batch changes a row's rotary angles.
+pub(super) fn is_turned_by_padding(language: &LanguageConfig, sample: &Sample) -> bool {
+    let (own, padded) = (sample.ids.len(), sample.padded);
+    match &language.rope_scaling {
+        RopeScaling::None | RopeScaling::Linear(_) => false,
+        RopeScaling::Dynamic(_) => padded > own.max(language.positions),
+        RopeScaling::Long { trained, .. } => own <= *trained && *trained < padded,
+    }
 }
 
 /// Log-probability of each label but the first, 0 where it is not supervised.

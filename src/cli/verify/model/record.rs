@@ -25,6 +25,8 @@ pub(super) struct Sample {
     pub(super) ids: Vec<i64>,
     /// Labels of the same positions; −100 is not supervised. Empty where none are recorded.
     pub(super) labels: Vec<i64>,
+    /// Positions of the batch's rows, padding included.
+    pub(super) padded: usize,
     /// Where those positions lie in the padded row.
     pub(super) places: Tensor,
     /// Which of the batch's flagged tiles stand in it.
@@ -132,6 +134,7 @@ impl Record {
             samples.push(Sample {
                 row,
                 ids: sample_ids,
+                padded: ids.size()[1] as usize,
                 labels: labels.map(pick).unwrap_or_default(),
                 places,
                 tiles,
