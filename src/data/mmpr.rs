@@ -86,7 +86,7 @@ impl Set {
             data_augment: false,
             max_dynamic_patch: None,
             repeat_time: 1.into(),
-            length: rows.len(),
+            length: Some(rows.len()),
         };
         Ok(Self { name, entry, root, rows })
     }
@@ -96,12 +96,12 @@ impl Set {
         &self.rows
     }
 
-    /// What `repeat_time` says: a share below 1 takes `⌊share · rows⌋` of them, a whole number all
-    /// of them so many times, as InternVL's trainer does.
+    /// What `repeat_time` says: a share below 1 takes `⌊share · rows⌋` of them, a number from 1 all
+    /// of them `⌊number⌋` times, as InternVL's trainer does.
     ///
     /// # Errors
     ///
-    /// A `repeat_time` that is neither.
+    /// A `repeat_time` that is not above 0, or above 1,000.
     pub fn passes(&self) -> Result<Passes> {
         const MOST: f64 = 1000.0;
         let times = self.entry.repeat_time.as_f64().unwrap_or(0.0);
@@ -109,14 +109,12 @@ impl Set {
             share if share > 0.0 && share < 1.0 => {
                 Ok(Passes::Some((self.rows.len() as f64 * share) as usize))
             }
-            times if (1.0..=MOST).contains(&times) && times.fract() == 0.0 => {
-                Ok(Passes::Whole(times as usize))
-            }
+            times if (1.0..=MOST).contains(&times) => Ok(Passes::Whole(times as usize)),
             _ => Err(Error::new(format!(
                 "data set `{}`: `repeat_time` is {}",
                 self.name, self.entry.repeat_time
             ))
-            .hint(format!("a share below 1, or a whole number up to {MOST}"))),
+            .hint(format!("a share above 0 and below 1, or a number of passes up to {MOST}"))),
         }
     }
 

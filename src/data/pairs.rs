@@ -42,8 +42,9 @@ pub struct DataSet {
     /// Passes over this data set: a whole number, or a share below one.
     #[serde(default = "once")]
     pub repeat_time: serde_json::Number,
-    /// Number of pairs.
-    pub length: usize,
+    /// Number of pairs, where the file says it: InternVL's trainer for preferences counts itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length: Option<usize>,
 }
 
 fn once() -> serde_json::Number {
@@ -58,7 +59,7 @@ pub type Meta = Vec<(String, DataSet)>;
 /// # Errors
 ///
 /// Invalid JSON (one published file has a trailing comma), or a data set
-/// without root, annotation or length, named.
+/// without root or annotation, named.
 pub fn read_meta(path: &Path) -> Result<Meta> {
     let reading = || format!("reading {}", path.display());
     let text = std::fs::read_to_string(path).with_context(reading)?;

@@ -5,7 +5,7 @@
 //! does. Departures: there it happens to each tile whenever it is seen, here to the whole picture,
 //! once a row, so that features can be kept; and the encoder keeps colour at full resolution.
 
-use crate::data::image::decode;
+use crate::data::image::{decode, intact};
 use crate::data::mmpr::Set;
 use crate::error::Context;
 use crate::{Error, Result};
@@ -43,7 +43,7 @@ impl<'a> Brought<'a> {
     ///
     /// # Errors
     ///
-    /// A picture that cannot be read, or not be decoded where it is recompressed.
+    /// A picture that cannot be read, or that breaks off.
     pub fn bring(&mut self, set: &Set, image: &str, quality: Option<u8>) -> Result<String> {
         let folder = quality.map_or(String::new(), |quality| format!("q{quality}/"));
         let copy = format!("images/{}/{folder}{image}", set.name);
@@ -53,7 +53,7 @@ impl<'a> Brought<'a> {
             let folder = to.parent().expect("a picture lies in a folder");
             fs::create_dir_all(folder).with_context(doing)?;
             match quality {
-                None => fs::copy(&from, &to).map(drop).with_context(doing)?,
+                None => fs::write(&to, intact(&from)?).with_context(doing)?,
                 Some(quality) => fs::write(&to, jpeg(&from, quality)?).with_context(doing)?,
             }
         }

@@ -43,8 +43,14 @@ impl Imported {
         let mut checks = Checks::default();
         sets.iter().try_for_each(|(set, _)| checks.read(set))?;
         checks.into_result()?;
-        sets.iter().for_each(|(set, _)| warn(set));
         Ok(Self { sets, seed })
+    }
+
+    /// What entries claim that is not so, and sets of which nothing is taken.
+    pub fn warnings(&self) -> Vec<String> {
+        let each =
+            self.sets.iter().flat_map(|(set, passes)| [shortened(set), untouched(set, *passes)]);
+        each.flatten().collect()
     }
 
     /// How many there are.
@@ -118,7 +124,8 @@ impl Imported {
         let mut pair = set.pair(row)?;
         let quality = set.entry.data_augment.then(|| self.quality(set, index));
         for image in &mut pair.image.0 {
-            *image = pictures.bring(set, image, quality)?;
+            let brought = pictures.bring(set, image, quality);
+            *image = brought.map_err(|error| set.fault(row, &error.to_string()))?;
         }
         Ok(Built { pair, kind: Kind::Imported, task: set.name.clone(), tokens: None, truth: None })
     }
@@ -145,15 +152,26 @@ fn open(meta: &Path) -> Result<Vec<(Set, Passes)>> {
         .collect()
 }
 
-/// Says what an entry claims that is not so.
-fn warn(set: &Set) {
-    let (name, entry, num_rows) = (&set.name, &set.entry, set.rows().len());
-    if entry.length != num_rows {
-        tracing::warn!(
-            "data set `{name}` has {num_rows} rows and says that it has {}: was it cut short? \
-             mend `length` in its meta.json if not",
-            entry.length
-        );
+/// Of a set with another number of rows than its entry says.
+fn shortened(set: &Set) -> Option<String> {
+    let (name, num_rows) = (&set.name, set.rows().len());
+    set.entry.length.filter(|length| *length != num_rows).map(|length| {
+        format!(
+            "data set `{name}` has {num_rows} rows and says that it has {length}: was it cut short? \
+             mend `length` in its meta.json if not"
+        )
+    })
+}
+
+/// Of a set without rows, or of too few for its share.
+fn untouched(set: &Set, passes: Passes) -> Option<String> {
+    let (name, times, num_rows) = (&set.name, &set.entry.repeat_time, set.rows().len());
+    match passes {
+        _ if num_rows == 0 => Some(format!("data set `{name}` has no rows")),
+        Passes::Some(0) => Some(format!(
+            "data set `{name}`: a `repeat_time` of {times} takes none of its {num_rows} rows"
+        )),
+        _ => None,
     }
 }
 
@@ -183,7 +201,8 @@ impl Checks {
         Ok(())
     }
 
-    /// Whether the pictures are there, below the root whatever links say, each looked for once.
+    /// Whether the pictures are there, below the root whatever links say, and have a picture's
+    /// header, each looked at once.
     fn pictures(&mut self, set: &Set, root: &Path, row: &Row, pair: &Pair) -> Result<()> {
         for image in &pair.image.0 {
             let path = set.root.join(image);
@@ -203,6 +222,7 @@ impl Checks {
                 );
                 return Err(set.fault(row, &reason));
             }
+            crate::data::image::size(&path).map_err(|error| set.fault(row, &error.to_string()))?;
             self.is_file.insert(digest);
         }
         Ok(())
@@ -229,7 +249,7 @@ mod tests {
     fn folder(rows: &str) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("pictures")).unwrap();
-        fs::write(folder.path().join("pictures/a.png"), b"a").unwrap();
+        image::RgbImage::new(2, 2).save(folder.path().join("pictures/a.png")).unwrap();
         fs::write(folder.path().join("rows.jsonl"), rows).unwrap();
         let meta = r#"{"set": {"root": "pictures", "annotation": "rows.jsonl", "repeat_time": 1, "length": 2}}"#;
         fs::write(folder.path().join("meta.json"), meta).unwrap();
@@ -318,7 +338,8 @@ mod tests {
         assert!(share.is_sorted() && share != Vec::from_iter(0..10), "{share:?}");
         assert_eq!(taken("0.26", 0).unwrap(), share);
         assert_ne!(taken("0.26", 1).unwrap(), share);
-        for none in ["1.5", "0", "-1", "1e18"] {
+        assert_eq!(taken("2.5", 0).unwrap(), Vec::from_iter((0..40).chain(0..40)));
+        for none in ["0", "-1", "1e18"] {
             let error = taken(none, 0).unwrap_err().to_string();
             assert!(error.contains("data set `set`: `repeat_time` is"), "{error}");
         }

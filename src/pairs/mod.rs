@@ -153,13 +153,22 @@ pub fn run(settings: &Pairs, ctx: &StageContext) -> Result<()> {
     };
     let open = |meta: &String| Imported::open(Path::new(meta), settings.seed);
     let imported = settings.import.as_ref().map(open).transpose()?;
+    let warnings = imported.as_ref().map(Imported::warnings).unwrap_or_default();
+    warnings.iter().for_each(|warning| ctx.progress.warn(warning));
     // Each kind by itself: a reader who wants one of them can cut the file.
     sampled.sort_by_key(|built| built.kind);
     let slots = slots(&sampled, imported.as_ref().map_or(0, Imported::len));
     let made = kinds::made(&slots);
     let kept = mix::thin(settings, slots, &mut stats)?;
     if kept.is_empty() {
-        return Err(stats.why_none(settings));
+        return Err(match settings.is_import_alone() {
+            true => {
+                let told = warnings.join("; ");
+                let reason = if told.is_empty() { "`pairs.import` has no rows" } else { &told };
+                no_pairs(reason, "give `pairs.import` rows, or take a larger share of them")
+            }
+            false => stats.why_none(settings),
+        });
     }
     let mut out = Out::create(ctx, !sampled.is_empty(), imported.is_some())?;
     let (ready, own): (Vec<Slot>, Vec<Slot>) =

@@ -23,7 +23,7 @@ use serde_json::{Map, Value};
 use std::path::Path;
 
 /// Bumped when imported rows are read or drawn otherwise: pairs made here keep their keys.
-const IMPORT_VERSION: u64 = 3;
+const IMPORT_VERSION: u64 = 4;
 /// Bumped when answers are continued otherwise: pairs of other sources keep their keys.
 const CONTINUED_VERSION: u64 = 2;
 /// Bumped when a server is asked or read otherwise: what a model here makes keeps its key.
@@ -38,8 +38,9 @@ const WEIGHED_VERSION: u64 = 2;
 /// Bumped when questions of benchmarks' files are exported or counted otherwise: generated ones
 /// keep their keys.
 const COUNTED_VERSION: u64 = 2;
-/// Bumped when pictures of files are cut otherwise: what has one tile a picture keeps its key.
-const TILES_VERSION: u64 = 2;
+/// Bumped when pictures of files are cut otherwise, or pairs say how: what has one tile a picture
+/// keeps its key.
+const TILES_VERSION: u64 = 3;
 /// Bumped when questions of files are judged otherwise, or their answers told to be loops or to
 /// contradict themselves: verdicts on generated questions keep their keys.
 const LABELS_VERSION: u64 = 2;

@@ -26,6 +26,11 @@ pub enum Line {
         /// A short note.
         note: String,
     },
+    /// Something that the person at the terminal should know.
+    Warning {
+        /// The message.
+        warning: String,
+    },
     /// The artifact was there already: another run made it.
     Found {
         /// Always true.

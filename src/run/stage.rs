@@ -68,3 +68,13 @@ impl Progress {
         }
     }
 }
+
+impl Progress {
+    /// What the person who started the run should know, said above the progress lines.
+    pub fn warn(&self, warning: &str) {
+        tracing::warn!("{warning}");
+        if !self.silent {
+            println!("{}", serde_json::json!({ "warning": warning }));
+        }
+    }
+}

@@ -188,6 +188,9 @@ impl<'a> Board<'a> {
                 self.entries[index].said = Some((error.clone(), hint.clone()));
             }
             Line::Found { found } => self.entries[index].found = *found,
+            Line::Warning { warning } => {
+                tracing::warn!("{}: {warning}", self.title(index));
+            }
             Line::Progress { .. } => {}
         }
     }

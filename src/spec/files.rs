@@ -5,6 +5,7 @@
 
 use super::Settings;
 use super::finder::Finder;
+use crate::data::pairs::{annotation_path, read_meta};
 use std::path::Path;
 
 /// What a path to fill in begins with.
@@ -52,6 +53,35 @@ pub fn blanks(settings: &Settings) -> Vec<String> {
     named(settings).into_iter().filter(is_blank).map(|named| named.key).collect()
 }
 
+/// Checks that the files which a meta.json names are there.
+fn annotations(import: Option<&str>, find: &mut Finder) {
+    let Some(path) = import.map(Path::new).filter(|path| path.is_file()) else { return };
+    if path.extension().is_some_and(|ending| ending == "jsonl") {
+        return;
+    }
+    let key = "pairs.import";
+    match read_meta(path) {
+        Err(error) => find.wrong(
+            key,
+            format!("`{key}`: {error}"),
+            error.hint_text().unwrap_or("mend it, or name another file"),
+        ),
+        Ok(sets) => {
+            for (name, entry) in sets {
+                let file = annotation_path(path, &entry);
+                if !file.is_file() && !entry.annotation.starts_with(BLANK) {
+                    let (path, file) = (path.display(), file.display());
+                    find.wrong(
+                        key,
+                        format!("`{key}`: `{path}` names `{file}` for `{name}`, and there is no such file"),
+                        "annotations are relative to the meta.json, or to the folder that prefab is started in",
+                    );
+                }
+            }
+        }
+    }
+}
+
 /// Checks that the files a point names are there.
 pub fn check(settings: &Settings, find: &mut Finder) {
     if let Some(path) = &settings.model.checkpoint {
@@ -71,6 +101,9 @@ pub fn check(settings: &Settings, find: &mut Finder) {
                 "name a Hub-style directory: config.json, safetensors, tokenizer files",
             );
         }
+    }
+    if settings.loss.is_some() {
+        annotations(settings.pairs.import.as_deref(), find);
     }
     for Named { key, path, is_folder } in named(settings) {
         let (there, what) = match is_folder {

@@ -62,7 +62,7 @@ fn pairs_and_meta_are_mmprs_records() {
         data_augment: false,
         max_dynamic_patch: None,
         repeat_time: 1.into(),
-        length: 3,
+        length: Some(3),
     };
     let meta = dir.path().join("meta.json");
     let sets = [("zeta".to_owned(), entry.clone()), ("alpha".to_owned(), entry)];

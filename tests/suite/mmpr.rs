@@ -2,7 +2,7 @@
 
 use crate::support::files::{message, write};
 use crate::support::memory::anonymous;
-use crate::support::mmpr::{folder, generate, import, import_file};
+use crate::support::mmpr::{folder, generate, import, import_file, picture};
 use prefab::data::mmpr::{Passes, Set};
 use prefab::data::pairs::{DataSet, read_meta};
 use prefab::data::record::Images;
@@ -18,7 +18,7 @@ fn open(dir: &Path) -> Set {
 const GOOD: &str = r#"{"image":"a.png","question":"<image>\nq","chosen":"2","rejected":"3"}"#;
 
 /// Bad rows, each with what is said of it behind FILE:LINE.
-const BAD: [(&str, &str); 23] = [
+const BAD: [(&str, &str); 24] = [
     (r#"{"question":"q","chosen":"2","rej"#, ":33: EOF while parsing a string"),
     (r#"{"question":"q","chosen":"2","rejected":"3""#, ":43: EOF while parsing an object"),
     ("not json", ":1: not a JSON object"),
@@ -51,6 +51,10 @@ const BAD: [(&str, &str); 23] = [
     (
         r#"{"image":"none.png","question":"q","chosen":"2","rejected":"3"}"#,
         "none.png` does not exist",
+    ),
+    (
+        r#"{"image":"../pictures/../rows.jsonl","question":"q","chosen":"2","rejected":"3"}"#,
+        "leaves its root",
     ),
     (
         r#"{"image":["a.png","deep/b.png"],"question":"<image> q","chosen":"2","rejected":"3"}"#,
@@ -87,7 +91,7 @@ fn bad_rows_are_counted_and_the_first_are_listed() {
     let rows: Vec<&str> = BAD.iter().map(|(row, _)| *row).collect();
     let dir = folder(&rows.join("\n"));
     let error = message(import(dir.path()));
-    assert!(error.starts_with("23 bad rows") && error.ends_with("… and 18 more"), "{error}");
+    assert!(error.starts_with("24 bad rows") && error.ends_with("… and 19 more"), "{error}");
     assert!(error.contains("rows.jsonl:5:") && !error.contains("rows.jsonl:6:"), "{error}");
 }
 
@@ -155,7 +159,7 @@ fn short_a_hundred_thousand_rows_take_no_memory() {
     let dir = folder("");
     let path = dir.path().join("rows.jsonl");
     generate(&path, ROWS);
-    (0..10).for_each(|image| drop(write(dir.path(), &format!("pictures/{image}.png"), "x")));
+    (0..10).for_each(|image| picture(&dir.path().join(format!("pictures/{image}.png"))));
     let size = std::fs::metadata(&path).unwrap().len();
     let before = anonymous();
     let set = open(dir.path());
@@ -198,7 +202,7 @@ proptest! {
             r#"{"prompt":[{"role":"user","content":"q"}],"chosen":"2","rejected":"3"}"#,
             r#"{"prompt":"q","response_1":"2","response_2":"3","preference":1}"#,
         ];
-        let rows = [GOOD, BAD[18].0, GOOD, others[0], BAD[4].0, others[1], GOOD];
+        let rows = [GOOD, BAD[19].0, GOOD, others[0], BAD[4].0, others[1], GOOD];
         let mut bytes = rows.join("\n").into_bytes();
         for (at, byte) in edits {
             let at = at.index(bytes.len());

@@ -3,7 +3,7 @@
 
 use crate::support::files::{message, write};
 use crate::support::memory::{forget, peak};
-use crate::support::mmpr::{folder, generate, import, import_file};
+use crate::support::mmpr::{folder, generate, import, import_file, picture};
 use crate::support::small::Small;
 use prefab::spec::embedded;
 use prefab::spec::pairs::Pairs;
@@ -61,7 +61,82 @@ fn links_stay_below_the_root() {
     std::fs::rename(&pictures, dir.path().join("elsewhere")).unwrap();
     symlink("elsewhere", &pictures).unwrap();
     assert_eq!(import(dir.path()).unwrap(), 2);
-    assert_eq!(std::fs::read(dir.path().join("out/images/set/inside.png")).unwrap(), b"b");
+    assert!(dir.path().join("out/images/set/inside.png").is_file());
+}
+
+#[test]
+fn a_broken_picture_is_named_by_its_row_and_its_own_file() {
+    let dir = folder(&[GOOD, &GOOD.replace("a.png", "deep/b.png")].join("\n"));
+    // No picture at all: found before anything is written, with all other bad rows.
+    write(dir.path(), "pictures/deep/b.png", "text");
+    let error = message(import(dir.path()));
+    assert!(error.starts_with("1 bad rows") && error.contains("rows.jsonl:2: picture "), "{error}");
+    assert!(error.contains("pictures/deep/b.png cannot be decoded"), "{error}");
+    // One that breaks off: found where it is copied.
+    let picture = image::RgbImage::from_fn(40, 40, |x, y| image::Rgb([x as u8, y as u8, 9]));
+    picture.save(dir.path().join("pictures/b.jpg")).unwrap();
+    let whole = std::fs::read(dir.path().join("pictures/b.jpg")).unwrap();
+    std::fs::write(dir.path().join("pictures/b.jpg"), &whole[..whole.len() / 2]).unwrap();
+    write(dir.path(), "rows.jsonl", &[GOOD, &GOOD.replace("a.png", "b.jpg")].join("\n"));
+    let error = message(import(dir.path()));
+    assert!(error.contains("rows.jsonl:2: picture "), "{error}");
+    assert!(error.contains("pictures/b.jpg cannot be decoded: the file is truncated"), "{error}");
+}
+
+#[test]
+fn pairs_of_several_limits_have_an_entry_each_and_warnings_say_what_was_not_taken() {
+    let dir = folder(GOOD);
+    let entry = |more: &str| format!(r#"{{"root": "pictures", "annotation": "rows.jsonl"{more}}}"#);
+    let text = format!(
+        r#"{{"a": {}, "b": {}, "c": {}}}"#,
+        entry(r#", "max_dynamic_patch": 3"#),
+        entry(r#", "repeat_time": 2.5, "length": 7"#),
+        entry(r#", "repeat_time": 0.5"#)
+    );
+    let meta = write(dir.path(), "meta.json", &text);
+    let settings =
+        Pairs { import: Some(meta.to_str().unwrap().to_owned()), ..embedded().pairs.clone() };
+    let small = Small::new(&["count"], 1);
+    let ctx = small.stage("imported", &["corpus"]);
+    prefab::pairs::run(&settings, &ctx).unwrap();
+    let sets = prefab::data::pairs::read_meta(&ctx.out.join("meta.json")).unwrap();
+    let told: Vec<_> =
+        sets.iter().map(|(name, set)| (&**name, set.max_dynamic_patch, set.length)).collect();
+    assert_eq!(
+        told,
+        [("prefab_pairs_own_tiles", None, Some(2)), ("prefab_pairs_3_tiles", Some(3), Some(1))]
+    );
+    for (_, set) in &sets {
+        let rows = prefab::data::pairs::read_pairs(&ctx.out.join(&set.annotation)).unwrap();
+        assert_eq!(Some(rows.len()), set.length);
+        assert!(rows.iter().all(|pair| pair.max_tiles == set.max_dynamic_patch));
+    }
+    let imported = prefab::pairs::import::Imported::open(&meta, 0).unwrap();
+    let warnings = imported.warnings();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].contains("`b` has 1 rows and says that it has 7"), "{warnings:?}");
+    assert!(
+        warnings[1].contains("a `repeat_time` of 0.5 takes none of its 1 rows"),
+        "{warnings:?}"
+    );
+    // One limit throughout is said of the whole file; nothing taken at all is an error that says so.
+    let run = |meta: &str, name: &str| {
+        write(dir.path(), "meta.json", meta);
+        let ctx = small.stage(name, &["corpus"]);
+        prefab::pairs::run(&settings, &ctx).map(|()| ctx)
+    };
+    let limit = entry(r#", "max_dynamic_patch": 3"#);
+    let ctx = run(&format!(r#"{{"a": {limit}}}"#), "limited").unwrap();
+    let [(name, set)] = &prefab::data::pairs::read_meta(&ctx.out.join("meta.json")).unwrap()[..]
+    else {
+        panic!("one data set")
+    };
+    assert_eq!(
+        (&**name, &*set.annotation, set.max_dynamic_patch),
+        ("prefab_pairs", "pairs.jsonl", Some(3))
+    );
+    let error = message(run(&format!(r#"{{"c": {}}}"#, entry(r#", "repeat_time": 0.5"#)), "none"));
+    assert!(error.contains("takes none of its 1 rows"), "{error}");
 }
 
 #[test]
@@ -104,7 +179,7 @@ fn a_large_import_takes_hardly_any_memory() {
     let rows = std::env::var("PREFAB_TEST_ROWS").map_or(30_000, |rows| rows.parse().unwrap());
     let dir = folder("");
     generate(&dir.path().join("rows.jsonl"), rows);
-    (0..10).for_each(|image| drop(write(dir.path(), &format!("pictures/{image}.png"), "x")));
+    (0..10).for_each(|image| picture(&dir.path().join(format!("pictures/{image}.png"))));
     let entry = format!(
         r#"{{"set": {{"root": "pictures", "annotation": "rows.jsonl", "length": {rows}}}}}"#
     );

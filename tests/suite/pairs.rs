@@ -147,7 +147,7 @@ fn statistics_say_what_the_pairs_are() {
     assert_eq!(built.stat("all", "chosen_sloppy"), 0.0);
     assert_eq!(built.stat("chart", "chosen_tokens"), 6.0); // five words and the end
     let meta = read_meta(&built.small.path("pairs").join("meta.json")).unwrap();
-    assert_eq!(meta[0].1.length, 5);
+    assert_eq!(meta[0].1.length, Some(5));
     assert_eq!(meta[0].1.root, "../../corpus/payload");
 }
 

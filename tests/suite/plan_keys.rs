@@ -229,7 +229,11 @@ fn what_changed_for_servers_and_files_moves_no_other_key() {
             "{stage}: one tile a picture"
         );
         let cut = format!("{files}model.checkpoint = \"DIR\"\n");
-        assert_eq!(marks(&cut, stage), [of_files, &["tiles_version"][..], judged].concat(), "{stage}");
+        assert_eq!(
+            marks(&cut, stage),
+            [of_files, &["tiles_version"][..], judged].concat(),
+            "{stage}"
+        );
         let whole = format!("{cut}model.max_tiles = 1\n");
         assert_eq!(marks(&whole, stage), [of_files, judged].concat(), "{stage}");
     }

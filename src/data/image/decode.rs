@@ -41,6 +41,27 @@ pub fn check(path: &Path) -> Result<()> {
     decode(path).map(|_| ())
 }
 
+/// The bytes of a picture's file that does not break off: JPEG and PNG are followed to their
+/// ends, which takes a hundredth of the time of decoding them; the others are decoded.
+///
+/// # Errors
+///
+/// A missing, truncated or oversized file, or one without a picture's header, named.
+pub fn intact(path: &Path) -> Result<Vec<u8>> {
+    let bytes = read(path)?;
+    if bytes.starts_with(JPEG) || bytes.starts_with(PNG) {
+        size(path)?;
+        let is_whole =
+            if bytes.starts_with(JPEG) { jpeg_is_whole(&bytes) } else { png_is_whole(&bytes) };
+        if !is_whole {
+            return Err(fault(path, &"the file is truncated: it has no end marker"));
+        }
+    } else {
+        from_bytes(&bytes).map_err(|error| fault(path, &error))?;
+    }
+    Ok(bytes)
+}
+
 /// Width and height in pixels, from the header alone.
 ///
 /// # Errors
@@ -218,6 +239,23 @@ fn jpeg_is_whole(bytes: &[u8]) -> bool {
     false
 }
 
+/// Whether a PNG goes on to its end chunk.
+fn png_is_whole(bytes: &[u8]) -> bool {
+    let mut rest = bytes.get(PNG.len()..).unwrap_or_default();
+    // A chunk has a length, a name, so many bytes and a checksum.
+    while let Some((head, body)) = rest.split_at_checked(8) {
+        let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
+        let Some(next) = length.checked_add(4).and_then(|end| body.get(end..)) else {
+            return false;
+        };
+        if &head[4..] == b"IEND" {
+            return true;
+        }
+        rest = next;
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,6 +299,24 @@ mod tests {
         assert!(from_bytes(&bytes).is_ok());
         for cut in 2..bytes.len() {
             assert!(from_bytes(&bytes[..cut]).is_err(), "{cut} of {} bytes", bytes.len());
+        }
+    }
+
+    #[test]
+    fn a_file_that_breaks_off_is_not_intact() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("picture");
+        let picture = DynamicImage::ImageRgb8(ImageBuffer::from_pixel(37, 21, Rgb([1, 2, 3])));
+        for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::Bmp] {
+            let mut bytes = Cursor::new(Vec::new());
+            picture.write_to(&mut bytes, format).unwrap();
+            let bytes = bytes.into_inner();
+            std::fs::write(&path, &bytes).unwrap();
+            assert_eq!(intact(&path).unwrap(), bytes);
+            for cut in [0, 3, 20, bytes.len() / 2, bytes.len() - 1] {
+                std::fs::write(&path, &bytes[..cut]).unwrap();
+                assert!(intact(&path).is_err(), "{cut} bytes of {format:?}");
+            }
         }
     }
 }

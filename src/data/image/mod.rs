@@ -15,6 +15,6 @@ pub mod tiling;
 
 mod wide;
 
-pub use decode::{check, decode, size};
+pub use decode::{check, decode, intact, size};
 pub use pixels::{Normalization, batch, pixels, pixels_of, tiles_of};
 pub use tiling::{Grid, Tiles, Tiling, View, count_of};

@@ -9,8 +9,8 @@ use std::path::Path;
 /// A meta.json with one data set, its rows and two pictures.
 pub fn folder(rows: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    write(dir.path(), "pictures/a.png", "a");
-    write(dir.path(), "pictures/deep/b.png", "b");
+    picture(&dir.path().join("pictures/a.png"));
+    picture(&dir.path().join("pictures/deep/b.png"));
     write(dir.path(), "secret.png", "s");
     write(dir.path(), "rows.jsonl", rows);
     let length = rows.lines().count();
@@ -19,6 +19,12 @@ pub fn folder(rows: &str) -> tempfile::TempDir {
     );
     write(dir.path(), "meta.json", &entry);
     dir
+}
+
+/// Writes a small picture.
+pub fn picture(path: &Path) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    image::RgbImage::new(3, 2).save(path).unwrap();
 }
 
 /// How many pairs the meta.json gives.
