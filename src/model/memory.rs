@@ -1,7 +1,8 @@
 //! What a model needs in memory, from its configuration alone: no weight is made.
 
-use super::config::{Config, LanguageConfig, VisionConfig};
-use super::parameters;
+use super::config::{Architecture, Config, LanguageConfig, VisionConfig};
+use super::{parameters, projection};
+use crate::kernel::packed;
 use crate::spec::model::{Lora, Model, Module};
 use crate::spec::train::{Gradients, Moments, Precision, Train};
 
@@ -118,7 +119,7 @@ pub struct Writing {
 }
 
 /// What writing answers adds to the weights: keys and values, one layer of the pass over the
-/// prompts, logits, and image features.
+/// prompts, logits, image features, and matrices in the order that decoding wants.
 pub fn writing(config: &Config, of: Writing) -> u64 {
     let (language, number) = (&config.language, width(config.precision));
     let read = of.prompts * of.tokens.0;
@@ -126,7 +127,41 @@ pub fn writing(config: &Config, of: Writing) -> u64 {
     let caches = a_position * (read + of.rows * of.tokens.1);
     let features = 4 * of.tiles * (config.image_tokens * config.feature_width()) as u64;
     let logits = (4 + number) * of.rows * language.vocabulary as u64;
-    caches + reading(config, config.precision, read) + logits + features
+    let passing = reading(config, config.precision, read);
+    caches + passing + logits + features + decoding_copies(&config.language, config.precision)
+}
+
+/// Matrices that decoding holds once more: joined where they share their input, and packed in f32
+/// (`kernel::packed`; a processor's, and counted for a card too).
+fn decoding_copies(language: &LanguageConfig, precision: Precision) -> u64 {
+    let number = width(precision);
+    let queries = language.heads * language.head;
+    let keys = language.kv_heads * language.head;
+    let (is_phi3, is_internlm2) = (
+        language.architecture == Architecture::Phi3,
+        language.architecture == Architecture::InternLm2,
+    );
+    let copied = |parts: usize, out: usize, inputs: usize| {
+        let is_apart = parts > 1 && out * inputs > projection::LARGE;
+        let is_packed = precision == Precision::Fp32 && inputs as i64 <= packed::MOST_INPUTS;
+        if !is_apart && (is_packed || parts > 1) { number * (out * inputs) as u64 } else { 0 }
+    };
+    let layer =
+        copied(if is_phi3 || is_internlm2 { 1 } else { 3 }, queries + 2 * keys, language.width)
+            + copied(1, language.width, queries)
+            + copied(if is_phi3 { 1 } else { 2 }, 2 * language.mlp, language.width)
+            + copied(1, language.width, language.mlp);
+    language.layers as u64 * layer + copied(1, language.vocabulary, language.width)
+}
+
+/// What a look at the validation split adds to a training's states: answers, and for them the
+/// decoder's matrices with their adapters added.
+pub fn looking(config: &Config, model: &Model, of: Writing) -> u64 {
+    let merged = |lora: &Lora| {
+        let is_merged = |name: &str| super::lora::is_adapted(name, lora, &model.train);
+        width(config.precision) * Counts::where_true(config, is_merged).language
+    };
+    writing(config, of) + model.lora.as_ref().map_or(0, merged)
 }
 
 /// What a pass without gradients over so many tokens needs at its widest place.
@@ -197,18 +232,34 @@ pub fn activations(config: &Config, model: &Model, train: &Train, batch: Batch) 
     let trains_language = model.train.contains(&Module::Language);
     let mut total = 0;
     if trains_language || model.train.contains(&Module::Projector) || batch.tiles > 0 {
-        let one = decoder_layer(language, number) * batch.tokens;
+        let adapted = number * adapter_inputs(config, model, Module::Language);
+        let one = (decoder_layer(language, number) + adapted / language.layers.max(1) as u64)
+            * batch.tokens;
         let kept = 4 * language.width as u64 * batch.tokens;
         total += layer(one, decoder_numbers(language), kept, language.layers as u64);
     }
     if batch.tiles > 0 {
         let vision = &config.vision;
         let positions = batch.tiles * (1 + (config.image_side / vision.patch).pow(2) as u64);
-        let one = tower_layer(vision, number) * positions;
+        let adapted = number * adapter_inputs(config, model, Module::Vision);
+        let one = (tower_layer(vision, number) + adapted / vision.layers.max(1) as u64) * positions;
         let kept = 4 * vision.width as u64 * positions;
         total += layer(one, tower_numbers(vision), kept, config.vision_layers_run() as u64);
     }
-    total + head(language, number, batch, is_cast)
+    let learns = trains_language && model.lora.is_none();
+    total + head(language, number, batch, is_cast, learns)
+}
+
+/// Numbers that the adapters of a module keep of a position beside what their matrices keep: what
+/// goes into B, and where inputs are left out at random the mask and what is left.
+fn adapter_inputs(config: &Config, model: &Model, module: Module) -> u64 {
+    let Some(lora) = &model.lora else { return 0 };
+    let adapted = parameters::list(config).into_iter().filter(|parameter| {
+        parameters::module_of(&parameter.name) == module
+            && super::lora::is_adapted(&parameter.name, lora, &model.train)
+    });
+    let left = if lora.dropout.get() > 0.0 { 2 } else { 0 };
+    adapted.map(|parameter| lora.rank.get() as u64 + left * parameter.shape[1] as u64).sum()
 }
 
 /// Bytes that a layer keeps of a position: the residual stream twice and the inputs of
@@ -238,11 +289,12 @@ fn tower_numbers(vision: &VisionConfig) -> u64 {
     width * (4 * width + 2 * mlp)
 }
 
-/// The head's rows of hidden states, one tile of logits with its gradient, and the head's
-/// own gradient before it is summed.
-fn head(language: &LanguageConfig, number: u64, batch: Batch, is_cast: bool) -> u64 {
+/// The head's rows of hidden states, one tile of logits with its gradient, and where it learns
+/// its own gradient before it is summed.
+fn head(language: &LanguageConfig, number: u64, batch: Batch, is_cast: bool, learns: bool) -> u64 {
     let matrix = (language.vocabulary * language.width) as u64;
     let casts = if is_cast && number == 2 { 2 * matrix } else { 0 };
     let tile = 2048.min(language.vocabulary as u64);
-    batch.predictions * (2 * number * language.width as u64 + 8 * tile) + casts + number * matrix
+    let gradient = if learns { number * matrix } else { 0 };
+    batch.predictions * (2 * number * language.width as u64 + 8 * tile) + casts + gradient
 }

@@ -45,7 +45,7 @@ impl<'a> Weights<'a> {
 
 /// Matrices of more numbers than this together are multiplied one by one: one product is faster
 /// for small ones, and a copy of large ones takes as much memory as the model.
-const LARGE: usize = 1 << 22;
+pub(super) const LARGE: usize = 1 << 22;
 
 /// `x · Wᵀ + bias`, where W is one stored matrix or several along the first axis.
 #[derive(Debug)]

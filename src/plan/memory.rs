@@ -4,7 +4,7 @@ use super::{Plan, Settings, Stage};
 use crate::Result;
 use crate::model::Config;
 use crate::model::memory::{Batch, Memory, Writing, activations, frozen, moving_reference};
-use crate::model::memory::{reading, states, writing};
+use crate::model::memory::{looking, reading, states, writing};
 use crate::spec::model::{Lora, Module};
 use crate::spec::pairs::Source;
 use crate::spec::train::{Gradients, Moments, Precision, Train};
@@ -34,6 +34,8 @@ pub struct Need {
     pub tokens: (usize, usize),
     /// Of the other stages that run the model, in bytes.
     pub others: Vec<(Stage, u64)>,
+    /// Most tiles of a picture, and tokens of each.
+    tiles: (usize, usize),
 }
 
 impl Need {
@@ -68,12 +70,41 @@ impl Need {
         if let Some(loss) = &settings.loss {
             memory = states(&config, model, train);
             memory.activations = activations(&config, model, train, batch);
+            if settings.eval.every > 0 {
+                let (prompt, rows) = (image + QUESTION, settings.eval.batch as u64);
+                let tokens = (prompt as u64, settings.eval.max_tokens as u64);
+                let tiles = (settings.eval.slice * tiles) as u64;
+                let look = Writing { prompts: rows, rows, tokens, tiles };
+                memory.activations = memory.activations.max(looking(&config, model, look));
+            }
             if loss.moves_reference() {
                 memory.weights += moving_reference(&config, model);
             }
         }
         let others = others(settings, &config, tiles, image + text);
-        Ok(Self { memory, tokens: (image, text), others })
+        let tiles = (max_tiles, config.image_tokens);
+        Ok(Self { memory, tokens: (image, text), others, tiles })
+    }
+
+    /// What to set where a picture in most tiles leaves a pair no place for a question.
+    fn is_refused(&self, settings: &Settings) -> Option<String> {
+        let most = settings.train.max_tokens;
+        let (image, _) = self.tokens;
+        if settings.loss.is_none() || image + QUESTION < most {
+            return None;
+        }
+        let (max_tiles, each) = self.tiles;
+        let fits = |tiles: &usize| each * (tiles + usize::from(*tiles > 1)) + 2 * QUESTION <= most;
+        let fewer = match (1..=max_tiles).rev().find(fits) {
+            Some(tiles) => format!(", or model.max_tiles = {tiles}"),
+            None => String::new(),
+        };
+        Some(format!(
+            "A picture of {max_tiles} tiles takes {image} tokens, and train.max_tokens = {most} has no \
+             place for a question beside it: such pairs are refused. \
+             Set train.max_tokens = {}{fewer}.",
+            image + QUESTION + 2 * ANSWER
+        ))
     }
 
     /// Of the stage that needs most.
@@ -172,7 +203,7 @@ fn sentence(settings: &Settings, need: &Need) -> String {
     if settings.loss.is_some() {
         sentence = format!(
             "weights {} + gradients {} + moments {} + activations {} + libtorch {PROCESS_GIB} = {:.1} GiB\n\
-             ({pairs} x {image} image and {text} other tokens a pass). ",
+             ({pairs} x {image} image and {text} other tokens a pass, an assumed length). ",
             part(weights),
             part(gradients),
             part(moments),
@@ -185,15 +216,16 @@ fn sentence(settings: &Settings, need: &Need) -> String {
         .iter()
         .map(|(stage, bytes)| format!("{stage} {:.1} GiB", PROCESS_GIB + gib(*bytes)))
         .collect();
-    write!(sentence, "{}. {}", sentence_case(&others.join(", ")), fits(need.gib()))
-        .expect("a string takes every row");
     let (largest, room) = CARDS[CARDS.len() - 1];
+    let verdict = need.is_refused(settings).unwrap_or_else(|| fits(need.gib()));
+    write!(sentence, "{}. {verdict}", sentence_case(&others.join(", ")))
+        .expect("a string takes every row");
     if need.gib() > room {
         let ways: Vec<String> = ways_out(settings, room)
             .into_iter()
             .map(|(change, gib)| format!("  {change}: {gib:.1} GiB"))
             .collect();
-        let list = ways.join("\n");
+        let list = if ways.is_empty() { "  no way found".to_owned() } else { ways.join("\n") };
         write!(sentence, "\nOn one {largest} ({room} GiB):\n{list}")
             .expect("a string takes every row");
     }
@@ -214,7 +246,7 @@ fn fits(gib: f64) -> String {
 }
 
 /// Changes that need less, each with all before it, up to the first that fits, and what they need;
-/// and adapters in place of full training.
+/// and adapters in place of full training, where they fit. Nothing where neither does.
 fn ways_out(settings: &Settings, room: f64) -> Vec<(&'static str, f64)> {
     type Change = (&'static str, fn(&mut Settings));
     let changes: [Change; 5] = [
@@ -245,10 +277,16 @@ fn ways_out(settings: &Settings, room: f64) -> Vec<(&'static str, f64)> {
             least = least.min(need.gib());
         }
     }
+    let mut adapters = None;
     if settings.loss.is_some() && settings.model.lora.is_none() {
         less.model.lora = Some(Lora::default());
         less.train.gradients = Gradients::Fp32;
-        ways.extend(Need::of(&less).map(|need| ("or [model.lora] with all of these", need.gib())));
+        let need = Need::of(&less).ok().map(|need| need.gib());
+        adapters = need.filter(|gib| *gib <= room);
     }
+    if least > room && adapters.is_none() {
+        return Vec::new();
+    }
+    ways.extend(adapters.map(|gib| ("or [model.lora] with all of these", gib)));
     ways
 }

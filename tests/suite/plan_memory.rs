@@ -36,7 +36,10 @@ fn full_training_of_8b_is_counted_from_its_8_075_365_376_parameters() {
     let planned = said(&["plan", SPEC, "--device", "cpu"]);
     assert!(planned.contains("moments 60.2 "), "{planned}");
     // Twelve tiles and a thumbnail of 256 tokens; a question of 128, two answers of 512.
-    assert!(planned.contains("(1 x 3328 image and 1152 other tokens a pass). "), "{planned}");
+    assert!(
+        planned.contains("(1 x 3328 image and 1152 other tokens a pass, an assumed length). "),
+        "{planned}"
+    );
     assert!(planned.contains("Fits one H200."), "{planned}");
     // The tower trains: the base alone has features, and the policy's pictures are encoded anew.
     assert!(planned.contains("Image features are not kept for mpo-s0 (the vision"), "{planned}");
@@ -72,6 +75,30 @@ fn the_stage_that_needs_most_decides_what_fits() {
     let crowded = said(&[&lora[..], &["--set", "eval.batch=512"]].concat());
     assert!(crowded.contains("Fits no single card."), "{crowded}");
     assert!(crowded.contains("batches of 4 in [eval] and [candidates]: "), "{crowded}");
+}
+
+#[test]
+fn a_prompt_that_does_not_fit_is_said_with_what_to_set() {
+    let set = |settings: &[&str]| {
+        let settings = settings.iter().flat_map(|setting| ["--set", setting]);
+        said(&["plan", SPEC, "--device", "cpu"].into_iter().chain(settings).collect::<Vec<_>>())
+    };
+    let wide = set(&["model.max_tiles=40", "train.max_tokens=6144"]);
+    // 41 tiles of 256 tokens; 22 and a thumbnail leave 256 of 6,144.
+    assert!(wide.contains("40 tiles takes 10496 tokens, and train.max_tokens = 6144"), "{wide}");
+    assert!(wide.contains("Set train.max_tokens = 11648, or model.max_tiles = 22."), "{wide}");
+    assert!(!wide.contains("Fits one"), "{wide}");
+    let short = set(&["train.max_tokens=3000"]);
+    assert!(short.contains("12 tiles takes 3328 tokens"), "{short}");
+    assert!(short.contains("or model.max_tiles = 9."), "{short}");
+}
+
+#[test]
+fn ways_that_do_not_fit_are_not_listed() {
+    let hopeless = ["--set", "model.size=\"76B\"", "--set", "model.precision=\"fp32\""];
+    let planned = said(&[&["plan", SPEC, "--device", "cpu"], &hopeless[..]].concat());
+    assert!(planned.ends_with("will tell.\n"), "{planned}");
+    assert!(planned.contains("On one H200 (139 GiB):\n  no way found\n"), "{planned}");
 }
 
 #[test]
