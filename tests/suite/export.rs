@@ -92,6 +92,27 @@ fn code_goes_with_the_original_layout_alone() {
 }
 
 #[test]
+fn what_the_other_layouts_library_would_read_past_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, out) = (folder.path().join("from"), folder.path().join("out"));
+    fs::create_dir(&from).unwrap();
+    for entry in fs::read_dir(recorded("hf_qwen2_ln")).unwrap() {
+        let file = entry.unwrap().path();
+        fs::copy(&file, from.join(file.file_name().unwrap())).unwrap();
+    }
+    let text = fs::read_to_string(from.join("config.json")).unwrap();
+    let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
+    config["text_config"]["rope_parameters"] =
+        serde_json::json!({ "rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e6 });
+    fs::write(from.join("config.json"), config.to_string()).unwrap();
+    exported(&from, &folder.path().join("native"), &[]);
+    let output = export(&from, &out, &["--layout", "original", "--template", "Hermes-2"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("rotary scaling of a Qwen2"), "{said}");
+    assert!(!out.exists());
+}
+
+#[test]
 fn a_folder_that_holds_files_is_not_written_to() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("mine"), "").unwrap();

@@ -73,6 +73,12 @@ impl Config {
         if language.head * language.heads != language.width {
             return refuse("heads of another width than the decoder's over their number");
         }
+        // transformers of that time reads none there, and its angles would be others.
+        if language.architecture == Architecture::Qwen2
+            && language.rope_scaling != RopeScaling::None
+        {
+            return refuse("rotary scaling of a Qwen2 decoder");
+        }
         if language.own_scale().is_some() {
             return refuse("`attention_factor` for long positions");
         }
