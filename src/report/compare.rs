@@ -3,8 +3,9 @@
 
 use super::chart::frame;
 use super::metric::{Metric, spoken};
-use super::runs::{JobRecord, Runs, read_csv};
+use super::runs::{JobRecord, Runs};
 use super::select::{Column, is_overall};
+use super::table::read_csv;
 use crate::eval::statistics::{
     CONFIDENCE, Interval, Scored, between, over_seeds_and_questions, smallest,
 };

@@ -2,7 +2,8 @@
 //! are right, and what the pairs made of them consist of.
 
 use super::metric::Metric;
-use super::runs::{Row, Runs, number, read_csv};
+use super::runs::{Row, Runs};
+use super::table::{number, read_csv};
 use crate::{Error, Result};
 use minijinja::{Value, context};
 use std::path::Path;

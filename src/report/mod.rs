@@ -21,6 +21,7 @@ pub mod scene;
 pub mod select;
 mod shared_pairs;
 mod sheet;
+mod table;
 
 use crate::error::Context;
 use crate::plan::Plan;

@@ -1,7 +1,8 @@
 //! benchmarks.csv: where each job's benchmarks come from, real questions or stand-ins, and who
 //! judged.
 
-use super::runs::{Runs, Table, read_csv, whole};
+use super::runs::{Runs, whole};
+use super::table::{Table, read_csv};
 use crate::Result;
 use crate::plan::{Plan, Stage};
 use std::path::Path;

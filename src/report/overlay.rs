@@ -4,7 +4,7 @@
 //! `value` (per cent), `n` and `source`. A table beside the results wins over one in results/paper/,
 //! and that over the built-in copy.
 
-use super::runs::read_csv;
+use super::table::read_csv;
 use crate::error::Context;
 use crate::eval::statistics::{Interval, wilson};
 use crate::spec::lists::PAPER_TABLES;

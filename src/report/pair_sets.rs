@@ -2,9 +2,9 @@
 //! key in front; pairs_shared.csv, what two sets have in common; a contact sheet `pairs/KEY.png`
 //! a set.
 
-use super::runs::{Table, read_csv};
 use super::shared_pairs::{self, Shared, short};
 use super::sheet;
+use super::table::{Table, read_csv};
 use crate::Result;
 use crate::plan::{Plan, Stage};
 use crate::store::payload;

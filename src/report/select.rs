@@ -72,11 +72,11 @@ impl Column {
             Self::Variant => job.variant.clone(),
             Self::Job => job.id.clone(),
             Self::Seed => job.seed.to_string(),
-            Self::Round => super::runs::cell(row.round),
+            Self::Round => super::table::cell(row.round),
             Self::Prompt => row.prompt.clone(),
             Self::Task => row.task.clone(),
             Self::Split => row.split.clone(),
-            Self::Step => super::runs::cell(row.step),
+            Self::Step => super::table::cell(row.step),
             Self::Swept(at) => job.swept[at].clone(),
         }
     }

@@ -13,8 +13,9 @@ pub mod lines;
 
 pub use crate::spec::chart::{Chart, Differences, Heat, Series};
 
-use super::runs::{Runs, Table, cell};
+use super::runs::Runs;
 use super::scene::Scene;
+use super::table::{Table, cell};
 use crate::Result;
 use std::path::Path;
 
