@@ -67,9 +67,9 @@ fn table(path: &Path, answered: &[(Question, &Row)]) -> csv::Result<()> {
     for (question, row) in answered {
         let said = |name: &str| question.meta.get(name).cloned();
         // Parts of a benchmark number their questions alike, and VLMEvalKit keeps one of an index.
-        let own = question.id.strip_prefix(&format!("{}/", question.says(OF)));
+        let alone = question.id.strip_prefix(&format!("{}/", question.says(OF)));
         let index = said("index").filter(|index| !taken.contains(index));
-        let index = index.unwrap_or_else(|| own.unwrap_or(&question.id).to_owned());
+        let index = index.unwrap_or_else(|| alone.unwrap_or(&question.id).to_owned());
         taken.insert(index.clone());
         let mut cells = vec![
             index,

@@ -207,7 +207,11 @@ fn judges_files(stage: Stage, settings: &Settings) -> bool {
         Stage::Candidates => of_files,
         // Imported pairs alone stand on no verdict of ours.
         Stage::Pairs if settings.pairs.is_import_alone() => false,
-        Stage::Pairs => of_files || settings.pairs.correctness.consistency == Consistency::Rule,
+        Stage::Pairs => {
+            let pairs = &settings.pairs;
+            let is_checked = pairs.correctness.consistency == Consistency::Rule;
+            of_files || is_checked && pairs.needs(Source::Correctness)
+        }
         Stage::Policy => of_files && settings.eval.every > 0,
         Stage::Answers | Stage::Scores => of_files || !settings.eval.files.is_empty(),
         _ => false,

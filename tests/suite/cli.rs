@@ -169,7 +169,8 @@ fn show_sources_says_how_each_data_set_is_matched() {
         let line = text.lines().find(|line| line.starts_with(name)).unwrap();
         line.split_whitespace().collect()
     };
-    assert_eq!(row("InfoVQA"), ["InfoVQA", "OCR", "12", "anls", "visual"]);
-    let mathematics = ["CLEVR-Math", "mathematics", "6", "relaxed", "vqa", "letter", "math", "cot"];
+    assert_eq!(row("InfoVQA"), ["InfoVQA", "OCR", "12", "anls", "yesno", "visual"]);
+    let mathematics =
+        ["CLEVR-Math", "mathematics", "6", "relaxed", "vqa", "letter", "math", "yesno", "cot"];
     assert_eq!(row("CLEVR-Math"), mathematics);
 }

@@ -32,6 +32,9 @@ fn one_step_trained_checkpoints() {
         let read = Tensor::read_safetensors(dir.join("inputs.safetensors")).unwrap();
         let inputs: BTreeMap<String, Tensor> = read.into_iter().collect();
         let mut model = Vlm::load(&dir.join("model"), Device::Cpu).unwrap();
+        if model.config.template.is_none() {
+            model.config = model.config.with_template("Hermes-2");
+        }
         model.set_trainable(&ALL);
         if lora {
             model = model.with_lora(&Lora::default(), &ALL, 3).unwrap();

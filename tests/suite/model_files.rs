@@ -70,6 +70,12 @@ fn every_checkpoint_is_written_back_to_the_byte() {
     }
 }
 
+/// The same model with a template: the original layout names one.
+fn templated(mut model: Vlm) -> Vlm {
+    model.config = model.config.with_template("Hermes-2");
+    model
+}
+
 #[test]
 fn there_and_back_between_the_layouts_loses_nothing() {
     // The first shuffle, and InternLM2's fused projection, are the original layout's alone.
@@ -78,7 +84,7 @@ fn there_and_back_between_the_layouts_loses_nothing() {
     {
         let dir = fixture(name).join("model");
         let (there, back) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let model = load(&dir);
+        let model = templated(load(&dir));
         let (own, other) = match model.config.layout {
             Layout::Original => (Layout::Original, Layout::Native),
             Layout::Native => (Layout::Native, Layout::Original),
@@ -130,7 +136,7 @@ fn internlm2_becomes_the_llama_that_it_is() {
 fn a_tied_head_is_written_out_where_the_layout_wants_one() {
     let name = "hf_qwen2_tied";
     let folder = tempfile::tempdir().unwrap();
-    let model = load(&fixture(name).join("model"));
+    let model = templated(load(&fixture(name).join("model")));
     assert!(model.config.language.tied);
     model.export(folder.path(), as_read(Layout::Original)).unwrap();
     let untied = load(folder.path());

@@ -323,11 +323,11 @@ fn a_judge_that_gives_no_reply_leaves_no_scores() {
     use crate::support::http::{Answer, Server, texts};
     let folder = Folder::new();
     let table = "index\tquestion\tanswer\tcategory\tprediction\n1\tWhich?\tred\trec\tred\n\
-                 2\tWhich?\tred\trec,ocr\tblue\n3\tWhich?\tred\tocr\tgreen\n";
+                 2\tWhich?\tred\trec,ocr\tblue\n3\tWhich?\tred\tocr\tteal\n";
     let path = folder.write("model_MMVet.tsv", table);
     for (status, scored) in [(401, false), (200, true)] {
         let server = Server::start(move |_, asked| match status {
-            200 if asked.body.to_string().contains("green") => texts(&["no idea"]),
+            200 if asked.body.to_string().contains("teal") => texts(&["no idea"]),
             200 => texts(&["Grade: 0.5"]),
             _ => Answer::Status(status, "", "no such key".into()),
         });
@@ -346,7 +346,8 @@ fn a_judge_that_gives_no_reply_leaves_no_scores() {
         assert_eq!(code, 0, "{err}");
         let number = |metric: &str| {
             let line = out.lines().find(|line| line.starts_with("all ") && line.contains(metric));
-            line.and_then(|line| line.split_whitespace().last()).unwrap().to_owned()
+            let last = line.and_then(|line| line.split_whitespace().last());
+            last.unwrap_or_else(|| panic!("{metric} in {out}")).to_owned()
         };
         // A reply that cannot be read is a grade less, and an answer all the same.
         assert_eq!((number(" grade").as_str(), number(" failed").as_str()), ("2", "3"), "{out}");

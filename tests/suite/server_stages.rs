@@ -9,7 +9,7 @@ use prefab::data::record::Verdict;
 use prefab::pairs::dropout_ntp::kept;
 use prefab::spec::candidates::{Candidates, Prompt};
 use prefab::spec::embedded;
-use prefab::spec::pairs::{Consistency, Length, Pairs, Source};
+use prefab::spec::pairs::{Consistency, Pairs, Source};
 use prefab::spec::server::Server as Table;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -100,9 +100,6 @@ fn a_server_goes_on_from_the_kept_words_without_the_picture() {
     settings.dropout_ntp.image = true;
     small.pair(&settings, "seen").unwrap();
     assert_eq!(pictures(server.asked.lock().unwrap().last().unwrap()), 1);
-    settings.dropout_ntp.length = Length::Match;
-    let error = small.pair(&settings, "match").unwrap_err();
-    assert!(error.to_string().contains("needs a model here"), "{error}");
 }
 
 /// Denies red things, by the probabilities of the first token.

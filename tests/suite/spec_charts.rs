@@ -110,7 +110,7 @@ fn what_a_chart_is_limited_to_must_be_there() {
     for (y, rows, says, way_out) in [
         ("reasoning.accuracy", "prompt = \"cott\"", "the prompt `cott`", "did you mean `cot`?"),
         ("reasoning.accuracy", "seed = \"7\"", "the seed `7`", "values of `seed`: 0, 1"),
-        ("reasoning.accuracy", "variant = \"MPQ\"", "the variant `MPQ`", "values of `variant`"),
+        ("reasoning.accuracy", "variant = \"MPQ\"", "the variant `MPQ`", "did you mean `MPO`?"),
         ("reasoning.accuracy", "\"loss.beta\" = \"0.2\"", "the loss.beta `0.2`", "0.1"),
         ("reasoning.accuracy", "task = \"cuont\"", "the task `cuont`", "did you mean `count`?"),
         ("reasoning.accuracy", "split = \"train\"", "the split `train`", "test"),

@@ -78,6 +78,19 @@ pub const CASES: &[Case] = &[
         "",
     ),
     case(
+        "loss.algorithm = \"mpo\"\n[pairs]\nsources = [\"dropout_ntp\"]\n[pairs.dropout_ntp]\n\
+         length = «\"match\"»\n[pairs.dropout_ntp.server]\nurl = \"http://localhost:1/v1\"\nmodel = \"m\"\n",
+        "no server forbids an end",
+        "[pairs.dropout_ntp.server]",
+        "",
+    ),
+    case(
+        "loss.algorithm = \"tr_dpo\"\nloss.tr_dpo.alpha = «0.0»\n",
+        "would never move",
+        "alpha = 0.9",
+        "",
+    ),
+    case(
         "[pairs]\nsources = [\"dropout_ntp\"]\n[pairs.dropout_ntp]\napart = «true»\n\
          server = { url = \"http://localhost:1/v1\", model = \"m\" }\n",
         "needs the probabilities of a model here",
