@@ -58,5 +58,19 @@ fn one(args: &Args, target: &Path) -> Result<Vec<PathBuf>> {
     let frozen = folder.join("plan.json");
     let plan = Plan::load(&frozen)
         .map_err(|error| error.hint(format!("`prefab run {}` makes it", spec.display())))?;
-    report::run(&folder, &store::artifacts(&args.store), &plan, &report::charts(&text)?)
+    let artifacts = store::artifacts(&args.store);
+    let ends = plan.jobs.iter().filter_map(|job| job.tasks.last()).map(|&task| &plan.tasks[task]);
+    // What was collected before from another store would be lost.
+    if folder.join("runs.csv").exists()
+        && ends.map(|end| artifacts.join(&end.key)).all(|end| !end.is_dir())
+    {
+        let (store, results) = (args.store.display(), folder.display());
+        return Err(Error::spec(format!(
+            "`{store}` holds what none of the jobs of `{results}` ended in"
+        ))
+        .hint(
+            "its tables and charts stay as they are: name the store of that run with `--store`",
+        ));
+    }
+    report::run(&folder, &artifacts, &plan, &report::charts(&text)?)
 }

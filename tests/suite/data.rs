@@ -50,10 +50,10 @@ fn pairs_and_meta_are_mmprs_records() {
     assert_eq!(std::fs::read_to_string(&again).unwrap(), line);
     // What InternVL writes besides is tolerated; a missing answer is not.
     let extra =
-        write(dir.path(), "e.jsonl", &line.replace("\"rejected\"", "\"length\":3,\"rejected\""));
+        write(dir.path(), "e.jsonl", line.replace("\"rejected\"", "\"length\":3,\"rejected\""));
     assert_eq!(read_pairs(&extra).unwrap(), pairs);
     let short =
-        write(dir.path(), "s.jsonl", &format!("{line}{{\"question\":\"q\",\"chosen\":\"x\"}}\n"));
+        write(dir.path(), "s.jsonl", format!("{line}{{\"question\":\"q\",\"chosen\":\"x\"}}\n"));
     assert!(message(read_pairs(&short)).contains("s.jsonl:4:"));
 
     let entry = DataSet {

@@ -117,7 +117,7 @@ fn a_set_is_read_exactly() {
     assert_eq!((pairs[2].image.0.len(), pairs[2].question.as_str()), (0, "q"));
     assert_eq!(pairs[2].chosen_meta, Some(serde_json::json!({"x": [1]})));
     assert_eq!(pairs[3].question, "<image>\nno marker");
-    write(dir.path(), "meta.json", &entry.replace("true", "false"));
+    write(dir.path(), "meta.json", entry.replace("true", "false"));
     assert_eq!(import(dir.path()).unwrap(), 2);
 }
 
@@ -131,7 +131,7 @@ fn other_forms_are_imported_from_a_file_of_their_own() {
         r#"{"question":"how many?","image_path":"deep/b.png","chosen":"2","rejected":"3","idx":4}"#,
     ];
     let dir = folder("");
-    let path = write(dir.path(), "pictures/mine.jsonl", &rows.join("\n"));
+    let path = write(dir.path(), "pictures/mine.jsonl", rows.join("\n"));
     let out = dir.path().join("out");
     let built = import_file(&path, &out, 0).unwrap();
     assert!(

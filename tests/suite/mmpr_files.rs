@@ -57,7 +57,7 @@ fn links_stay_below_the_root() {
     assert!(error.contains("rows.jsonl:4: image `up/secret.png` is a link to `"), "{error}");
     assert!(!dir.path().join("out").exists());
     // A root that is a link itself, and links within it, are the user's own.
-    write(dir.path(), "rows.jsonl", &[GOOD, &link("inside.png")].join("\n"));
+    write(dir.path(), "rows.jsonl", [GOOD, &link("inside.png")].join("\n"));
     std::fs::rename(&pictures, dir.path().join("elsewhere")).unwrap();
     symlink("elsewhere", &pictures).unwrap();
     assert_eq!(import(dir.path()).unwrap(), 2);
@@ -77,7 +77,7 @@ fn a_broken_picture_is_named_by_its_row_and_its_own_file() {
     picture.save(dir.path().join("pictures/b.jpg")).unwrap();
     let whole = std::fs::read(dir.path().join("pictures/b.jpg")).unwrap();
     std::fs::write(dir.path().join("pictures/b.jpg"), &whole[..whole.len() / 2]).unwrap();
-    write(dir.path(), "rows.jsonl", &[GOOD, &GOOD.replace("a.png", "b.jpg")].join("\n"));
+    write(dir.path(), "rows.jsonl", [GOOD, &GOOD.replace("a.png", "b.jpg")].join("\n"));
     let error = message(import(dir.path()));
     assert!(error.contains("rows.jsonl:2: picture "), "{error}");
     assert!(error.contains("pictures/b.jpg cannot be decoded: the file is truncated"), "{error}");

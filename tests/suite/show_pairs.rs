@@ -64,6 +64,9 @@ fn pairs_are_shown_side_by_side_and_on_a_sheet() {
     assert!(said(&prefab(folder.path(), &["show", "pairs"]), 2).contains("needs the key"));
 
     said(&prefab(folder.path(), &["report", "results/look"]), 0);
+    // What was collected is not lost to a store that holds nothing of it.
+    let elsewhere = ["report", "results/look", "--store", "elsewhere"];
+    assert!(said(&prefab(folder.path(), &elsewhere), 2).contains("stay as they are"));
     let results = folder.path().join("results/look");
     let table = std::fs::read_to_string(results.join("pairs.csv")).unwrap();
     let mut lines = table.lines();
