@@ -49,8 +49,8 @@ const SHOWN: [Shown; 2] = [
 pub fn tables(runs: &Runs) -> Vec<Value> {
     let table = |(stage, title, columns): &Shown| {
         let mut rows: Vec<&Row> = runs.rows.iter().filter(|row| row.stage == *stage).collect();
-        let first = rows.first()?.job;
-        rows.retain(|row| row.job == first);
+        let first = rows.first().map(|row| (row.job, row.round))?;
+        rows.retain(|row| (row.job, row.round) == first);
         let find = |task: &str, metric: &str| {
             rows.iter().find(|row| row.task == task && row.metric == metric)
         };
