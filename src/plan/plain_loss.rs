@@ -41,14 +41,13 @@ pub(super) fn plain(loss: &Loss) -> Loss {
     let Ok(mix) = Mix::new(loss) else { return plain };
     plain.beta = Positive::try_from(mix.knobs.beta).ok();
     let same = |other: &Loss| Mix::new(other).is_ok_and(|other| other == mix);
-    for shorter in [
-        Loss { delta: None, ..plain.clone() },
-        Loss { generation: None, ..plain.clone() },
-        Loss { delta: None, generation: None, ..plain.clone() },
-    ] {
-        if same(&shorter) {
-            plain = shorter;
-        }
+    let bare = Loss { delta: None, ..plain.clone() };
+    if same(&bare) {
+        plain = bare;
+    }
+    let bare = Loss { generation: None, ..plain.clone() };
+    if same(&bare) {
+        plain = bare;
     }
     plain
 }
