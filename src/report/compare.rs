@@ -6,10 +6,10 @@ use super::metric::{Metric, spoken};
 use super::runs::{JobRecord, Runs};
 use super::select::{Column, is_overall};
 use super::table::read_csv;
-use crate::eval::statistics::{
+use crate::spec::lists::paired;
+use crate::statistics::{
     CONFIDENCE, Interval, Scored, between, over_seeds_and_questions, smallest,
 };
-use crate::spec::lists::paired;
 use crate::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,6 +1,11 @@
 //! Ticks and how numbers are written on charts and on the page. Files hold fractions and
 //! shortest floats; only here do shares become per cent.
 
+/// Most values of an axis that have a tick each.
+const MOST_OWN_TICKS: usize = 8;
+/// Part of an axis that stays free before its first and behind its last value.
+const ROOM: f64 = 0.04;
+
 /// An axis: which values it spans, where its ticks are, how they are written.
 #[derive(Clone, Debug)]
 pub struct Scale {
@@ -31,12 +36,20 @@ impl Scale {
 
     /// A logarithmic axis with a tick at each of the values.
     pub fn log(values: impl IntoIterator<Item = f64>) -> Self {
-        let mut ticks: Vec<f64> = values.into_iter().collect();
-        ticks.sort_by(f64::total_cmp);
-        ticks.dedup();
+        let ticks = distinct(values);
         let (low, high) = range(ticks.iter().copied());
-        let room = (high / low).powf(0.04).max(1.02);
+        let room = (high / low).powf(ROOM).max(1.02);
         Self { low: low / room, high: high * room, log: true, ticks }
+    }
+
+    /// A linear axis with a tick at each of the values, where these are few.
+    pub fn few(values: &[f64]) -> Option<Self> {
+        let ticks = distinct(values.iter().copied());
+        let (low, high) = range(ticks.iter().copied());
+        let room = (high - low) * ROOM;
+        let (low, high) = (low - room, high + room);
+        let are_few = (2..=MOST_OWN_TICKS).contains(&ticks.len());
+        are_few.then_some(Self { low, high, log: false, ticks })
     }
 
     /// The range of a linear axis, cut to exactly the values (for steps).
@@ -65,6 +78,13 @@ fn range(values: impl IntoIterator<Item = f64>) -> (f64, f64) {
     if low <= high { (low, high) } else { (0.0, 1.0) }
 }
 
+fn distinct(values: impl IntoIterator<Item = f64>) -> Vec<f64> {
+    let mut distinct: Vec<f64> = values.into_iter().collect();
+    distinct.sort_by(f64::total_cmp);
+    distinct.dedup();
+    distinct
+}
+
 /// 1, 2 or 5 times a power of ten, at least `rough`.
 fn round_step(rough: f64) -> f64 {
     let power = 10f64.powf(rough.log10().floor());
@@ -83,11 +103,8 @@ pub fn short(value: f64) -> String {
     if value == 0.0 {
         return "0".into();
     }
-    if !(1e-3..1e5).contains(&size) {
-        let text = format!("{value:.2e}");
-        let (digits, exponent) = text.split_once('e').expect("scientific notation has an e");
-        let digits = digits.trim_end_matches('0').trim_end_matches('.');
-        return format!("{digits}e{exponent}").replace('-', "−");
+    if is_scientific(value) {
+        return scientific(value);
     }
     let decimals = (3 - size.log10().floor() as i32).clamp(0, 6) as usize;
     let text = format!("{value:.decimals$}");
@@ -97,6 +114,30 @@ pub fn short(value: f64) -> String {
         text
     };
     text.replace('-', "−")
+}
+
+/// Numbers of one axis, those near zero all in one way: 3e-4, 1e-3.
+pub fn alike(values: &[f64]) -> Vec<String> {
+    let has_small = values.iter().any(|&value| value.abs() < 1.0 && is_scientific(value));
+    let write = |&value: &f64| match has_small && value != 0.0 && value.abs() < 0.1 {
+        true => scientific(value),
+        false => short(value),
+    };
+    values.iter().map(write).collect()
+}
+
+fn is_scientific(value: f64) -> bool {
+    value != 0.0 && !(1e-3..1e5).contains(&value.abs())
+}
+
+fn scientific(value: f64) -> String {
+    let text = format!("{value:.2e}");
+    let (digits, exponent) = text.split_once('e').expect("scientific notation has an e");
+    let digits = match digits.contains('.') {
+        true => digits.trim_end_matches('0').trim_end_matches('.'),
+        false => digits,
+    };
+    format!("{digits}e{exponent}").replace('-', "−")
 }
 
 /// A whole number with thousands set apart: 4,000.
@@ -153,6 +194,15 @@ mod tests {
     }
 
     #[test]
+    fn few_values_have_a_tick_each_and_room_beside() {
+        let scale = Scale::few(&[75.0, 0.0, 25.0, 50.0, 0.0]).unwrap();
+        assert_eq!(scale.ticks, [0.0, 25.0, 50.0, 75.0]);
+        assert!((scale.at(0.0) - 0.04 / 1.08).abs() < 1e-12);
+        assert!(Scale::few(&[1.0]).is_none() && Scale::few(&[0.0; 9]).is_none());
+        assert!(Scale::few(&(0..9).map(f64::from).collect::<Vec<_>>()).is_none());
+    }
+
+    #[test]
     fn one_value_has_room_around_it() {
         let scale = Scale::linear([2.0], false);
         assert!(scale.at(2.0) > 0.0 && scale.at(2.0) < 1.0);
@@ -162,6 +212,8 @@ mod tests {
     fn numbers_are_short() {
         let written = [0.0003, 0.1, 12.5, 1234.56, -0.25, 5e-7, 0.001].map(short);
         assert_eq!(written, ["3e−4", "0.1", "12.5", "1235", "−0.25", "5e−7", "0.001"]);
+        assert_eq!(alike(&[0.0, 3e-4, 1e-3, 0.01, 0.5]), ["0", "3e−4", "1e−3", "1e−2", "0.5"]);
+        assert_eq!(alike(&[0.03, 0.1, 1.0]), ["0.03", "0.1", "1"]);
         assert_eq!(grouped(1_234_567), "1,234,567");
         assert_eq!(percent(-0.0123), "−1.2");
     }

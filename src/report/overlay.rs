@@ -6,8 +6,8 @@
 
 use super::table::read_csv;
 use crate::error::Context;
-use crate::eval::statistics::{Interval, wilson};
 use crate::spec::lists::PAPER_TABLES;
+use crate::statistics::{Interval, wilson};
 use crate::{Error, Result};
 use std::path::Path;
 

@@ -16,7 +16,7 @@ use super::sheet;
 use super::table::read_csv;
 use crate::Result;
 use crate::error::Context as _;
-use crate::eval::statistics;
+use crate::statistics;
 use crate::store::Record;
 use minijinja::{Environment, Value, context};
 use serde::Serialize;

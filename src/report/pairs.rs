@@ -4,7 +4,7 @@
 use crate::data::pairs::read_meta;
 use crate::data::record::Pair;
 use crate::error::Context;
-use crate::eval::statistics;
+use crate::statistics;
 use crate::{Error, Result};
 use rand::seq::index::sample;
 use serde_json::Value;

@@ -3,9 +3,9 @@
 
 use super::engine::{candidate_rows, pair_rows};
 use super::table::{Table, cell, number, read_csv};
-use crate::eval::statistics::around;
 use crate::plan::{Job, Plan, Stage, Task};
 use crate::spec::sweep::text;
+use crate::statistics::around;
 use crate::store::{self, Record, payload};
 use crate::{Error, Result};
 use std::collections::{HashMap, HashSet};

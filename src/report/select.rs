@@ -2,8 +2,8 @@
 
 use super::metric::Metric;
 use super::runs::{Row, Runs};
-use crate::eval::statistics::student;
 use crate::spec::lists::suggest;
+use crate::statistics::student;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 

@@ -6,13 +6,13 @@
 
 use super::frame::{self, Heading, LABEL, MARGIN, SMALL, Sign};
 use super::{Differences, Mark, Picture};
-use crate::eval::statistics::holm;
 use crate::report::compare::{self, Contender, Difference, Scope};
 use crate::report::metric::{Metric, Unit, spoken};
 use crate::report::number::{Scale, counted, grouped};
 use crate::report::runs::Runs;
 use crate::report::scene::{Anchor, INK, PALETTE, SOFT, Scene, fitted};
 use crate::report::select::{Selection, filter_note, is_overall, nearest};
+use crate::statistics::holm;
 use crate::{Error, Result};
 use std::collections::BTreeSet;
 

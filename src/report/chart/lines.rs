@@ -4,7 +4,7 @@
 use super::frame::{self, Heading, LABEL, MARGIN, Sign};
 use super::{Mark, Picture, Series};
 use crate::report::metric::{Metric, capital, spoken};
-use crate::report::number::Scale;
+use crate::report::number::{Scale, alike};
 use crate::report::runs::{Row, Runs};
 use crate::report::scene::{Anchor, GRID_LINE, INK, SOFT, Scene, faded, fitted, text_width};
 use crate::report::select::{Band, Column, Estimate, Selection, estimate, filter_note};
@@ -303,9 +303,8 @@ impl Plot {
             scene.text((left - 7.0, at + 4.0), text, LABEL, Anchor::End, SOFT);
         }
         let mut free = f64::NEG_INFINITY;
-        for &tick in &self.x.ticks {
+        for (&tick, text) in self.x.ticks.iter().zip(alike(&self.x.ticks)) {
             let at = left + self.x.at(tick) * (right - left);
-            let text = crate::report::number::short(tick);
             let half = text_width(&text, LABEL, false) / 2.0;
             scene.line(&[(at, bottom), (at, bottom + 4.0)], 1.0, SOFT);
             // A label that would touch its neighbour is left out; its tick stays.
@@ -360,6 +359,6 @@ fn x_scale(values: Vec<f64>, stepwise: bool) -> Scale {
     } else if low > 0.0 && high / low >= 8.0 {
         Scale::log(values)
     } else {
-        Scale::linear(values, false)
+        Scale::few(&values).unwrap_or_else(|| Scale::linear(values, false))
     }
 }
