@@ -2,7 +2,7 @@
 
 use super::Reply;
 use super::chat::is_refusal;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use ureq::http::StatusCode;
 use ureq::{Agent, Proxy};
 
@@ -84,10 +84,8 @@ impl Http {
         };
         let mut response = request.send(body).map_err(|error| passing("no reply", error))?;
         let status = response.status();
-        let wait = response.headers().get("retry-after").and_then(|header| {
-            let seconds: f64 = header.to_str().ok()?.trim().parse().ok()?;
-            Duration::try_from_secs_f64(seconds).ok()
-        });
+        let wait = response.headers().get("retry-after");
+        let wait = wait.and_then(|header| wait_of(header.to_str().ok()?.trim()));
         let text = response.body_mut().with_config().limit(LONGEST_REPLY).read_to_string();
         if status.is_success() {
             return text.map_err(|error| passing("the reply broke off", error));
@@ -133,5 +131,36 @@ impl Http {
 impl std::fmt::Debug for Http {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Http").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// How long `Retry-After` asks to wait: seconds, or a date.
+fn wait_of(header: &str) -> Option<Duration> {
+    match header.parse() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        // One that has passed asks for no wait.
+        Err(_) => Some(
+            httpdate::parse_http_date(header)
+                .ok()?
+                .duration_since(SystemTime::now())
+                .unwrap_or_default(),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_in_seconds_or_until_a_date() {
+        assert_eq!(wait_of("1.5"), Some(Duration::from_millis(1500)));
+        assert_eq!(wait_of("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
+        let soon = SystemTime::now() + Duration::from_secs(60);
+        let wait = wait_of(&httpdate::fmt_http_date(soon)).unwrap();
+        assert!((58..=60).contains(&wait.as_secs()), "{wait:?}");
+        for none in ["soon", "-1", "NaN", ""] {
+            assert_eq!(wait_of(none), None, "{none}");
+        }
     }
 }
