@@ -17,13 +17,14 @@
 //! | features | [`model`] |
 //! | candidates, answers | [`sample`] |
 //! | pairs | [`pairs`] |
-//! | scores | [`eval`] |
+//! | scores | [`eval`], on [`answer`] and [`statistics`] |
 //! | whatever a server answers or judges | [`server`] |
 //! | report | [`report`], which reads files only |
 //!
 //! Arrows point one way: `cli → run → plan → spec`; `loss` touches no file,
 //! `plan` touches no tensor.
 
+pub mod answer;
 pub mod data;
 pub mod error;
 pub mod eval;
@@ -37,6 +38,8 @@ pub mod run;
 pub mod sample;
 pub mod server;
 pub mod spec;
+pub mod stage;
+pub mod statistics;
 pub mod store;
 pub mod tasks;
 pub mod train;

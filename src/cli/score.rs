@@ -5,10 +5,10 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::eval::asking::Asking;
 use crate::eval::judging::{Judge, complete};
 use crate::eval::scores::{Score, Scored, score_asked};
-use crate::eval::statistics::around;
 use crate::eval::{benchmark, files, foreign};
 use crate::spec::candidates::Prompt;
-use crate::spec::{self, lists};
+use crate::spec::{self, benchmarks};
+use crate::statistics::around;
 use std::path::{Path, PathBuf};
 
 /// Which answers, and to what.
@@ -56,7 +56,7 @@ pub fn run(args: &Args) -> Result<()> {
 
 fn scored(args: &Args) -> Result<Scored> {
     let benchmark = benchmark(&args.benchmark)?;
-    let own = lists::file_of(benchmark.name()).ok_or_else(|| {
+    let own = benchmarks::file_of(benchmark.name()).ok_or_else(|| {
         Error::spec(format!("benchmark `{}` reads no file", benchmark.name()))
             .hint("`prefab show benchmarks` says which do")
     })?;

@@ -14,7 +14,7 @@ use crate::spec::candidates::Prompt;
 use crate::spec::chart::Chart;
 use crate::spec::model::{Dims, Lora, Model, Module};
 use crate::spec::train::{Precision, Train};
-use crate::spec::{defaults, layer, lists, schema, show};
+use crate::spec::{benchmarks, defaults, layer, schema, show};
 use crate::tasks::sources::{DATA_SETS, form};
 use crate::tasks::{FAMILIES, Family};
 use crate::{Error, Result};
@@ -127,8 +127,7 @@ fn benchmarks() -> String {
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     for benchmark in BENCHMARKS {
         let name = benchmark.name();
-        let needed = lists::NEEDED_TASKS.iter().find(|(known, _)| *known == name);
-        let tasks = needed.map(|(_, tasks)| tasks.join(" ")).unwrap_or_default();
+        let tasks = benchmarks::benchmark(name).map_or(String::new(), |row| row.tasks.join(" "));
         let tasks =
             if name == "reasoning" || name == "shift" { "all but describe" } else { &tasks };
         let metrics: Vec<&str> = benchmark.metrics().iter().map(|metric| metric.name).collect();

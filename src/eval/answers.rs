@@ -9,9 +9,10 @@
 //! ([`super::export`]). [`Asker`] serves the validation scores during training too.
 
 use super::asking::{Asking, is_of_file};
-use super::matching::{Said, answer};
 use super::served::Served;
-use super::{Likelihood, Row, export, extract};
+use super::{Likelihood, Row, export};
+use crate::answer::extract;
+use crate::answer::matching::{Said, answer};
 use crate::data::lines;
 use crate::data::record::{self, Question};
 use crate::data::template::Prompter;
@@ -19,10 +20,11 @@ use crate::data::tokenizer::Tokenizer;
 use crate::error::Context;
 use crate::model::features::{all_shown, shown};
 use crate::model::{Group, Pictures, Seen, Vlm};
-use crate::run::stage::StageContext;
+use crate::sample::prompts::asked;
 use crate::sample::{Generated, Generation, Request, chunks, generate};
 use crate::spec::candidates::Prompt;
 use crate::spec::eval::Eval;
+use crate::stage::StageContext;
 use crate::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -36,10 +38,10 @@ use std::collections::{HashMap, HashSet};
 pub fn run(eval: &Eval, ctx: &StageContext) -> Result<()> {
     let asking = Asking::read(eval, ctx)?;
     let (items, likely) = plan(eval, &asking)?;
-    let tokenizer = Tokenizer::load(ctx.input("model"))?;
     if eval.server.is_set() {
-        return serve(eval, &asking, &items, &tokenizer, ctx);
+        return serve(eval, &asking, &items, ctx);
     }
+    let tokenizer = Tokenizer::load(ctx.input("model"))?;
     let (of_files, items): (Vec<Item<'_>>, Vec<_>) =
         items.into_iter().partition(|item| is_of_file(item.question));
     let model = Vlm::load_to_answer(ctx.input("model"), ctx.device)?;
@@ -83,14 +85,8 @@ pub fn run(eval: &Eval, ctx: &StageContext) -> Result<()> {
 }
 
 /// The same by a server.
-fn serve(
-    eval: &Eval,
-    asking: &Asking,
-    items: &[Item<'_>],
-    tokenizer: &Tokenizer,
-    ctx: &StageContext,
-) -> Result<()> {
-    let served = Served::new(eval, ctx, tokenizer)?;
+fn serve(eval: &Eval, asking: &Asking, items: &[Item<'_>], ctx: &StageContext) -> Result<()> {
+    let served = Served::new(eval, ctx)?;
     let mut chunks = Chunks { ctx, done: 0, total: items.len(), size: eval.chunk() };
     let answered = chunks.work("answers", items, |items, progress| served.ask(items, progress))?;
     lines::write(&ctx.out.join("answers.jsonl"), &answered)?;
@@ -258,9 +254,7 @@ impl<'a> Asker<'a> {
 
     /// The prompt about pictures of so many tiles.
     fn prompt(&self, item: &Item<'_>, tiles: &[usize]) -> Result<Vec<i64>> {
-        let (asked, own) = (&item.question.question, item.question.meta.get(item.prompt.name()));
-        let own = own.map(String::as_str);
-        let text = self.prompter.question_text_of(asked, tiles.len(), item.prompt, own);
+        let text = asked(self.prompter.template(), item.question, item.prompt);
         self.prompter
             .encode_prompt_with(&text, tiles)
             .map_err(|error| error.context(format!("question `{}`", item.question.id)))

@@ -4,8 +4,8 @@ use super::{Benchmark, benchmark};
 use crate::Result;
 use crate::data::questions::read_split;
 use crate::data::record::Question;
-use crate::run::stage::StageContext;
 use crate::spec::eval::{Eval, Split};
+use crate::stage::StageContext;
 use std::collections::HashMap;
 
 /// The name under which a question of a file says which benchmark it belongs to.

@@ -5,8 +5,8 @@
 //! picture has one. An object counts once a description, however often it is named;
 //! with a reasoned description, what the reasoning names counts too.
 
-use super::matching::is_open;
 use super::{Asked, Benchmark, Better, Counted, Counts, Metric, Value, flag};
+use crate::answer::matching::is_open;
 use crate::data::record::Question;
 use std::collections::BTreeSet;
 

@@ -6,14 +6,12 @@
 
 use super::asking::OF;
 use super::benchmark::File;
-use super::benchmark::crpe::mark_rotations;
-use super::benchmark::judged::object_halbench;
-use super::{Benchmark, benchmark, pope};
+use super::{Benchmark, benchmark};
 use crate::data::benchmark::{Faults, Pictures, Record, read};
 use crate::data::questions::write_questions;
 use crate::data::record::Question;
-use crate::run::stage::StageContext;
 use crate::spec::eval::Eval;
+use crate::stage::StageContext;
 use crate::{Error, Result, data};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -64,15 +62,11 @@ pub fn read_blind(benchmark: &'static dyn Benchmark, path: &Path) -> Result<Vec<
 /// The files that reading a benchmark's path opens beside itself, its pictures among them.
 pub fn beside(name: &str, path: &Path) -> Vec<PathBuf> {
     let file = benchmark(name).ok().and_then(|benchmark| benchmark.file());
-    let mut files =
-        file.map(|file| data::benchmark::beside(path, &file.format)).unwrap_or_default();
-    if name == "object_halbench" {
-        files.extend(object_halbench::gold(path));
-    }
-    if name == "pope" {
-        files.extend(pope::labels(path));
-    }
-    files
+    let of = |file: &File| {
+        let joined = data::benchmark::beside(path, &file.format);
+        joined.into_iter().chain((file.beside)(path)).collect()
+    };
+    file.map(of).unwrap_or_default()
 }
 
 fn no_file(name: &str) -> Error {
@@ -86,12 +80,7 @@ fn from_records(
     mut records: Vec<Record>,
     path: &Path,
 ) -> Result<Vec<Question>> {
-    if name == "object_halbench" {
-        object_halbench::bring_gold(&mut records, path)?;
-    }
-    if name == "pope" {
-        pope::bring_labels(&mut records, path)?;
-    }
+    (file.bring)(&mut records, path)?;
     let (mut questions, mut faults) = (Vec::with_capacity(records.len()), Faults::default());
     let mut first: HashMap<String, &Record> = HashMap::new();
     for (row, record) in (1..).zip(&records) {
@@ -136,15 +125,7 @@ fn from_records(
     }
     faults.check(path, records.len())?;
     warn_of_lone_answers(file, &records, path);
-    if name == "crpe" {
-        mark_rotations(&mut questions).map_err(|message| {
-            Error::new(format!("{}: {message}", path.display()))
-                .hint("four rows in a row are one question, its options rotated")
-        })?;
-    }
-    if name == "mmhal" {
-        super::benchmark::judged::mark_types(&mut questions);
-    }
+    (file.mark)(&mut questions).map_err(|error| error.context(path.display()))?;
     Ok(questions)
 }
 

@@ -3,7 +3,7 @@
 use super::Row;
 use super::asking::OF;
 use super::benchmark::file::{ALONE, parted};
-use super::matching::{Said, answer};
+use crate::answer::matching::{Said, answer};
 use crate::data::benchmark::{Faults, Pictures, Record, read};
 use crate::data::record::Question;
 use crate::spec::candidates::Prompt;

@@ -2,8 +2,8 @@
 //!
 //! The *answers* stage ([`answers`]) asks a policy every question that some
 //! benchmark wants, once; the *scores* stage ([`scores`]) counts, without a model.
-//! Between them lie [`extract`] (which part of a response is its answer),
-//! [`matching`] (whether that is right) and [`statistics`] (intervals and tests).
+//! Which part of a response is its answer, and whether that is right, [`crate::answer`] says;
+//! intervals and tests are in [`crate::statistics`].
 //!
 //! A benchmark is one file with a type that implements [`Benchmark`], and one line
 //! in [`benchmarks!`](self): the spec parser, `prefab show benchmarks` and the law
@@ -14,31 +14,22 @@ pub mod answers;
 pub mod asking;
 pub mod benchmark;
 pub mod bill;
-pub mod choice;
 mod describe;
 pub mod export;
-pub mod extract;
 pub mod files;
 pub mod foreign;
-pub mod formula;
 pub mod judging;
-pub mod matching;
-pub mod metric;
 pub mod origin;
 mod pope;
-pub mod python;
-pub mod quantity;
 mod reasoning;
 pub mod scores;
 mod served;
 mod shift;
-pub mod signs;
-pub mod statistics;
-pub mod text;
 
 use crate::data::record::{Answer, Question, Verdict};
+use crate::spec::benchmarks;
 use crate::spec::candidates::Prompt;
-use crate::spec::lists::{self, suggest};
+use crate::spec::lists::suggest;
 use crate::{Error, Result};
 use benchmark::judged::{Grade, Graded};
 use benchmark::{File, choice as choice_of, crpe, judged, math, own, reading};
@@ -93,7 +84,7 @@ benchmarks! {
 /// If there is none.
 pub fn benchmark(name: &str) -> Result<&'static dyn Benchmark> {
     BENCHMARKS.iter().copied().find(|benchmark| benchmark.name() == name).ok_or_else(|| {
-        let hint = suggest(name, "`prefab show benchmarks` lists them", lists::BENCHMARKS);
+        let hint = suggest(name, "`prefab show benchmarks` lists them", &benchmarks::names());
         Error::spec(format!("`{name}` is not a benchmark")).hint(hint)
     })
 }

@@ -7,8 +7,8 @@
 
 use super::benchmark::file::{ALONE, File, SHORT, answered};
 use super::benchmark::{FIRST_MARKER, answer_of, answer_of_internvl};
-use super::metric::yes_no::{self, settled, yes_or_no};
 use super::{Asked, Benchmark, Better, Counted, Counts, Metric, Row, Value, flag, ratio};
+use crate::answer::metric::yes_no::{self, settled, yes_or_no};
 use crate::data::benchmark::{Format, Record, json};
 use crate::data::record::Question;
 use crate::{Error, Result};
@@ -24,8 +24,10 @@ static FILE: File = File {
     },
     tiles: Some(6),
     direct: Some(SHORT),
-    always_direct: false,
     question,
+    beside: labels,
+    bring: bring_labels,
+    ..File::PLAIN
 };
 
 /// POPE, with a way to read yes or no.
@@ -267,7 +269,7 @@ fn is_there(question: &Question) -> bool {
 /// # Errors
 ///
 /// Label files that are not there, of another length, or about other pictures.
-pub(super) fn bring_labels(records: &mut [Record], path: &Path) -> Result<()> {
+fn bring_labels(records: &mut [Record], path: &Path) -> Result<()> {
     if records.iter().any(|record| record.text(&["answer", "label"]).is_some()) {
         return Ok(());
     }
@@ -303,7 +305,7 @@ pub(super) fn bring_labels(records: &mut [Record], path: &Path) -> Result<()> {
 }
 
 /// The label files beside a table that may want them.
-pub(super) fn labels(path: &Path) -> Vec<PathBuf> {
+fn labels(path: &Path) -> Vec<PathBuf> {
     let is_table = path.extension().is_some_and(|end| end == "jsonl") && path.is_file();
     let folder = path.parent().filter(|_| is_table).unwrap_or(Path::new("")).to_path_buf();
     let files = SPLITS.into_iter().flat_map(|split| {

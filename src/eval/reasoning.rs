@@ -1,8 +1,8 @@
 //! `reasoning`: questions with a known answer, by task and over all.
 
 use super::benchmark::{ASKED, SCORE as RIGHT, TOKENS, UNPARSABLE, accuracy};
-use super::matching::is_open;
 use super::{Asked, Benchmark, Counted, Counts, Metric, Value, flag};
+use crate::answer::matching::is_open;
 use crate::data::record::Question;
 
 /// See the module.

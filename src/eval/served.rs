@@ -1,35 +1,30 @@
 //! Answers of a server, in place of a model here. It is asked as checkpoints are that follow
-//! instructions, whatever the model here is. Tokens are those that it counts, or else the tokenizer's
-//! of the model here; pictures are sent as they are, and cut by whoever serves the model.
+//! instructions. Tokens are those that it counts, or else the answer's words; pictures are sent as
+//! they are, and cut by whoever serves the model.
 
 use super::Row;
 use super::answers::Item;
 use super::asking::is_of_file;
-use super::matching::{Said, answer};
-use crate::data::template::{Prompter, SERVED};
-use crate::data::tokenizer::Tokenizer;
-use crate::run::stage::StageContext;
+use crate::answer::matching::{Said, answer};
+use crate::data::template::{SERVED, Template};
+use crate::sample::prompts::asked;
 use crate::server::{self, Chat, Client};
 use crate::spec::eval::Eval;
+use crate::stage::StageContext;
 use crate::{Error, Result};
 
 /// Asks the server of `[eval.server]`, greedily.
 pub(super) struct Served<'a> {
     eval: &'a Eval,
     ctx: &'a StageContext,
-    tokenizer: &'a Tokenizer,
     client: Client,
 }
 
 impl<'a> Served<'a> {
-    /// With the tokenizer of the stage's model.
-    pub(super) fn new(
-        eval: &'a Eval,
-        ctx: &'a StageContext,
-        tokenizer: &'a Tokenizer,
-    ) -> Result<Self> {
+    /// With the replies that the store keeps.
+    pub(super) fn new(eval: &'a Eval, ctx: &'a StageContext) -> Result<Self> {
         let client = Client::new(&eval.server, &ctx.replies)?;
-        Ok(Self { eval, ctx, tokenizer, client })
+        Ok(Self { eval, ctx, client })
     }
 
     /// Answers, judged, in the order of the items.
@@ -49,17 +44,11 @@ impl<'a> Served<'a> {
             ))
             .hint("leave `shift` out of `eval.benchmarks`"));
         }
-        let prompter = Prompter::new(self.tokenizer, SERVED, 0)?;
+        let template = Template::named(SERVED)?;
         let chat = |item: &Item<'_>| {
             let question = item.question;
             let role = if is_of_file(question) { "benchmarks" } else { "corpus" };
-            let own = question.meta.get(item.prompt.name()).map(String::as_str);
-            let text = prompter.question_text_of(
-                &question.question,
-                question.images.len(),
-                item.prompt,
-                own,
-            );
+            let text = asked(template, question, item.prompt);
             let parts = Chat::parts(&text, self.ctx.input(role), &question.images);
             Chat::greedy(parts, self.eval.max_tokens)
         };
@@ -69,7 +58,7 @@ impl<'a> Served<'a> {
         let row = |(item, reply): (&Item<'_>, server::Reply)| {
             let said = reply.choices.into_iter().next().expect("a reply has a choice");
             let tokens = match reply.completion_tokens {
-                0 => self.tokenizer.encode(&said.text).len() + usize::from(said.ended),
+                0 => said.text.split_whitespace().count(),
                 counted => counted as usize,
             };
             let said = Said { text: said.text, tokens, ended: said.ended };

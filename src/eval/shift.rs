@@ -7,8 +7,8 @@
 //! of its own answer writes that same answer, so accuracy after the own
 //! beginning is the accuracy with nothing given, whatever the share.
 
-use super::matching::is_open;
 use super::{Asked, Benchmark, Better, Counted, Counts, Metric, Value, flag, ratio};
+use crate::answer::matching::is_open;
 use crate::data::record::Question;
 use crate::spec::candidates::Prompt;
 

@@ -2,13 +2,13 @@
 //! names another number, option or yes than the final answer. What cannot be read passes.
 
 use super::arithmetic::wrong_sum;
+use crate::answer::choice::denial::follows as follows_denial;
+use crate::answer::choice::letter::by_phrase;
+use crate::answer::choice::{MOST, name};
+use crate::answer::matching::{form, taken_apart};
+use crate::answer::metric::yes_no::yes_or_no;
+use crate::answer::quantity;
 use crate::data::record::Question;
-use crate::eval::choice::denial::follows as follows_denial;
-use crate::eval::choice::letter::by_phrase;
-use crate::eval::choice::{MOST, name};
-use crate::eval::matching::{form, taken_apart};
-use crate::eval::metric::yes_no::yes_or_no;
-use crate::eval::quantity;
 use crate::spec::candidates::Prompt;
 
 /// Words of a sentence that concludes.

@@ -15,11 +15,11 @@ use super::record::{Side, built, provenance};
 use super::stats::Stats;
 use super::{Kind, Paired, Shop, choose, consistency};
 use crate::Result;
+use crate::answer::matching::is_open;
+use crate::answer::python::text::strip;
 use crate::data::record::{Question, Verdict};
-use crate::eval::matching::is_open;
-use crate::eval::python::text::strip;
-use crate::eval::statistics;
 use crate::spec::pairs::Source;
+use crate::statistics;
 use crate::tasks::sources;
 
 /// Pairs of every question, correctness pairs before format pairs.

@@ -23,9 +23,9 @@ use super::record::{Side, built, provenance};
 use super::stats::Stats;
 use super::{Kind, Paired, Shop, choose};
 use crate::Result;
-use crate::eval::matching::is_open;
-use crate::eval::statistics;
+use crate::answer::matching::is_open;
 use crate::spec::pairs::{Asked, Source, Split};
+use crate::statistics;
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
 

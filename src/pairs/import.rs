@@ -11,7 +11,7 @@ use crate::data::pairs::read_meta;
 use crate::data::record::Pair;
 use crate::data::rows::Row;
 use crate::error::Context;
-use crate::eval::statistics;
+use crate::statistics;
 use crate::{Error, Result};
 use rand::Rng;
 use std::collections::HashSet;

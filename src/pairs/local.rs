@@ -8,9 +8,9 @@ use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
 use crate::model::features::{all_shown, shown};
 use crate::model::{Group, Pictures, Seen, Vlm};
-use crate::run::stage::StageContext;
 use crate::sample::texts::write_texts;
 use crate::spec::eval::Split;
+use crate::stage::StageContext;
 use std::path::Path;
 
 /// A model with its tokenizer, and the pictures of the train split.

@@ -3,9 +3,9 @@
 use super::stats::Stats;
 use super::{Kind, choose, no_pairs};
 use crate::Result;
-use crate::eval::statistics;
 use crate::spec::number::Positive;
 use crate::spec::pairs::{Kinds, Pairs};
+use crate::statistics;
 
 impl<T> Kinds<T> {
     /// The number of a kind, where it has one.

@@ -12,8 +12,8 @@ use crate::data::lines::Writer;
 use crate::data::pairs::{DataSet, write_meta};
 use crate::data::record::Pair;
 use crate::data::rows::Rows;
-use crate::run::stage::StageContext;
 use crate::spec::pairs::Source;
+use crate::stage::StageContext;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 

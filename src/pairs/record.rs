@@ -34,7 +34,7 @@ pub fn built(
     Built {
         pair: Pair {
             image: Images(question.images.clone()),
-            question: asked(shop.prompter, question, prompt),
+            question: asked(shop.prompter.template(), question, prompt),
             chosen: chosen.text.to_owned(),
             rejected: rejected.text.to_owned(),
             answer_gt: question.answer.clone(),

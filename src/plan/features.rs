@@ -4,11 +4,14 @@ use crate::model::sizes::Row;
 use crate::spec::Settings;
 use crate::spec::model::Module;
 
-/// Whether image features are computed once: the vision tower is frozen and they fit.
-pub fn keeps_features(settings: &Settings, limit_gib: f64) -> bool {
-    let frozen = settings.loss.is_none() || !settings.model.train.contains(&Module::Vision);
-    let is_here = !settings.eval.server.is_set();
-    is_here && frozen && gib(settings).is_none_or(|gib| gib <= limit_gib)
+/// Whether what the base's vision tower sees is computed once: it fits.
+pub fn fit(settings: &Settings, limit_gib: f64) -> bool {
+    gib(settings).is_none_or(|gib| gib <= limit_gib)
+}
+
+/// Whether a policy sees as its base does.
+pub fn stay(settings: &Settings) -> bool {
+    settings.loss.is_none() || !settings.model.train.contains(&Module::Vision)
 }
 
 /// Size of the kept features in GiB; None where it is not known before the files are read.

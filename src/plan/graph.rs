@@ -1,6 +1,6 @@
 //! From points to jobs and tasks: which stage reads what, and what is shared.
 
-use super::features::keeps_features;
+use super::features;
 use super::fingerprint::{Prints, annotations};
 use super::key::{key, machine as machine_of};
 use super::slice::{manner, slice};
@@ -81,7 +81,8 @@ impl Graph<'_> {
         let corpus = self.corpus(&settings, &mut chain);
         let base = self.base(&settings, &corpus, &mut chain);
         let features = self.features(&settings, &corpus, &base, &mut chain);
-        self.evaluate(&settings, &base, &corpus, &base, features.as_ref(), &mut chain);
+        let model = Evaluated { model: &base, base: &base, features: features.as_ref() };
+        self.evaluate(&settings, &corpus, Some(model), &mut chain);
         // Only what the base depends on tells one base from another.
         let tables = ["model.", "corpus.", "base.", "eval."];
         let swept: Vec<_> = point
@@ -109,21 +110,12 @@ impl Graph<'_> {
         settings.train.seed = seed;
         let mut chain = Chain::default();
         let corpus = self.corpus(&settings, &mut chain);
-        let base = self.base(&settings, &corpus, &mut chain);
-        let features = self.features(&settings, &corpus, &base, &mut chain);
-        let mut model = base.clone();
-        for (index, round) in point.rounds.iter().enumerate() {
-            let settings = in_round(&settings, round, seed);
-            model = self.round(
-                &settings,
-                Models { base: &base, previous: &model, first: index == 0 },
-                round.reference,
-                &corpus,
-                features.as_ref(),
-                &mut chain,
-            );
+        if settings.eval.server.is_set() {
+            // Nothing is trained beside it, and nobody here is asked.
+            self.evaluate(&settings, &corpus, None, &mut chain);
+        } else {
+            self.train_and_evaluate(&settings, point, &corpus, &mut chain);
         }
-        self.evaluate(&settings, &model, &corpus, &base, features.as_ref(), &mut chain);
 
         let algorithm = settings.loss.as_ref().map_or("base", |loss| loss.algorithm.row().name);
         let name = point.variant.as_deref().unwrap_or(algorithm);
@@ -141,6 +133,32 @@ impl Graph<'_> {
             tasks: chain.0,
         };
         add(jobs, job);
+    }
+
+    fn train_and_evaluate(
+        &mut self,
+        settings: &Settings,
+        point: &Point,
+        corpus: &str,
+        chain: &mut Chain,
+    ) {
+        let base = self.base(settings, corpus, chain);
+        let stays = features::stay(settings);
+        let features = stays.then(|| self.features(settings, corpus, &base, chain)).flatten();
+        let mut model = base.clone();
+        for (index, round) in point.rounds.iter().enumerate() {
+            let settings = in_round(settings, round, settings.train.seed);
+            model = self.round(
+                &settings,
+                Models { base: &base, previous: &model, first: index == 0 },
+                round.reference,
+                corpus,
+                features.as_ref(),
+                chain,
+            );
+        }
+        let model = Evaluated { model: &model, base: &base, features: features.as_ref() };
+        self.evaluate(settings, corpus, Some(model), chain);
     }
 
     fn corpus(&mut self, settings: &Settings, chain: &mut Chain) -> String {
@@ -165,7 +183,7 @@ impl Graph<'_> {
         }
     }
 
-    /// Kept where the vision tower is frozen and they fit; who serves a model sees for himself.
+    /// What the base's vision tower sees, kept where it fits.
     fn features(
         &mut self,
         settings: &Settings,
@@ -173,7 +191,7 @@ impl Graph<'_> {
         base: &str,
         chain: &mut Chain,
     ) -> Option<String> {
-        keeps_features(settings, self.feature_gib).then(|| {
+        features::fit(settings, self.feature_gib).then(|| {
             let inputs = [("corpus", corpus), ("base", base)];
             self.task(Stage::Features, settings, &inputs, &[], chain)
         })
@@ -226,6 +244,13 @@ impl Graph<'_> {
         if pairs.is_import_alone() {
             return self.task(Stage::Pairs, settings, &[("corpus", corpus)], &files, chain);
         }
+        // Whatever trains later, the base samples and judges with what it sees.
+        let asks = settings.candidates.needs_model() || pairs.needs_model();
+        let seen = match features {
+            None if models.first && asks => self.features(settings, corpus, models.base, chain),
+            features => features.cloned(),
+        };
+        let features = seen.as_ref();
         let role = if models.first { "base" } else { "model" };
         let of_model = features.filter(|_| settings.candidates.needs_model());
         let inputs = with(&[("corpus", corpus), (role, models.previous)], "features", of_model);
@@ -239,22 +264,23 @@ impl Graph<'_> {
     fn evaluate(
         &mut self,
         settings: &Settings,
-        model: &str,
         corpus: &str,
-        base: &str,
-        features: Option<&String>,
+        by: Option<Evaluated>,
         chain: &mut Chain,
     ) {
         if self.until < Stage::Benchmarks {
             return;
         }
         let files = self.benchmarks(settings, chain);
+        let features = by.and_then(|by| by.features);
         // Pictures of files are seen by the same tower.
-        let of_files = files.as_ref().filter(|_| features.is_some()).map(|files| {
-            let inputs = [("corpus", files.as_str()), ("base", base)];
+        let of_files = by.zip(files.as_ref()).filter(|_| features.is_some()).map(|(by, files)| {
+            let inputs = [("corpus", files.as_str()), ("base", by.base)];
             self.task(Stage::Features, settings, &inputs, &[], chain)
         });
-        let inputs = with(&[("model", model), ("corpus", corpus)], "features", features);
+        let mut inputs = vec![("corpus", corpus)];
+        inputs.extend(by.map(|by| ("model", by.model)));
+        let inputs = with(&inputs, "features", features);
         let inputs = with(&inputs, "benchmarks", files.as_ref());
         let inputs = with(&inputs, "benchmark_features", of_files.as_ref());
         let answers = self.task(Stage::Answers, settings, &inputs, &[], chain);
@@ -353,6 +379,14 @@ struct Models<'a> {
     base: &'a str,
     previous: &'a str,
     first: bool,
+}
+
+/// A model that is evaluated here, and what its base saw, where it sees the same.
+#[derive(Clone, Copy)]
+struct Evaluated<'a> {
+    model: &'a str,
+    base: &'a str,
+    features: Option<&'a String>,
 }
 
 fn with<'a>(

@@ -24,6 +24,7 @@ pub mod past;
 mod plain_loss;
 pub mod slice;
 pub mod stage;
+mod versions;
 
 pub use graph::{Reuse, plan, plan_reusing};
 pub use stage::Stage;

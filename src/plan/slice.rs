@@ -9,44 +9,17 @@
 
 use super::Stage;
 use super::plain_loss::plain;
-use crate::model::Config;
+use super::versions::versions;
 use crate::spec::candidates::Candidates;
 use crate::spec::eval::{Eval, Split};
 use crate::spec::later::LATER;
 use crate::spec::model::Model;
-use crate::spec::pairs::{Asked, Consistency, Pairs, Source};
+use crate::spec::pairs::{Pairs, Source};
 use crate::spec::server::Server;
-use crate::spec::train::{Precision, Train};
+use crate::spec::train::Train;
 use crate::spec::{Settings, embedded};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::path::Path;
-
-/// Bumped when imported rows are read or drawn otherwise: pairs made here keep their keys.
-const IMPORT_VERSION: u64 = 4;
-/// Bumped when answers are continued otherwise: pairs of other sources keep their keys.
-const CONTINUED_VERSION: u64 = 2;
-/// Bumped when a server is asked or read otherwise: what a model here makes keeps its key.
-const SERVED_VERSION: u64 = 3;
-/// Bumped when questions of files are asked otherwise, or answers to them, and those of released
-/// checkpoints, paired otherwise: what is generated keeps its keys.
-const FILED_VERSION: u64 = 2;
-/// Bumped when free text is split into claims otherwise: generated scenes keep their keys.
-const CLAIMS_VERSION: u64 = 2;
-/// Bumped when weights share a limit otherwise: pairs without either keep their keys.
-const WEIGHED_VERSION: u64 = 2;
-/// Bumped when questions of benchmarks' files are exported or counted otherwise: generated ones
-/// keep their keys.
-const COUNTED_VERSION: u64 = 2;
-/// Bumped when pictures of files are cut otherwise, or pairs say how: what has one tile a picture
-/// keeps its key.
-const TILES_VERSION: u64 = 3;
-/// Bumped when questions of files are judged otherwise, or their answers told to be loops or to
-/// contradict themselves: verdicts on generated questions keep their keys.
-const LABELS_VERSION: u64 = 2;
-
-/// Bumped when models of 16-bit files answer otherwise: those of fp32 keep their keys.
-const NARROW_VERSION: u64 = 4;
 
 /// The settings of one stage by table: exactly what its function is called with.
 pub fn slice(stage: Stage, settings: &Settings) -> Map<String, Value> {
@@ -65,26 +38,10 @@ pub fn slice(stage: Stage, settings: &Settings) -> Map<String, Value> {
             put(&mut tables, "base", base);
             let Model { template, precision, .. } = settings.model.clone();
             put(&mut tables, "model", &Model { template, precision, ..frozen(&settings.model) });
-            if settings.model.checkpoint.as_deref().is_some_and(is_narrow) {
-                tables.insert("narrow_version".to_owned(), NARROW_VERSION.into());
-            }
         }
         Stage::Features => put(&mut tables, "model", &frozen(&settings.model)),
-        Stage::Candidates => {
-            put(&mut tables, "candidates", &sampled(&settings.candidates));
-            if settings.candidates.server.is_set() {
-                tables.insert("served_version".to_owned(), SERVED_VERSION.into());
-            }
-            if settings.corpus.files.is_some() {
-                tables.insert("filed_version".to_owned(), FILED_VERSION.into());
-            }
-        }
-        Stage::Pairs => {
-            put(&mut tables, "pairs", &built(&settings.pairs));
-            let versions = versions_of_pairs(settings).into_iter();
-            let entering = versions.filter(|(_, _, enters)| *enters);
-            tables.extend(entering.map(|(name, version, _)| (name.to_owned(), version.into())));
-        }
+        Stage::Candidates => put(&mut tables, "candidates", &sampled(&settings.candidates)),
+        Stage::Pairs => put(&mut tables, "pairs", &built(&settings.pairs)),
         Stage::Reference => {
             let Train { precision, max_tokens, .. } = settings.train;
             put(&mut tables, "model", &frozen(&settings.model));
@@ -103,26 +60,10 @@ pub fn slice(stage: Stage, settings: &Settings) -> Map<String, Value> {
         Stage::Answers => {
             let judge = embedded().eval.judge.clone();
             put(&mut tables, "eval", &Eval { judge, ..measured(&settings.eval) });
-            if settings.eval.server.is_set() {
-                tables.insert("served_version".to_owned(), SERVED_VERSION.into());
-            }
         }
-        Stage::Scores => {
-            put(&mut tables, "eval", &measured(&settings.eval));
-            if settings.eval.judge.checkpoint.as_deref().is_some_and(is_narrow) {
-                tables.insert("narrow_version".to_owned(), NARROW_VERSION.into());
-            }
-        }
+        Stage::Scores => put(&mut tables, "eval", &measured(&settings.eval)),
     }
-    if matches!(stage, Stage::Answers | Stage::Scores) && !settings.eval.files.is_empty() {
-        tables.insert("counted_version".to_owned(), COUNTED_VERSION.into());
-    }
-    if sees_questions(stage) && cuts_files(settings) {
-        tables.insert("tiles_version".to_owned(), TILES_VERSION.into());
-    }
-    if judges_files(stage, settings) {
-        tables.insert("labels_version".to_owned(), LABELS_VERSION.into());
-    }
+    tables.extend(versions(stage, settings));
     let defaults = json(embedded());
     for path in manners(settings) {
         let table = tables.get_mut(path[0]);
@@ -180,60 +121,6 @@ fn pointer(path: &[&str]) -> String {
     format!("/{}", path.join("/"))
 }
 
-/// Versions of how pairs are made, and whether they enter a key.
-fn versions_of_pairs(settings: &Settings) -> [(&'static str, u64, bool); 7] {
-    let pairs = &settings.pairs;
-    let is_released = settings.model.checkpoint.as_deref().is_some_and(is_narrow);
-    let judge = pairs.judge.checkpoint.as_deref();
-    let samples = !pairs.is_import_alone();
-    let is_filed = samples && (settings.corpus.files.is_some() || is_released);
-    let splits = pairs.needs(Source::DivideAndConquer) && pairs.divide_and_conquer.of == Asked::Any;
-    let is_weighed = pairs.max.is_some() && pairs.weights != embedded().pairs.weights;
-    [
-        ("import_version", IMPORT_VERSION, pairs.import.is_some()),
-        ("continued_version", CONTINUED_VERSION, pairs.builds(Source::DropoutNtp)),
-        ("narrow_version", NARROW_VERSION, pairs.asks_judge() && judge.is_some_and(is_narrow)),
-        ("served_version", SERVED_VERSION, pairs.asks_server()),
-        ("filed_version", FILED_VERSION, is_filed),
-        ("claims_version", CLAIMS_VERSION, splits),
-        ("weighed_version", WEIGHED_VERSION, is_weighed),
-    ]
-}
-
-/// Whether a stage judges answers to questions of files, or looks for contradictions in any.
-fn judges_files(stage: Stage, settings: &Settings) -> bool {
-    let of_files = settings.corpus.files.is_some();
-    match stage {
-        Stage::Candidates => of_files,
-        // Imported pairs alone stand on no verdict of ours.
-        Stage::Pairs if settings.pairs.is_import_alone() => false,
-        Stage::Pairs => {
-            let pairs = &settings.pairs;
-            let is_checked = pairs.correctness.consistency == Consistency::Rule;
-            of_files || is_checked && pairs.needs(Source::Correctness)
-        }
-        Stage::Policy => of_files && settings.eval.every > 0,
-        Stage::Answers | Stage::Scores => of_files || !settings.eval.files.is_empty(),
-        _ => false,
-    }
-}
-
-/// Whether a stage looks at the pictures of the corpus' questions.
-fn sees_questions(stage: Stage) -> bool {
-    use Stage::{Answers, Candidates, Features, Pairs, Policy};
-    matches!(stage, Features | Candidates | Pairs | Policy | Answers)
-}
-
-/// Whether pictures come from files and are cut into tiles.
-fn cuts_files(settings: &Settings) -> bool {
-    let Model { checkpoint, max_tiles, .. } = &settings.model;
-    let cuts = match max_tiles {
-        Some(most) => most.get() > 1,
-        None => checkpoint.is_some(),
-    };
-    settings.corpus.files.is_some() && cuts
-}
-
 fn put(tables: &mut Map<String, Value>, name: &str, table: &impl Serialize) {
     tables.insert(name.to_owned(), json(table));
 }
@@ -285,11 +172,6 @@ fn built(pairs: &Pairs) -> Pairs {
         built.judge = default.judge.clone();
     }
     built
-}
-
-/// Whether a checkpoint answers in bf16 by itself. One that is not there yet has no artifacts.
-fn is_narrow(checkpoint: &str) -> bool {
-    Config::load(Path::new(checkpoint)).is_ok_and(|config| config.precision == Precision::Bf16)
 }
 
 /// A model's shape, without what of it trains.

@@ -4,10 +4,10 @@
 //! A stage function gets exactly the tables named in its task's settings, so
 //! nothing that is outside its key can change its bytes.
 
-use super::stage::StageContext;
 use crate::Result;
 use crate::plan::{Plan, Stage, Task};
 use crate::report::chart::Chart;
+use crate::stage::StageContext;
 use crate::store::Store;
 use crate::{eval, model, pairs, report, sample, tasks, train};
 use std::path::{Path, PathBuf};

@@ -5,10 +5,10 @@
 //! A table `fake` in a task's settings makes one misbehave: see [`Fake`].
 
 use super::dispatch::Executor;
-use super::stage::StageContext;
 use crate::error::{Context, Error, Result};
 use crate::plan::{Plan, Task};
 use crate::report::chart::Chart;
+use crate::stage::StageContext;
 use crate::store::{Manifest, Store, disk};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};

@@ -13,7 +13,6 @@ mod pool;
 mod process;
 pub mod progress;
 pub mod results;
-pub mod stage;
 pub mod state;
 pub mod worker;
 

@@ -4,10 +4,10 @@
 //! what went wrong. Standard error is the log.
 
 use super::dispatch::Executor;
-use super::stage::{Progress, StageContext};
 use super::{device, exit, machine};
 use crate::error::{Context, Error, Result};
 use crate::plan::{Plan, Task};
+use crate::stage::{Progress, StageContext};
 use crate::store::{Checker, Held, Input, Look, Record, Store, disk, manifest};
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;

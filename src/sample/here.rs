@@ -3,14 +3,14 @@
 use super::prompts::{asked, form};
 use super::{Generation, Request, Stops, Watch, generate_watched};
 use crate::Result;
+use crate::answer::matching::{Said, answer};
 use crate::data::record::{Answer, Question};
 use crate::data::tokenizer::Tokenizer;
-use crate::eval::matching::{Said, answer};
 use crate::model::features::{all_shown, shown};
 use crate::model::{Pictures, Vlm};
-use crate::run::stage::StageContext;
 use crate::spec::candidates::Candidates;
 use crate::spec::eval::Split;
+use crate::stage::StageContext;
 use std::cell::Cell;
 use std::path::Path;
 use std::time::Instant;
@@ -65,7 +65,7 @@ impl<'a> Here<'a> {
         let seen = self.pictures.see_as(&self.model, views)?;
         let mut requests = Vec::with_capacity(questions.len());
         for (index, question) in questions.iter().enumerate() {
-            let text = asked(&prompter, question, form(self.candidates, question));
+            let text = asked(prompter.template(), question, form(self.candidates, question));
             let prompt = prompter.encode_prompt_with(&text, &seen.counts[index]);
             requests.push(Request {
                 prompt: prompt

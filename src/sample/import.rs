@@ -7,12 +7,12 @@
 //! sampler's image root may differ. Every row must belong to one.
 
 use super::prompts::without_instruction;
+use crate::answer::matching::{Said, answer};
+use crate::answer::python::text::collapse;
 use crate::data::record::{Answer, Images, Question};
 use crate::data::template::IMAGE;
 use crate::data::tokenizer::Tokenizer;
 use crate::error::Context;
-use crate::eval::matching::{Said, answer};
-use crate::eval::python::text::collapse;
 use crate::spec::candidates::Prompt;
 use crate::{Error, Result};
 use serde::Deserialize;

@@ -1,10 +1,10 @@
 //! How a question is asked: in which form, and with which text.
 
+use crate::answer::matching::is_open;
 use crate::data::record::Question;
-use crate::data::template::Prompter;
-use crate::eval::matching::is_open;
-use crate::eval::statistics;
+use crate::data::template::{Prompter, Template};
 use crate::spec::candidates::{Candidates, Prompt};
+use crate::statistics;
 use crate::tasks::sources;
 use crate::{Error, Result};
 use rand::Rng;
@@ -64,12 +64,17 @@ pub fn check(candidates: &Candidates, prompter: &Prompter<'_>) -> Result<()> {
     }
 }
 
-/// The question as the model is asked: MMPR's `question`. One for a direct answer keeps the
-/// instruction that says what kind: a word, a letter, yes or no.
-pub fn asked(prompter: &Prompter<'_>, question: &Question, prompt: Prompt) -> String {
+/// The question as a model is asked: MMPR's `question`. One of a benchmark's file has the
+/// benchmark's instruction; another one for a direct answer keeps the instruction that says what
+/// kind: a word, a letter, yes or no.
+pub fn asked(template: &Template, question: &Question, prompt: Prompt) -> String {
+    let images = question.images.len();
+    if let Some(own) = question.meta.get(prompt.name()) {
+        return template.question_text(&question.question, images, prompt, Some(own));
+    }
     let (text, own) = parted(&question.question);
     let own = own.filter(|own| prompt == Prompt::Direct && *own != BOXED);
-    prompter.question_text_of(text, question.images.len(), prompt, own)
+    template.question_text(text, images, prompt, own)
 }
 
 /// A question without the instruction for a direct answer behind it.
@@ -128,8 +133,7 @@ mod tests {
 
     #[test]
     fn a_question_for_a_direct_answer_says_so_once() {
-        let tokenizer = Tokenizer::build(std::iter::empty());
-        let prompter = Prompter::new(&tokenizer, "internvl2_5", 0).unwrap();
+        let template = Template::named("internvl2_5").unwrap();
         let [word, letter, ..] = DIRECT_INSTRUCTIONS;
         let boxed = format!("5+5? {BOXED}");
         for (question, wanted) in [
@@ -145,8 +149,11 @@ mod tests {
             (boxed.as_str(), format!("5+5?\n{word}")),
         ] {
             let question = Question { question: question.into(), ..Question::default() };
-            assert_eq!(asked(&prompter, &question, Prompt::Direct), wanted);
+            assert_eq!(asked(template, &question, Prompt::Direct), wanted);
         }
+        let own = [(Prompt::Direct.name().to_owned(), "Say it.".to_owned())].into();
+        let question = Question { question: boxed.clone(), meta: own, ..Question::default() };
+        assert_eq!(asked(template, &question, Prompt::Direct), format!("{boxed}\nSay it."));
     }
 
     #[test]

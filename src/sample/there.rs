@@ -4,13 +4,13 @@
 use super::here::first_stop;
 use super::prompts::{asked, form};
 use crate::Result;
+use crate::answer::matching::{Said, answer};
 use crate::data::record::{Answer, Question};
 use crate::data::template::{Prompter, SERVED};
 use crate::data::tokenizer::Tokenizer;
-use crate::eval::matching::{Said, answer};
-use crate::run::stage::StageContext;
 use crate::server::{self, Chat, Client};
 use crate::spec::candidates::Candidates;
+use crate::stage::StageContext;
 
 /// What every chunk is asked with.
 pub(super) struct There<'a> {
@@ -52,7 +52,7 @@ impl<'a> There<'a> {
         let chats: Vec<Chat> = questions
             .iter()
             .map(|question| {
-                let text = asked(&prompter, question, form(self.candidates, question));
+                let text = asked(prompter.template(), question, form(self.candidates, question));
                 Chat {
                     choices: *per_question,
                     temperature: temperature.get(),

@@ -2,13 +2,14 @@
 //! other, combinations that cannot be run.
 
 use super::Settings;
+use super::benchmarks;
 use super::candidates::Prompt;
 use super::check_files;
 use super::check_model;
 use super::check_pairs;
 use super::eval::Split;
 use super::finder::Finder;
-use super::lists::{BENCHMARKS, NEEDED_TASKS, TASKS, file_of};
+use super::lists::TASKS;
 use super::model::Module;
 use super::train::{Gradients, Keep, Precision};
 use crate::loss::Mix;
@@ -52,7 +53,7 @@ fn corpus(settings: &Settings, find: &mut Finder) {
     let trains = settings.loss.is_some();
     let looks = trains && settings.eval.every > 0;
     let validates = looks || settings.eval.split == Split::Validation;
-    let teaches = settings.model.checkpoint.is_none();
+    let teaches = settings.model.checkpoint.is_none() && !settings.eval.server.is_set();
     match &corpus.files {
         None => {
             find.names("corpus.tasks", &corpus.tasks, TASKS, "tasks");
@@ -244,10 +245,11 @@ fn train(settings: &Settings, find: &mut Finder) {
 
 fn eval(settings: &Settings, find: &mut Finder) {
     let eval = &settings.eval;
-    find.names("eval.benchmarks", &eval.benchmarks, BENCHMARKS, "benchmarks");
+    let names = benchmarks::names();
+    find.names("eval.benchmarks", &eval.benchmarks, &names, "benchmarks");
     if eval.benchmarks.is_empty() {
         let message = "`eval.benchmarks` names none: nothing would be measured";
-        find.wrong("eval.benchmarks", message, format!("benchmarks: {}", BENCHMARKS.join(", ")));
+        find.wrong("eval.benchmarks", message, format!("benchmarks: {}", names.join(", ")));
     }
     if settings.corpus.files.is_none() && find.is_sound("corpus.tasks") {
         askable(settings, find);
@@ -315,31 +317,29 @@ fn askable(settings: &Settings, find: &mut Finder) {
         return;
     }
     for (index, name) in settings.eval.benchmarks.iter().enumerate() {
-        if file_of(name).is_some_and(|own| settings.eval.files.contains_key(own)) {
+        let Some(benchmark) = benchmarks::benchmark(name) else { continue };
+        if benchmark.file.is_some_and(|own| settings.eval.files.contains_key(own)) {
             continue;
         }
-        let needed = NEEDED_TASKS.iter().find(|(benchmark, _)| benchmark == name);
-        let Some((_, needed)) = needed else {
-            if file_of(name).is_some() {
-                find.wrong(
-                    &format!("eval.benchmarks.{index}"),
-                    format!("benchmark `{name}` asks the questions of a file, and none is named"),
-                    format!("name it: `eval.files.{name} = \"PATH\"`"),
-                );
-            }
+        if benchmark.tasks.is_empty() {
+            find.wrong(
+                &format!("eval.benchmarks.{index}"),
+                format!("benchmark `{name}` asks the questions of a file, and none is named"),
+                format!("name it: `eval.files.{name} = \"PATH\"`"),
+            );
             continue;
-        };
-        if !needed.iter().any(|task| tasks.iter().any(|known| known == task)) {
+        }
+        if !benchmark.tasks.iter().any(|task| tasks.iter().any(|known| known == task)) {
             let key = match find.is_written("eval.benchmarks") {
                 true => format!("eval.benchmarks.{index}"),
                 false => "corpus.tasks".to_owned(),
             };
             let file =
-                file_of(name).map_or(String::new(), |own| format!(", name `eval.files.{own}`"));
+                benchmark.file.map_or(String::new(), |own| format!(", name `eval.files.{own}`"));
             find.wrong(
                 &key,
                 format!("benchmark `{name}` would find no question: no task of its kind is in `corpus.tasks`"),
-                format!("add `{}` to `corpus.tasks`{file}, or leave `{name}` out of `eval.benchmarks`", needed[0]),
+                format!("add `{}` to `corpus.tasks`{file}, or leave `{name}` out of `eval.benchmarks`", benchmark.tasks[0]),
             );
         }
     }

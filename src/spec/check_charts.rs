@@ -1,8 +1,9 @@
 //! Charts against what a run of the spec will measure, so that a slip in a name costs no run.
 
+use super::benchmarks::metrics_of;
 use super::chart::{Chart, Differences};
 use super::draft::Draft;
-use super::lists::{COLUMNS, DATA_STAGES, METRICS, PAPER_TABLES, STEP_METRICS, paired, suggest};
+use super::lists::{COLUMNS, DATA_STAGES, PAPER_TABLES, STEP_METRICS, paired, suggest};
 use super::mistake::{Mistake, Mistakes};
 use super::root;
 use super::schema;
@@ -113,9 +114,8 @@ impl Draft {
             Some((task, metric)) => (Some(task), metric),
             None => (None, metric),
         };
-        let known = METRICS.iter().find(|(names, _)| names.contains(&benchmark));
-        match known {
-            Some((_, metrics)) if !metrics.contains(&metric) => {
+        match metrics_of(benchmark) {
+            metrics if !metrics.is_empty() && !metrics.contains(&metric) => {
                 let message = format!("`{benchmark}` measures no `{metric}`");
                 Err((message, suggest(metric, "it has", metrics)))
             }
@@ -145,9 +145,7 @@ fn check_paired(measured: &str) -> Result<(), (String, String)> {
         return Ok(());
     }
     let benchmark = measured.split('.').next().unwrap_or_default();
-    let of_it = METRICS.iter().find(|(names, _)| names.contains(&benchmark));
-    let first = of_it.and_then(|(_, metrics)| metrics.first());
-    let score = first.map(|first| format!("{benchmark}.{first}"));
+    let score = metrics_of(benchmark).first().map(|first| format!("{benchmark}.{first}"));
     let hint = match score.filter(|score| paired(score).is_some()) {
         Some(score) => format!("`{score}` is one, or draw this with `bars`"),
         None => "draw it with `bars`".to_owned(),

@@ -1,12 +1,13 @@
 //! Rules on `[eval.files]` and `[eval.judge]`.
 
+use super::benchmarks::{benchmark, file_of, files};
 use super::eval::Eval;
 use super::finder::Finder;
-use super::lists::{FILE_BENCHMARKS, JUDGED_BENCHMARKS, file_of, suggest};
+use super::lists::suggest;
 
 /// Checks the files of benchmarks and who grades.
 pub(super) fn files_and_judge(eval: &Eval, find: &mut Finder) {
-    let names: Vec<&str> = FILE_BENCHMARKS.iter().map(|(name, _)| *name).collect();
+    let names = files();
     for name in eval.files.keys() {
         let key = format!("eval.files.{name}");
         if !names.contains(&name.as_str()) {
@@ -23,7 +24,7 @@ pub(super) fn files_and_judge(eval: &Eval, find: &mut Finder) {
                 format!("`eval.files.{name}` is given, but nothing in `eval.benchmarks` asks it"),
                 format!("add \"{name}\" to `benchmarks`, or take the file out"),
             );
-        } else if JUDGED_BENCHMARKS.contains(&name.as_str()) && !eval.judge.is_set() {
+        } else if benchmark(name).is_some_and(|row| row.is_judged) && !eval.judge.is_set() {
             find.wrong(
                 &key,
                 format!("answers to the questions of `{name}` are graded, and `[eval.judge]` names nobody"),

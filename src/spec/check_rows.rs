@@ -1,7 +1,8 @@
 //! The values that a chart's `where` can ask for: with a slip in one, nothing would be drawn.
 
+use super::benchmarks;
 use super::draft::Draft;
-use super::lists::{DATA_STAGES, NEEDED_TASKS, suggest};
+use super::lists::{DATA_STAGES, suggest};
 use super::sweep;
 use std::collections::BTreeSet;
 
@@ -98,7 +99,7 @@ impl Draft {
             "describe" => Vec::new(),
             "pope" | "pope_internvl" | "pope_vlmevalkit" => owned(&POPE_SPLITS),
             "reasoning" if self.values("corpus.files").is_empty() => {
-                let (_, closed) = NEEDED_TASKS.iter().find(|(name, _)| *name == benchmark)?;
+                let closed = benchmarks::benchmark(benchmark)?.tasks;
                 let mut tasks = self.words("corpus.tasks")?;
                 tasks.retain(|task| closed.contains(&task.as_str()));
                 tasks

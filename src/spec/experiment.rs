@@ -1,11 +1,12 @@
 //! A whole spec: read, layered, checked, and expanded into points.
 
+use super::benchmarks::benchmark;
 use super::chart::Chart;
 use super::draft::Draft;
 use super::extract::Stack;
 use super::files;
 use super::layer::{At, DEFAULTS, Layer, insert, segments};
-use super::lists::{LIKELIHOOD_BENCHMARKS, nearest};
+use super::lists::nearest;
 use super::mistake::Mistakes;
 use super::root::{self, ReferenceOf, Store};
 use super::source::Source;
@@ -191,6 +192,7 @@ fn overridden(name: &str, overrides: &[String]) -> String {
 impl Settings {
     /// Whether a benchmark asks for likelihoods, which no server tells.
     pub fn measures_likelihood(&self) -> bool {
-        self.eval.benchmarks.iter().any(|name| LIKELIHOOD_BENCHMARKS.contains(&name.as_str()))
+        let needs = |name: &String| benchmark(name).is_some_and(|row| row.needs_likelihood);
+        self.eval.benchmarks.iter().any(needs)
     }
 }

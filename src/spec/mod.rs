@@ -15,6 +15,7 @@
 //! benchmarks and algorithms are one line in [`lists`].
 
 pub mod base;
+pub mod benchmarks;
 pub mod candidates;
 pub mod chart;
 pub mod check;

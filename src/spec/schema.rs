@@ -1,7 +1,8 @@
 //! The JSON schema of a spec, for editors, and the list of keys it implies.
 
+use super::benchmarks;
 use super::chart::Chart;
-use super::lists::{BENCHMARKS, TABLES, TASKS};
+use super::lists::{TABLES, TASKS};
 use super::root::{ReferenceOf, Store};
 use super::{base, candidates, corpus, eval, loss, model, pairs, train};
 use schemars::JsonSchema;
@@ -108,7 +109,8 @@ fn value() -> Value {
     }
     schema["$defs"]["Sweep"]["additionalProperties"] = json!(false);
     schema["$defs"]["Corpus"]["properties"]["tasks"]["items"] = json!({ "enum": TASKS });
-    schema["$defs"]["Eval"]["properties"]["benchmarks"]["items"] = json!({ "enum": BENCHMARKS });
+    schema["$defs"]["Eval"]["properties"]["benchmarks"]["items"] =
+        json!({ "enum": benchmarks::names() });
     schema
 }
 

@@ -1,18 +1,16 @@
 //! The corpus stage: questions and pictures on disk, generated or taken from files.
 //!
 //! Either way the artifact holds `SPLIT.jsonl` for all four splits (a question
-//! a line; empty where a split is not given) and the pictures below `images/`;
-//! generated ones also `words.txt`, every word that their families use.
+//! a line; empty where a split is not given) and the pictures below `images/`.
 
 use super::{FAMILIES, Family, index};
 use crate::data::image::check;
 use crate::data::questions::{read_numbered, write_questions};
 use crate::data::record::Question;
-use crate::data::tokenizer::WORDS;
 use crate::error::{Context, Error, Result};
-use crate::run::stage::StageContext;
 use crate::spec::corpus::{Corpus, Files};
 use crate::spec::eval::Split;
+use crate::stage::StageContext;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
@@ -88,10 +86,7 @@ fn generate(corpus: &Corpus, ctx: &StageContext) -> Result<()> {
         }
         write_questions(&ctx.out.join(format!("{}.jsonl", split.name())), &questions)?;
     }
-    let mut words: Vec<String> = super::words(&families).into_iter().collect();
-    words.push(String::new()); // The last line ends too.
-    std::fs::write(ctx.out.join(WORDS), words.join("\n"))
-        .with_context(|| format!("writing {WORDS}"))
+    Ok(())
 }
 
 fn import(corpus: &Corpus, files: &Files, ctx: &StageContext) -> Result<()> {

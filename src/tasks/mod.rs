@@ -31,7 +31,6 @@ use crate::spec::lists::{self, suggest};
 use crate::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 
 /// A family of generated questions.
 #[derive(Clone, Copy, Debug)]
@@ -149,20 +148,4 @@ pub fn index(split: Split, position: u64) -> u64 {
     assert!(position < 1 << RANGE_BITS, "a split has fewer than 2^40 questions");
     let range = Split::ALL.iter().position(|other| *other == split).expect("all splits are listed");
     ((range as u64) << RANGE_BITS) | position
-}
-
-/// Every word that these families use, one form each, sorted: a vocabulary that
-/// does not depend on how many questions were drawn.
-pub fn words(families: &[&Family]) -> BTreeSet<String> {
-    // The rarest phrasing of the richest family comes up once in some 12 draws.
-    const DRAWS: u64 = 300;
-    let texts = |family: &Family, index| {
-        let item = family.item(0, index);
-        [item.question, item.answer, item.rationale, item.sloppy]
-    };
-    families
-        .iter()
-        .flat_map(|family| (0..DRAWS).flat_map(|index| texts(family, index)))
-        .flat_map(|text| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
-        .collect()
 }

@@ -10,7 +10,7 @@ use super::{Domain, Family};
 use crate::data::record::Question;
 use crate::spec::candidates::Prompt;
 
-/// A way to compare a prediction with one known answer; [`crate::eval::matching`] does it.
+/// A way to compare a prediction with one known answer; [`crate::answer::matching`] does it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Mode {
     /// Equal after light normalization, or as numbers: generated questions, whose answers are known exactly.

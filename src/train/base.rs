@@ -18,12 +18,13 @@ use crate::error::Context;
 use crate::model::companions::{copy_files, is_companion, is_weights};
 use crate::model::sizes::Row;
 use crate::model::{Config, Group, Pictures, Storage, Vlm};
-use crate::run::stage::StageContext;
+use crate::sample::prompts::asked;
 use crate::spec::base::Base;
 use crate::spec::candidates::Prompt;
 use crate::spec::eval::Split;
 use crate::spec::model::{Model, Module};
 use crate::spec::train::Precision;
+use crate::stage::StageContext;
 use crate::tasks::multimodal;
 use crate::{Error, Result};
 use std::path::Path;
@@ -112,7 +113,7 @@ fn import(checkpoint: &Path, model: &Model, ctx: &StageContext) -> Result<()> {
     if let Some(template) = &model.template {
         config = config.with_template(template);
     }
-    let template = config.prompter(&tokenizer).map_err(named)?.template();
+    let template = config.prompter(&tokenizer).map_err(named)?.template().name;
     if config.template.is_none() {
         config = config.with_template(template);
     }
@@ -146,8 +147,13 @@ fn base_questions(corpus: &Path) -> Result<Vec<Question>> {
     Ok(questions)
 }
 
-/// A tokenizer of every word that any split may need; for a released size as large as its own.
-fn build_tokenizer(base: &Base, corpus: &Path, row: &Row) -> Result<Tokenizer> {
+/// A tokenizer of every word that any split of a corpus artifact may need; for a released size as
+/// large as its own.
+///
+/// # Errors
+///
+/// Questions that cannot be read.
+pub fn build_tokenizer(base: &Base, corpus: &Path, row: &Row) -> Result<Tokenizer> {
     let template = Template::named(row.template())?;
     let mut texts: Vec<String> =
         Prompter::instructions(template.name)?.iter().map(|text| format!("\n{text}")).collect();
@@ -205,7 +211,7 @@ impl Texts {
     fn of(base: &Base, questions: &[Question], prompter: &Prompter) -> Result<Self> {
         let text = |question: &Question, prompt: Prompt, answer: &str| -> Result<Text> {
             let images = question.images.len();
-            let asked = prompter.question_text_with(&question.question, images, prompt);
+            let asked = asked(prompter.template(), question, prompt);
             Ok(Text {
                 prompt: prompter.encode_prompt_with(&asked, &vec![1; images])?,
                 blind: prompter.encode_prompt(&asked, 0)?,

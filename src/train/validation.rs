@@ -1,16 +1,17 @@
 //! A look at the validation split during training, so that a collapse shows
 //! early and `keep = "best"` has something to go by.
 
+use crate::answer::matching::{is_open, judge};
 use crate::data::image::View;
 use crate::data::questions::read_questions;
 use crate::data::record::{Question, Verdict};
 use crate::data::tokenizer::Tokenizer;
-use crate::eval::matching::{is_open, judge};
 use crate::model::features::{all_shown, shown};
 use crate::model::{Pictures, Vlm};
-use crate::run::stage::StageContext;
+use crate::sample::prompts::asked;
 use crate::spec::candidates::Prompt;
 use crate::spec::eval::{Eval, Split};
+use crate::stage::StageContext;
 use crate::{Result, sample};
 
 /// Greedy accuracy on a slice of the validation split.
@@ -84,7 +85,7 @@ impl Validation {
             let start = rows;
             rows += tiles.iter().sum::<usize>();
             for &prompt in &eval.prompts {
-                let text = prompter.question_text_with(&question.question, tiles.len(), prompt);
+                let text = asked(prompter.template(), question, prompt);
                 requests.push(sample::Request {
                     prompt: prompter.encode_prompt_with(&text, &tiles)?,
                     tiles: start..rows,

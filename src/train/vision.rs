@@ -9,9 +9,9 @@ use super::order::Order;
 use crate::data::image::View;
 use crate::data::record::Question;
 use crate::model::{Pictures, Vlm};
-use crate::run::stage::StageContext;
 use crate::spec::base::Base;
 use crate::spec::model::Module;
+use crate::stage::StageContext;
 use crate::{Error, Result};
 use tch::{Kind, Tensor};
 

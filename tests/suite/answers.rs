@@ -2,20 +2,20 @@
 //! what a killed worker's successor does, what the files hold.
 
 use crate::support::http::{Answer, Server, question, texts};
+use crate::support::small;
 use prefab::data::lines;
 use prefab::data::questions::read_split;
 use prefab::data::record::Question;
-use prefab::data::tokenizer::Tokenizer;
 use prefab::eval::origin::Origin;
 use prefab::eval::scores::{QuestionScore, Score};
 use prefab::eval::{BENCHMARKS, Likelihood, Row, answers, files, scores};
 use prefab::model::{Config, Vlm};
-use prefab::run::stage::{Progress, StageContext};
+use prefab::spec::benchmarks;
 use prefab::spec::candidates::Prompt;
 use prefab::spec::corpus::Corpus;
 use prefab::spec::eval::{Eval, Split};
-use prefab::spec::lists::NEEDED_TASKS;
 use prefab::spec::model::{Dims, Model, Size};
+use prefab::stage::{Progress, StageContext};
 use std::path::{Path, PathBuf};
 
 /// Four questions of each of three families, and a model that has learned nothing.
@@ -30,7 +30,8 @@ impl World {
         let world = Self(tempfile::tempdir().unwrap());
         let corpus = Corpus {
             seed: 0,
-            base: 0,
+            // What a base would learn its words from.
+            base: 24 * tasks.len(),
             train: 0,
             validation: 0,
             test,
@@ -38,7 +39,7 @@ impl World {
             files: None,
         };
         prefab::tasks::corpus::run(&corpus, &world.context("corpus", &[])).unwrap();
-        let tokenizer = Tokenizer::of_corpus(&world.folder("corpus"), "plain").unwrap();
+        let tokenizer = small::tokenizer(&world.folder("corpus"));
         let small = Dims { width: Some(32), layers: Some(1), mlp: Some(32), ..Dims::default() };
         let model = Model {
             size: Size::Tiny,
@@ -114,7 +115,7 @@ fn a_server_answers_in_place_of_the_model_and_keeps_what_it_said() {
     eval.server.url = Some(server.url.clone());
     eval.server.model = Some("m".to_owned());
     (eval.server.attempts, eval.server.requests) = (1, 1);
-    let ctx = world.context("answers", &["corpus", "model"]);
+    let ctx = world.context("answers", &["corpus"]);
     let error = answers::run(&eval, &ctx).unwrap_err().to_string();
     assert!(
         error.contains("failed for 1 of 16 rows") && error.contains("question test-"),
@@ -215,7 +216,7 @@ fn a_benchmark_without_questions_says_what_it_needs() {
 #[test]
 fn specs_know_the_benchmarks_there_are() {
     let names: Vec<&str> = BENCHMARKS.iter().map(|benchmark| benchmark.name()).collect();
-    assert_eq!(names, prefab::spec::lists::BENCHMARKS);
+    assert_eq!(names, benchmarks::names());
 }
 
 fn origins(folder: &Path) -> Vec<Origin> {
@@ -227,7 +228,8 @@ fn origins(folder: &Path) -> Vec<Origin> {
 fn stand_ins_are_asked_scored_and_exported() {
     let families: Vec<&str> = prefab::tasks::FAMILIES.iter().map(|family| family.name).collect();
     let world = World::of(&families, 22);
-    let stands_in = |name: &str| NEEDED_TASKS.iter().any(|(known, _)| *known == name);
+    let stands_in =
+        |name: &str| benchmarks::benchmark(name).is_some_and(|row| !row.tasks.is_empty());
     let names: Vec<&str> = BENCHMARKS
         .iter()
         .filter(|b| b.file().is_some() && stands_in(b.name()))

@@ -1,14 +1,14 @@
 //! The corpus stage, generated and from files.
 
 use crate::support::files::{message, write};
+use crate::support::small;
 use prefab::data::questions::read_split;
 use prefab::data::record::Question;
 use prefab::data::template::Prompter;
-use prefab::data::tokenizer::Tokenizer;
-use prefab::run::stage::{Progress, StageContext};
 use prefab::spec::candidates::Prompt;
 use prefab::spec::corpus::{Corpus, Files};
 use prefab::spec::eval::Split;
+use prefab::stage::{Progress, StageContext};
 use prefab::tasks::{FAMILIES, Family};
 use std::path::Path;
 
@@ -47,7 +47,7 @@ fn a_generated_corpus_is_the_same_twice_and_its_tokenizer_gives_back_every_text(
     for dir in [&one, &two] {
         prefab::tasks::corpus::run(&generated(220), &context(dir.path())).unwrap();
     }
-    let tokenizer = Tokenizer::of_corpus(one.path(), "plain").unwrap();
+    let tokenizer = small::tokenizer(one.path());
     let prompter = Prompter::new(&tokenizer, "plain", 16).unwrap();
     for split in Split::ALL {
         let file = format!("{}.jsonl", split.name());
@@ -237,7 +237,7 @@ fn easy_vqa_is_read_from_disk() {
     prefab::tasks::corpus::run(&corpus, &context(out.path())).unwrap();
     let counts = Split::ALL.map(|split| read_split(out.path(), split).unwrap().len());
     assert_eq!(counts, [23_017, 6000, 3888, 9673]);
-    let tokenizer = Tokenizer::of_corpus(out.path(), "plain").unwrap();
+    let tokenizer = small::tokenizer(out.path());
     assert!(tokenizer.vocabulary() < 100, "{}", tokenizer.vocabulary());
     let questions = read_split(out.path(), Split::Test).unwrap();
     let pictures = paths(&questions);

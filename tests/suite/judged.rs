@@ -13,11 +13,11 @@ use prefab::eval::judging::{By, Judge, Judgement, Used};
 use prefab::eval::scores::{self, score_asked};
 use prefab::eval::{Row, benchmark};
 use prefab::model::{Config, Vlm};
-use prefab::run::stage::{Progress, StageContext};
 use prefab::spec::candidates::Prompt;
 use prefab::spec::embedded;
 use prefab::spec::eval::Eval;
 use prefab::spec::model::{Dims, Model, Size};
+use prefab::stage::{Progress, StageContext};
 
 fn verdicts(judgements: &[Judgement]) -> Vec<(By, Option<f64>)> {
     let number = |judgement: &Judgement| judgement.grade.as_ref().map(|grade| grade.numbers[0]);

@@ -1,9 +1,9 @@
 //! The published metrics: recorded cases through `prefab verify metrics`, responses with their
 //! verdicts, and laws of the number reader.
 
+use prefab::answer::matching::judge;
+use prefab::answer::{formula, quantity};
 use prefab::data::record::{Question, Verdict};
-use prefab::eval::matching::judge;
-use prefab::eval::{formula, quantity};
 use prefab::spec::candidates::Prompt;
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -108,12 +108,28 @@ fn inputs_have_the_roles_that_stages_ask_for() {
 }
 
 #[test]
-fn a_training_vision_tower_keeps_no_features() {
-    let text = format!("{MPO}[model]\ntrain = [\"vision\", \"language\"]\n");
-    let plan = planned(&text);
+fn a_training_vision_tower_has_features_of_its_base_alone() {
+    let plan = planned(&format!(
+        "{MPO}[model]\ntrain = [\"vision\", \"language\"]\n[[round]]\n[[round]]\n"
+    ));
     let job = plan.jobs.last().unwrap();
-    assert!(plan.task_of(job, Features).is_none());
-    assert!(!plan.task_of(job, Policy).unwrap().inputs.contains_key("features"));
+    let sees = |stage: Stage| -> Vec<bool> {
+        let tasks = job.tasks.iter().map(|&index| &plan.tasks[index]);
+        tasks
+            .filter(|task| task.stage == stage)
+            .map(|t| t.inputs.contains_key("features"))
+            .collect()
+    };
+    assert_eq!(sees(Candidates), [true, false], "the base samples, then the policy");
+    assert_eq!((sees(Reference), sees(Policy)), (vec![false; 2], vec![false; 2]));
+    assert_eq!(sees(Answers), [false]);
+    // So both share what they learn from.
+    let frozen = planned(MPO);
+    let first = |plan: &Plan, stage| {
+        plan.tasks.iter().find(|task| task.stage == stage).unwrap().key.clone()
+    };
+    assert_eq!(first(&plan, Pairs), first(&frozen, Pairs));
+    assert_ne!(first(&plan, Policy), first(&frozen, Policy));
     let small = planned(&format!("{MPO}store.feature_gib = 0.001\n"));
     assert_eq!(count(&small, Features), 0, "they do not fit");
 }

@@ -108,12 +108,19 @@ fn a_benchmarks_file_changes_answers_and_scores_alone() {
 }
 
 #[test]
-fn a_server_that_answers_needs_no_features() {
+fn a_server_that_answers_needs_no_model() {
     let text = "schema = 1\nmodel.checkpoint = \"PATH/TO/DIR\"\n";
     let server = "eval.server = { url = \"http://localhost/v1\", model = \"m\" }\n";
     let (here, there) = (planned(text), planned(&format!("{text}{server}")));
     assert_eq!([&here, &there].map(|plan| count(plan, Stage::Features)), [1, 0]);
-    assert_eq!(changed(&here, &there), [Features, Answers, Scores]);
+    let roles: Vec<&String> =
+        there.task_of(&there.jobs[0], Answers).unwrap().inputs.keys().collect();
+    assert_eq!((count(&there, Base), roles), (0, vec![&"corpus".to_owned()]));
+    assert_eq!(changed(&here, &there), [Base, Features, Answers, Scores]);
+    // Nor questions to teach one with.
+    let files =
+        "corpus.files = { root = \"PATH/TO/D\", train = \"a.jsonl\", test = \"b.jsonl\" }\n";
+    assert_eq!(count(&planned(&format!("schema = 1\n{files}{server}")), Answers), 1);
 }
 
 #[test]
@@ -221,7 +228,7 @@ fn what_changed_for_servers_and_files_moves_no_other_key() {
     for stage in [Features, Candidates, Pairs, Answers] {
         assert_eq!(marks(MPO, stage), Vec::<String>::new(), "{stage}");
         let of_files: &[&str] =
-            if matches!(stage, Candidates | Pairs) { &["filed_version"] } else { &[] };
+            if matches!(stage, Candidates | Pairs | Answers) { &["filed_version"] } else { &[] };
         let judged: &[&str] = if stage == Features { &[] } else { &["labels_version"] };
         assert_eq!(
             marks(&files, stage),
@@ -238,7 +245,10 @@ fn what_changed_for_servers_and_files_moves_no_other_key() {
         assert_eq!(marks(&whole, stage), [of_files, judged].concat(), "{stage}");
     }
     assert_eq!(marks(&files, Policy), Vec::<String>::new(), "nobody looks");
-    assert_eq!(marks(&format!("{files}eval.every = 10\n"), Policy), ["labels_version"]);
+    let looked = marks(&format!("{files}eval.every = 10\n"), Policy);
+    assert_eq!(looked, ["filed_version", "labels_version"]);
+    assert_eq!(marks(&files, Base), ["filed_version"]);
+    assert_eq!(marks(&format!("{files}model.checkpoint = \"DIR\"\n"), Base), Vec::<String>::new());
     let asked = format!("{MPO}eval.benchmarks = [\"reasoning\", \"m3cot\"]\n");
     let imported = format!("{files}pairs.import = \"PATH/TO/meta.json\"\n");
     assert_eq!(marks(&imported, Pairs), ["import_version"]);

@@ -4,7 +4,7 @@
 use prefab::cli::verify::{Verify, run};
 use prefab::data::template::Prompter;
 use prefab::data::tokenizer::Tokenizer;
-use prefab::run::stage::{Progress, StageContext};
+use prefab::stage::{Progress, StageContext};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

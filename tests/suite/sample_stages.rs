@@ -1,10 +1,9 @@
 //! The features and candidates stages on a small generated corpus, with a kill in between.
 
-use crate::support::small::Small;
+use crate::support::small::{self, Small};
 use prefab::data::image::View;
 use prefab::data::questions::read_split;
 use prefab::data::record::{Answer, Verdict};
-use prefab::data::tokenizer::Tokenizer;
 use prefab::data::{image, record::Question};
 use prefab::model::{Config, Features, Pictures, Vlm, features};
 use prefab::sample::candidates;
@@ -29,7 +28,7 @@ fn store(max_tiles: usize) -> Small {
         files: None,
     };
     prefab::tasks::corpus::run(&corpus, &store.stage("corpus", &[])).unwrap();
-    let tokenizer = Tokenizer::of_corpus(&store.path("corpus"), "plain").unwrap();
+    let tokenizer = small::tokenizer(&store.path("corpus"));
     let config = Config::of(&model(), tokenizer.vocabulary(), tokenizer.image_context()).unwrap();
     let config = config.with_max_tiles(max_tiles);
     let base = store.stage("base", &[]).out;

@@ -1,7 +1,8 @@
 //! `prefab score`: answers of others, and exported ones, scored without a model.
 
+use prefab::answer::matching;
 use prefab::data::record::Question;
-use prefab::eval::{Row, matching};
+use prefab::eval::Row;
 use prefab::spec::candidates::Prompt;
 use std::path::{Path, PathBuf};
 
@@ -105,11 +106,12 @@ fn exported_answers_are_scored_alike() {
     // Generated questions of every benchmark whose answers need no judge, answered by the known answer.
     use prefab::eval::asking::Asking;
     use prefab::eval::{BENCHMARKS, benchmark, export};
-    use prefab::spec::lists::NEEDED_TASKS;
+    use prefab::spec::benchmarks;
     let folder = Folder::new();
     let names = BENCHMARKS.iter().filter(|b| b.file().is_some() && b.grader().is_none());
     let names = names.filter(|b| b.asks() == b.name()).map(|b| b.name());
-    let stands_in = |name: &&str| NEEDED_TASKS.iter().any(|(known, _)| known == name);
+    let stands_in =
+        |name: &&str| benchmarks::benchmark(name).is_some_and(|row| !row.tasks.is_empty());
     let names: Vec<&str> = names.filter(stands_in).collect();
     let eval = prefab::spec::eval::Eval {
         benchmarks: names.iter().map(|&name| name.to_owned()).collect(),

@@ -1,7 +1,7 @@
 //! Specs as people write them, right and wrong.
 
 use crate::malformed;
-use prefab::spec::{self, Experiment, lists, schema};
+use prefab::spec::{self, Experiment, benchmarks, lists, schema};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -244,34 +244,21 @@ fn defaults_name_every_key() {
 fn lists_are_those_of_their_rooms() {
     let tasks: Vec<&str> = prefab::tasks::FAMILIES.iter().map(|family| family.name).collect();
     assert_eq!(lists::TASKS, tasks);
-    let benchmarks: Vec<&str> = prefab::eval::BENCHMARKS.iter().map(|b| b.name()).collect();
-    assert_eq!(lists::BENCHMARKS, benchmarks);
-    let likelihood: Vec<&str> = prefab::eval::BENCHMARKS
-        .iter()
-        .filter(|benchmark| benchmark.needs_likelihood())
-        .map(|benchmark| benchmark.name())
-        .collect();
-    assert_eq!(lists::LIKELIHOOD_BENCHMARKS, likelihood);
-    for benchmark in prefab::eval::BENCHMARKS {
+    let own: Vec<&str> = prefab::eval::BENCHMARKS.iter().map(|b| b.name()).collect();
+    assert_eq!(benchmarks::names(), own);
+    for (benchmark, row) in prefab::eval::BENCHMARKS.iter().zip(benchmarks::BENCHMARKS) {
         let (name, reads) = (benchmark.name(), benchmark.file().is_some());
-        assert_eq!(lists::file_of(name), reads.then(|| benchmark.asks()), "{name}");
-        assert_eq!(
-            lists::JUDGED_BENCHMARKS.contains(&name),
-            benchmark.grader().is_some(),
-            "{name}"
-        );
-    }
-    for benchmark in prefab::eval::BENCHMARKS {
+        assert_eq!(row.file, reads.then(|| benchmark.asks()), "{name}");
+        assert_eq!(row.is_judged, benchmark.grader().is_some(), "{name}");
+        assert_eq!(row.needs_likelihood, benchmark.needs_likelihood(), "{name}");
         let metrics: Vec<&str> = benchmark.metrics().iter().map(|metric| metric.name).collect();
-        let of_it = lists::METRICS.iter().find(|(names, _)| names.contains(&benchmark.name()));
-        assert_eq!(of_it.map(|(_, metrics)| *metrics), Some(&metrics[..]), "{}", benchmark.name());
+        assert_eq!(row.metrics, metrics, "{name}");
     }
     let [step, policy @ ..] = prefab::train::record::COLUMNS;
     let (known, of_bases) = lists::STEP_METRICS.split_at(policy.len());
     assert_eq!((step, known), ("step", &policy[..]));
     assert!(of_bases.iter().all(|column| column.starts_with("accuracy/")));
-    for (benchmark, needed) in lists::NEEDED_TASKS {
-        let benchmark = prefab::eval::benchmark(benchmark).unwrap();
+    for (benchmark, row) in prefab::eval::BENCHMARKS.iter().zip(benchmarks::BENCHMARKS) {
         for family in prefab::tasks::FAMILIES {
             // Some of a family's questions may not do; of twenty, one does.
             let asks = (0..20).any(|index| {
@@ -279,7 +266,8 @@ fn lists_are_those_of_their_rooms() {
                 let record = family.item(0, index).record(id, "a.png".to_owned(), family.name);
                 benchmark.selects(&record)
             });
-            assert_eq!(asks, needed.contains(&family.name), "{} {}", benchmark.name(), family.name);
+            let stands_in = row.tasks.contains(&family.name);
+            assert_eq!(asks, stands_in, "{} {}", benchmark.name(), family.name);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use prefab::data::tokenizer::Tokenizer;
 use prefab::spec::eval::Split;
-use prefab::tasks::{FAMILIES, Family, Item, index, words};
+use prefab::tasks::{FAMILIES, Family, Item, index};
 use std::collections::{BTreeMap, BTreeSet};
 
 const DRAWS: u64 = 1500;
@@ -127,11 +127,16 @@ fn slips_leave_the_length_as_it_is() {
     }
 }
 
+/// Of what 300 questions of each family say: the rarest phrasing of the richest comes up once in
+/// some 12.
 fn tokenizer() -> Tokenizer {
-    let families: Vec<&Family> = FAMILIES.iter().collect();
-    let words = words(&families);
+    let texts: Vec<String> = FAMILIES
+        .iter()
+        .flat_map(|family| (0..300).map(|index| family.item(1, index)))
+        .flat_map(|item| [item.question, item.answer, item.rationale, item.sloppy])
+        .collect();
     Tokenizer::build(
-        words.iter().map(String::as_str).chain(["\n", "Answer directly. Think step by."]),
+        texts.iter().map(String::as_str).chain(["\n", "Answer directly. Think step by."]),
     )
 }
 

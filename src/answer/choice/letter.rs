@@ -3,8 +3,8 @@
 
 use super::MOST;
 use super::denial::{follows, negated};
-use crate::eval::metric::option::tokens;
-use crate::eval::python::text::{is_space, strip};
+use crate::answer::metric::option::tokens;
+use crate::answer::python::text::{is_space, strip};
 
 /// A letter in front of a text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

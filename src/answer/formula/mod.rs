@@ -14,7 +14,7 @@
 mod plain;
 
 use super::quantity::LENGTH;
-use crate::eval::python::text::len;
+use crate::answer::python::text::len;
 use plain::plain;
 use std::collections::BTreeSet;
 

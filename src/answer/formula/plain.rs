@@ -1,7 +1,7 @@
 //! LaTeX and Unicode to one plain way of writing a formula, and what stands between letters.
 
 use super::{FUNCTIONS, Reader};
-use crate::eval::python::text::strip;
+use crate::answer::python::text::strip;
 
 /// Commands and signs, and what they are here; longer names first.
 const PLAIN: [(&str, &str); 62] = [

@@ -1,8 +1,8 @@
 //! Average normalized Levenshtein similarity: DocVQA, InfoVQA and ST-VQA.
 
-use crate::eval::python::text::{collapse, len, strip};
-use crate::eval::python::{Exception, PyResult};
-use crate::eval::text::edit_distance;
+use crate::answer::python::text::{collapse, len, strip};
+use crate::answer::python::{Exception, PyResult};
+use crate::answer::text::edit_distance;
 
 /// Similarities below it count as 0.
 pub const THRESHOLD: f64 = 0.5;

@@ -4,8 +4,8 @@
 //! that name an absent class, of those that name any. *Mention* rate: words for absent classes, of all
 //! words that name one, each word once a response.
 
-use crate::eval::python::text::{is_space, strip, words};
-use crate::eval::python::{Exception, PyResult};
+use crate::answer::python::text::{is_space, strip, words};
+use crate::answer::python::{Exception, PyResult};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -2,10 +2,10 @@
 //!
 //! A question counts when all four rotations are right, so that a habit of answering "A" scores nothing.
 
-use crate::eval::choice::letter::{Pick, lead, pick};
-use crate::eval::choice::occurrence;
-use crate::eval::python::text::{at, from, len};
-use crate::eval::python::{Exception, PyResult};
+use crate::answer::choice::letter::{Pick, lead, pick};
+use crate::answer::choice::occurrence;
+use crate::answer::python::text::{at, from, len};
+use crate::answer::python::{Exception, PyResult};
 use std::collections::BTreeMap;
 
 /// Categories, and the key for all of them.
@@ -24,7 +24,7 @@ pub const ROTATIONS: usize = 4;
 ///
 /// # Source
 ///
-/// Wang et al. 2024, arXiv:2402.19474 (CRPE), with the letters as [`crate::eval::choice`] reads them.
+/// Wang et al. 2024, arXiv:2402.19474 (CRPE), with the letters as [`crate::answer::choice`] reads them.
 pub fn is_right(gold: &str, prediction: &str) -> bool {
     let known = lead(gold, OPTIONS);
     let text = known.map_or(gold, |known| known.rest).trim().to_lowercase();

@@ -1,13 +1,13 @@
 //! The correctness labeller of InternVL's data pipeline, as it is: how MMPR was labelled.
 //!
-//! Ours is [`crate::eval::matching`] and [`crate::eval::extract`], which keep its rules and
+//! Ours is [`crate::answer::matching`] and [`crate::answer::extract`], which keep its rules and
 //! none of its slips.
 
 use super::{anls, relaxed, vqa};
-use crate::eval::extract::boxed;
-use crate::eval::python::number::float;
-use crate::eval::python::text::{at, is_alpha, is_digit, is_space, len, strip};
-use crate::eval::python::{Exception, PyResult};
+use crate::answer::extract::boxed;
+use crate::answer::python::number::float;
+use crate::answer::python::text::{at, is_alpha, is_digit, is_space, len, strip};
+use crate::answer::python::{Exception, PyResult};
 
 const VALUE: Exception = Exception("ValueError");
 const ASSERTION: Exception = Exception("AssertionError");

@@ -13,8 +13,8 @@
 //! peer evaluates what its reader prints as Python, where their names are unknown. Nor has a percent sign,
 //! as recorded.
 
-use crate::eval::python::operator::{Number, add, divide, multiply, power};
-use crate::eval::python::text::is_space;
+use crate::answer::python::operator::{Number, add, divide, multiply, power};
+use crate::answer::python::text::is_space;
 
 /// Nesting beyond this has no value.
 const DEPTH: usize = 120;

@@ -1,7 +1,7 @@
 //! LLaVA-Bench: a judge scores a reference answer and ours, 1 to 10 each; the measure is their ratio.
 
-use crate::eval::python::number::{float, round};
-use crate::eval::python::{Exception, PyResult};
+use crate::answer::python::number::{float, round};
+use crate::answer::python::{Exception, PyResult};
 use std::collections::BTreeMap;
 
 /// Highest score.

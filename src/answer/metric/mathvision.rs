@@ -1,11 +1,11 @@
 //! MathVision: two answers are equal as text or as numbers.
 
 use super::latex;
-use crate::eval::python::eval::eval;
-use crate::eval::python::operator::Number;
-use crate::eval::python::text::strip;
-use crate::eval::python::value::Py;
-use crate::eval::quantity;
+use crate::answer::python::eval::eval;
+use crate::answer::python::operator::Number;
+use crate::answer::python::text::strip;
+use crate::answer::python::value::Py;
+use crate::answer::quantity;
 
 /// Numbers closer than this are equal.
 pub const TOLERANCE: f64 = 1e-6;

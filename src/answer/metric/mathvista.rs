@@ -1,13 +1,13 @@
 //! MathVista: an extracted answer is brought to the known answer's type and compared.
 
-use crate::eval::choice;
-use crate::eval::extract::lenient;
-use crate::eval::metric::option::{self, first_marker};
-use crate::eval::python::number::{float, float_repr, int, round, truncate};
-use crate::eval::python::text::strip;
-use crate::eval::python::{Exception, Py, PyResult};
-use crate::eval::quantity::{self, Quantity};
-use crate::eval::text::edit_distance;
+use crate::answer::choice;
+use crate::answer::extract::lenient;
+use crate::answer::metric::option::{self, first_marker};
+use crate::answer::python::number::{float, float_repr, int, round, truncate};
+use crate::answer::python::text::strip;
+use crate::answer::python::{Exception, Py, PyResult};
+use crate::answer::quantity::{self, Quantity};
+use crate::answer::text::edit_distance;
 
 /// What is asked and how its answer is typed.
 #[derive(Clone, Copy, Debug)]

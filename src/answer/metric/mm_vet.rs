@@ -1,7 +1,7 @@
 //! MM-Vet: a judge grades each answer 0 to 1; capabilities and their combinations are averaged.
 
-use crate::eval::python::number::float;
-use crate::eval::python::{Exception, PyResult};
+use crate::answer::python::number::float;
+use crate::answer::python::{Exception, PyResult};
 
 /// Capabilities, in the benchmark's order.
 pub const CAPABILITIES: [&str; 6] = ["rec", "ocr", "know", "gen", "spat", "math"];

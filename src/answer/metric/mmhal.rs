@@ -1,7 +1,7 @@
 //! MMHal-Bench: a judge rates each answer 0 to 6; below 3 is a hallucination.
 
-use crate::eval::python::number::round;
-use crate::eval::python::{Exception, PyResult};
+use crate::answer::python::number::round;
+use crate::answer::python::{Exception, PyResult};
 use regex::Regex;
 use std::sync::LazyLock;
 

@@ -1,10 +1,10 @@
 //! Multiple choice as the peers read it: VLMEvalKit's `can_infer` and InternVL's
-//! post-processing. Ours is [`crate::eval::choice`].
+//! post-processing. Ours is [`crate::answer::choice`].
 
-use crate::eval::python::text::{
+use crate::answer::python::text::{
     at, is_space, len, matches_letter, strip, strip_prefix_ignoring_case, words,
 };
-use crate::eval::python::{Exception, PyResult};
+use crate::answer::python::{Exception, PyResult};
 
 /// Options in the order in which they are shown: letter and text.
 pub type Options = [(String, String)];

@@ -3,11 +3,11 @@
 //! VLMEvalKit and InternVL carry the same function from pix2struct; InternVL's evaluator hands it
 //! its arguments the wrong way round, and InternVL's labeller changes its reading of numbers.
 
-use crate::eval::python::eval::list;
-use crate::eval::python::number::float;
-use crate::eval::python::text::{len, strip};
-use crate::eval::python::{Exception, Py, PyResult};
-use crate::eval::text::generous_number;
+use crate::answer::python::eval::list;
+use crate::answer::python::number::float;
+use crate::answer::python::text::{len, strip};
+use crate::answer::python::{Exception, Py, PyResult};
+use crate::answer::text::generous_number;
 
 /// The share by which a number may be off.
 pub const SHARE: f64 = 0.05;

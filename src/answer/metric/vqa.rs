@@ -4,8 +4,8 @@
 //! copy of that processor, and VLMEvalKit's, which skips its first step and reads some rules otherwise.
 
 use super::contraction::contraction;
-use crate::eval::python::text::{at, is_digit, strip, words};
-use crate::eval::python::{Exception, PyResult};
+use crate::answer::python::text::{at, is_digit, strip, words};
+use crate::answer::python::{Exception, PyResult};
 
 /// Marks that the processors take out; VLMEvalKit's and InternVL's tables are the same.
 const MARKS: &str = ";/[]\"{}()=+\\_-><@`,?!";

@@ -4,8 +4,8 @@
 //! what they take for a yes; ours says neither where an answer says neither or both.
 
 use super::vqa::normalize_punctuation;
-use crate::eval::choice::denial::negated;
-use crate::eval::python::text::words;
+use crate::answer::choice::denial::negated;
+use crate::answer::python::text::words;
 use std::collections::BTreeMap;
 
 /// What a yes/no answer says: `Some(true)` is yes. None where it says neither or both.

@@ -1,7 +1,7 @@
 //! Whether two texts are equal numbers: units, percent signs and lists weighed.
 
 use super::{LENGTH, Quantity, read};
-use crate::eval::python::text::{len, strip};
+use crate::answer::python::text::{len, strip};
 
 /// Whether two texts are equal numbers, or lists of equal numbers; none where one is neither, or a
 /// range or a date.

@@ -1,7 +1,7 @@
 //! Text to tokens: one form for every way of writing a sign.
 
-use crate::eval::python::number::digit;
-use crate::eval::python::text::is_space;
+use crate::answer::python::number::digit;
+use crate::answer::python::text::is_space;
 
 /// A piece of a number.
 #[derive(Clone, Debug, PartialEq)]

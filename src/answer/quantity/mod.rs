@@ -14,7 +14,7 @@ mod parse;
 mod unit;
 mod words;
 
-use crate::eval::python::text::{len, strip};
+use crate::answer::python::text::{len, strip};
 pub use equal::{equal, is_decade, is_range_or_date, list, same_quantity, unmarked};
 pub use unit::Unit;
 

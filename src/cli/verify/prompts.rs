@@ -11,7 +11,7 @@
 
 use super::absent;
 use super::ledger::Ledger;
-use super::record::{array, json, object, text, whole};
+use super::record::{array, image_tokens, json, object, text};
 use crate::cli::say;
 use crate::data::labels::label;
 use crate::data::template::{Filled, Prompter, Role, Template};
@@ -110,7 +110,7 @@ impl Prompts<'_> {
         let known =
             ["num_image_token", "versions", "note", "prompts", "plain", "batch_chat_left_padded"];
         self.unknown(file, FILES[0], &known)?;
-        let image_tokens = whole(file, "num_image_token")?;
+        let image_tokens = image_tokens(file)?;
         for (at, row) in rows(file, "prompts")? {
             self.prompt(&at, row, image_tokens, rendered).map_err(|error| error.context(&at))?;
         }
@@ -249,7 +249,7 @@ impl Prompts<'_> {
     fn masks(&mut self, file: &Value) -> Result<()> {
         let known = ["num_image_token", "ignore_index", "versions", "note", "cases"];
         self.unknown(file, FILES[1], &known)?;
-        let image_tokens = whole(file, "num_image_token")?;
+        let image_tokens = image_tokens(file)?;
         let ignored = file["ignore_index"].as_i64();
         self.ledger.same("ignore_index", "", &Some(crate::data::labels::IGNORE), &ignored);
         for (at, case) in rows(file, "cases")? {

@@ -52,8 +52,19 @@ pub fn side(value: &Value, name: &str) -> Result<usize> {
     }
 }
 
+/// How many tokens a tile has.
+pub fn image_tokens(value: &Value) -> Result<usize> {
+    let name = "num_image_token";
+    match whole(value, name)? {
+        tokens @ ..=MOST_TOKENS => Ok(tokens),
+        tokens => Err(Error::new(format!("`{name}` is {tokens}, above {MOST_TOKENS}"))),
+    }
+}
+
 /// Of a tile, whatever the model.
 const MOST_PIXELS: usize = 4096;
+/// Of a tile that large, a patch of 32 pixels a token.
+const MOST_TOKENS: usize = (MOST_PIXELS / 32).pow(2);
 
 /// A list of numbers.
 pub fn floats(value: &Value) -> Result<Vec<f64>> {

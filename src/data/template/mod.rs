@@ -164,6 +164,27 @@ impl Template {
         [opening, system, user, assistant, end, direct, reasoned]
     }
 
+    /// The question as a model is asked: MMPR's `question`. Markers that it holds already stay
+    /// where they are. `own` is a benchmark's instruction, in place of the template's; the
+    /// embedded sizes know theirs only.
+    pub fn question_text(
+        &self,
+        question: &str,
+        images: usize,
+        prompt: Prompt,
+        own: Option<&str>,
+    ) -> String {
+        let front = match (images, question.contains(IMAGE)) {
+            (0, _) | (_, true) => String::new(),
+            (1, false) => format!("{IMAGE}\n"),
+            (_, false) => (1..=images).map(|image| format!("Image-{image}: {IMAGE}\n")).collect(),
+        };
+        match own.filter(|_| !self.closed).unwrap_or_else(|| self.instruction(prompt)) {
+            "" => format!("{front}{question}"),
+            instruction => format!("{front}{question}\n{instruction}"),
+        }
+    }
+
     /// What is put behind a question.
     pub fn instruction(&self, prompt: Prompt) -> &'static str {
         match prompt {

@@ -37,9 +37,9 @@ impl<'a> Prompter<'a> {
         Ok(prompter)
     }
 
-    /// The name of its template.
-    pub fn template(&self) -> &'static str {
-        self.template.name
+    /// Its template.
+    pub fn template(&self) -> &'static Template {
+        self.template
     }
 
     /// Whether each mark of the template and of pictures is one token, and answers end where the
@@ -87,36 +87,9 @@ impl<'a> Prompter<'a> {
         self.question_text_with(question, 1, prompt)
     }
 
-    /// As [`Self::question_text`], about any number of pictures. Markers that the
-    /// question holds already stay where they are.
+    /// As [`Self::question_text`], about any number of pictures.
     pub fn question_text_with(&self, question: &str, images: usize, prompt: Prompt) -> String {
-        self.question_text_by(question, images, self.template.instruction(prompt))
-    }
-
-    /// As [`Self::question_text_with`], with the instruction that a benchmark puts behind its
-    /// questions, where it has one. The embedded sizes know their own only.
-    pub fn question_text_of(
-        &self,
-        question: &str,
-        images: usize,
-        prompt: Prompt,
-        instruction: Option<&str>,
-    ) -> String {
-        let own = instruction.filter(|_| !self.template.closed);
-        let instruction = own.unwrap_or_else(|| self.template.instruction(prompt));
-        self.question_text_by(question, images, instruction)
-    }
-
-    fn question_text_by(&self, question: &str, images: usize, instruction: &str) -> String {
-        let front = match (images, question.contains(IMAGE)) {
-            (0, _) | (_, true) => String::new(),
-            (1, false) => format!("{IMAGE}\n"),
-            (_, false) => (1..=images).map(|image| format!("Image-{image}: {IMAGE}\n")).collect(),
-        };
-        match instruction {
-            "" => format!("{front}{question}"),
-            _ => format!("{front}{question}\n{instruction}"),
-        }
+        self.template.question_text(question, images, prompt, None)
     }
 
     /// Token ids of a whole prompt about one picture of `tiles` tiles; with no

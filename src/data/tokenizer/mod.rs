@@ -19,10 +19,8 @@ mod protobuf;
 mod sentencepiece;
 mod word_level;
 
-use super::questions::read_split;
 use super::template::Template;
 use crate::error::{Error, Result};
-use crate::spec::eval::Split;
 use sentencepiece::Lead;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -44,10 +42,6 @@ pub const IMAGE_END: &str = "</img>";
 const UNKNOWN: &str = "<unk>";
 /// What ends an answer, by checkpoint; the first that exists.
 const ENDS: [&str; 5] = [END, "<|end|>", "<|eot_id|>", "</s>", "<|endoftext|>"];
-/// File of a corpus artifact: a word a line that generated texts may use.
-pub const WORDS: &str = "words.txt";
-/// What every reasoned answer needs, whatever the corpus says.
-const REASONED_FORM: &str = "\nFinal answer:";
 
 /// A tokenizer that knows its end and image tokens.
 #[derive(Clone, Debug)]
@@ -91,35 +85,6 @@ impl Tokenizer {
             pieces.extend(cutter.pieces(text));
         }
         Self::of(word_level(&pieces, frame)).expect("the built file is valid")
-    }
-
-    /// The word-level tokenizer of a corpus artifact and the instructions of a
-    /// template: all that its base and train splits say, the questions of all
-    /// splits, and the words that its generators may use (`words.txt`).
-    ///
-    /// # Errors
-    ///
-    /// If the corpus cannot be read, or there is no such template.
-    pub fn of_corpus(corpus: &Path, template: &str) -> Result<Self> {
-        let mut texts: BTreeSet<String> =
-            super::template::Prompter::instructions(template)?.map(str::to_owned).into();
-        for split in Split::ALL {
-            for question in read_split(corpus, split)? {
-                texts.insert(question.question);
-                if matches!(split, Split::Base | Split::Train) {
-                    texts.extend(question.answer);
-                    if let Some(generated) = question.generated {
-                        texts.insert(generated.rationale);
-                        texts.extend(generated.sloppy);
-                    }
-                }
-            }
-        }
-        if let Ok(words) = std::fs::read_to_string(corpus.join(WORDS)) {
-            texts.extend(words.lines().map(str::to_owned));
-        }
-        texts.insert(REASONED_FORM.to_owned());
-        Ok(Self::build(texts.iter().map(String::as_str)))
     }
 
     /// Writes `tokenizer.json` into a directory.

@@ -2,23 +2,18 @@
 
 use super::file::{ALONE, File, LETTER, choices, plain, with_options};
 use super::{ACCURACY, FIRST_MARKER, LAST_MARKER, Scored, answer_of, answer_of_internvl, category};
+use crate::answer::choice;
+use crate::answer::matching::exact;
+use crate::answer::metric::option::post_process;
 use crate::data::benchmark::Record;
 use crate::data::record::Question;
-use crate::eval::choice;
 use crate::eval::flag;
-use crate::eval::matching::exact;
-use crate::eval::metric::option::post_process;
 use crate::tasks::options;
 
 static SCIENCE: File =
-    File { format: ALONE, tiles: Some(6), direct: Some(LETTER), always_direct: false, question };
-static DIAGRAMS: File = File {
-    format: ALONE,
-    tiles: Some(6),
-    direct: Some(""),
-    always_direct: false,
-    question: diagram,
-};
+    File { format: ALONE, tiles: Some(6), direct: Some(LETTER), question, ..File::PLAIN };
+static DIAGRAMS: File =
+    File { format: ALONE, tiles: Some(6), direct: Some(""), question: diagram, ..File::PLAIN };
 
 /// Multimodal chain of thought in many domains.
 pub static M3COT: Scored = Scored {

@@ -5,22 +5,24 @@
 
 use super::file::{ALONE, File, plain, with_options};
 use super::{LAST_MARKER, answer_of, answer_with_space, groups, is_unparsable, stands_in};
+use crate::answer::choice::name;
+use crate::answer::matching::exact;
+use crate::answer::metric::crpe::{ROTATIONS, is_right, is_right_vlmevalkit};
 use crate::data::benchmark::{Format, Record};
 use crate::data::record::Question;
-use crate::eval::choice::name;
-use crate::eval::matching::exact;
-use crate::eval::metric::crpe::{ROTATIONS, is_right, is_right_vlmevalkit};
 use crate::eval::{Asked, Benchmark, Better, Counted, Counts, Metric, Row, Value, flag};
 use crate::spec::candidates::Prompt;
 use crate::tasks::rotated;
+use crate::{Error, Result};
 use std::collections::BTreeMap;
 
 static FILE: File = File {
     format: Format { parts: &["CRPE_EXIST", "CRPE_RELATION"], ..ALONE },
     tiles: Some(6),
     direct: Some(""),
-    always_direct: false,
     question,
+    mark: mark_rotations,
+    ..File::PLAIN
 };
 
 /// CRPE, as a way to judge one row.
@@ -216,23 +218,22 @@ fn question(record: &Record) -> Result<Question, String> {
 }
 
 /// Marks which rows of a file are one question: four in a row.
-///
-/// # Errors
-///
-/// A number of rows that four does not divide, and four of different categories.
-pub fn mark_rotations(questions: &mut [Question]) -> Result<(), String> {
+fn mark_rotations(questions: &mut [Question]) -> Result<()> {
+    let fault = |message: String| {
+        Error::new(message).hint("four rows in a row are one question, its options rotated")
+    };
     if !questions.len().is_multiple_of(ROTATIONS) {
-        return Err(format!("{} rows are no multiple of {ROTATIONS} rotations", questions.len()));
+        let rows = questions.len();
+        return Err(fault(format!("{rows} rows are no multiple of {ROTATIONS} rotations")));
     }
     for (number, rows) in questions.chunks_mut(ROTATIONS).enumerate() {
         let (id, category) = (rows[0].id.clone(), rows[0].says("category").to_owned());
         if rows.iter().any(|row| row.says("category") != category) {
-            return Err(format!(
-                "rows {} to {} are of several categories, not the rotations of one \
-                                question",
+            return Err(fault(format!(
+                "rows {} to {} are of several categories, not the rotations of one question",
                 number * ROTATIONS + 1,
                 (number + 1) * ROTATIONS
-            ));
+            )));
         }
         for row in rows {
             row.meta.insert("rotation_of".to_owned(), id.clone());

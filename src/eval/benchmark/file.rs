@@ -1,8 +1,10 @@
 //! How a row of a benchmark's file becomes a question.
 
+use crate::Result;
 use crate::data::benchmark::{Format, Record};
 use crate::data::record::Question;
 use serde_json::Value;
+use std::path::{Path, PathBuf};
 
 /// The published instruction behind questions with a short answer.
 pub const SHORT: &str = "Answer the question using a single word or phrase.";
@@ -23,6 +25,26 @@ pub struct File {
     pub always_direct: bool,
     /// A row as a question; says what is wrong with it.
     pub question: fn(&Record) -> Result<Question, String>,
+    /// The files beside its own that [`Self::bring`] reads.
+    pub beside: fn(&Path) -> Vec<PathBuf>,
+    /// Brings to its rows what is told beside them.
+    pub bring: fn(&mut [Record], &Path) -> Result<()>,
+    /// Says of each question what its place among all of them tells.
+    pub mark: fn(&mut [Question]) -> Result<()>,
+}
+
+impl File {
+    /// A table whose rows say all that there is.
+    pub const PLAIN: Self = Self {
+        format: ALONE,
+        tiles: None,
+        direct: None,
+        always_direct: false,
+        question: plain,
+        beside: |_| Vec::new(),
+        bring: |_, _| Ok(()),
+        mark: |_| Ok(()),
+    };
 }
 
 /// A benchmark of one table, whatever its name.

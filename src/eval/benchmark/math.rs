@@ -2,23 +2,19 @@
 
 use super::file::{ALONE, File, choices, plain, with_options};
 use super::{ACCURACY, FIRST_MARKER, LAST_MARKER, Scored, answer_of, answer_of_internvl, category};
+use crate::answer::choice;
+use crate::answer::metric::mathvista::{self, Problem};
+use crate::answer::metric::{mathvision, option};
+use crate::answer::python::Py;
+use crate::answer::python::number::int;
 use crate::data::benchmark::Record;
 use crate::data::record::Question;
-use crate::eval::metric::mathvista::{self, Problem};
-use crate::eval::metric::{mathvision, option};
-use crate::eval::python::Py;
-use crate::eval::python::number::int;
-use crate::eval::{choice, flag};
+use crate::eval::flag;
 
 static VISTA: File =
-    File { format: ALONE, tiles: Some(6), direct: Some(""), always_direct: false, question: vista };
-static VISION: File = File {
-    format: ALONE,
-    tiles: Some(6),
-    direct: Some(""),
-    always_direct: false,
-    question: vision,
-};
+    File { format: ALONE, tiles: Some(6), direct: Some(""), question: vista, ..File::PLAIN };
+static VISION: File =
+    File { format: ALONE, tiles: Some(6), direct: Some(""), question: vision, ..File::PLAIN };
 
 /// Mathematics in pictures of all kinds.
 pub static MATHVISTA: Scored = Scored {

@@ -25,10 +25,10 @@ pub mod reading;
 
 pub use file::File;
 
-use super::extract::lenient;
-use super::metric::option::first_marker;
-use super::python::text::strip;
 use super::{Asked, Benchmark, Better, Counted, Counts, Metric, Row, Value, flag};
+use crate::answer::extract::lenient;
+use crate::answer::metric::option::first_marker;
+use crate::answer::python::text::strip;
 use crate::data::record::Question;
 use crate::spec::candidates::Prompt;
 

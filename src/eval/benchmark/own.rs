@@ -6,8 +6,7 @@ use crate::data::benchmark::Record;
 use crate::data::record::Question;
 use crate::eval::flag;
 
-static ROWS: File =
-    File { format: ALONE, tiles: None, direct: None, always_direct: false, question };
+static ROWS: File = File { format: ALONE, question, ..File::PLAIN };
 
 /// See the module.
 pub static QUESTIONS: Scored = Scored {

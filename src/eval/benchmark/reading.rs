@@ -3,17 +3,17 @@
 use super::file::{ALONE, File, SHORT, answered, golds};
 use super::{ACCURACY, FIRST_MARKER, LAST_MARKER, SOFT, Scored};
 use super::{answer_of, answer_of_internvl, answer_with_space, category};
+use crate::answer::metric::{anls, relaxed, vqa};
 use crate::data::benchmark::{Format, Join, Record};
 use crate::data::record::Question;
 use crate::eval::flag;
-use crate::eval::metric::{anls, relaxed, vqa};
 
 static CHARTS: File = File {
     format: Format { main: &[], parts: &["test_human", "test_augmented"], ..ALONE },
     tiles: Some(12),
     direct: Some(SHORT),
-    always_direct: false,
     question: chart,
+    ..File::PLAIN
 };
 
 /// InternVL's files have the questions, the data set's own the known answers.
@@ -27,8 +27,8 @@ static DOCUMENTS: File = File {
     format: Format { main: &["val.", "val_v", "DocVQA"], joins: BY_ID, ..ALONE },
     tiles: Some(18),
     direct: Some(SHORT),
-    always_direct: false,
     question: several,
+    ..File::PLAIN
 };
 static INFOGRAPHICS: File = File {
     format: Format {
@@ -38,8 +38,8 @@ static INFOGRAPHICS: File = File {
     },
     tiles: Some(24),
     direct: Some(SHORT),
-    always_direct: false,
     question: several,
+    ..File::PLAIN
 };
 static SCENES: File = File {
     format: Format {
@@ -49,16 +49,11 @@ static SCENES: File = File {
     },
     tiles: Some(24),
     direct: Some(SHORT),
-    always_direct: false,
     question: several,
+    ..File::PLAIN
 };
-static PRINT: File = File {
-    format: ALONE,
-    tiles: Some(24),
-    direct: Some(SHORT),
-    always_direct: false,
-    question: several,
-};
+static PRINT: File =
+    File { format: ALONE, tiles: Some(24), direct: Some(SHORT), question: several, ..File::PLAIN };
 
 /// Questions about charts.
 pub static CHARTQA: Scored = Scored {

@@ -3,8 +3,8 @@
 
 mod unit;
 
-use crate::eval::quantity;
-use crate::eval::text::generous_number;
+use crate::answer::quantity;
+use crate::answer::text::generous_number;
 use unit::without_unit;
 
 /// A token, and where in its text it begins and ends.

@@ -123,7 +123,7 @@ fn write_here(
     let (mut requests, mut bounds, mut rests) = (Vec::new(), Vec::new(), Vec::new());
     for (index, &cut) in cuts.iter().enumerate() {
         let (question, answer) = of(shop, cut);
-        let text = asked(&prompter, question, answer.prompt);
+        let text = asked(prompter.template(), question, answer.prompt);
         let text = if settings.image { text } else { without_pictures(&text) };
         let prompt = prompter
             .encode_prompt_with(&text, &seen.counts[index])
@@ -209,7 +209,7 @@ fn write_there(
     };
     let chat = |&cut: &Cut| {
         let (question, answer) = of(shop, cut);
-        let text = asked(shop.prompter, question, answer.prompt);
+        let text = asked(shop.prompter.template(), question, answer.prompt);
         let (text, images) = match settings.image {
             true => (text, question.images.as_slice()),
             false => (without_pictures(&text), [].as_slice()),

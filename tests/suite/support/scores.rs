@@ -1,8 +1,9 @@
 //! Answers that are scored, and one score of many.
 
+use prefab::answer::matching;
 use prefab::data::record::Question;
+use prefab::eval::Row;
 use prefab::eval::scores::Score;
-use prefab::eval::{Row, matching};
 use prefab::spec::candidates::Prompt;
 
 /// What was said to a question, directly.

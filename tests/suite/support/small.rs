@@ -3,14 +3,24 @@
 use prefab::data::lines;
 use prefab::data::pairs::read_pairs;
 use prefab::data::record::{Answer, Pair, Question};
-use prefab::run::stage::{Progress, StageContext};
+use prefab::data::tokenizer::Tokenizer;
+use prefab::model::sizes::Row;
 use prefab::spec::candidates::Candidates;
 use prefab::spec::corpus::Corpus;
 use prefab::spec::embedded;
 use prefab::spec::eval::Split;
+use prefab::spec::model::{Dims, Size};
 use prefab::spec::pairs::Pairs;
+use prefab::stage::{Progress, StageContext};
+use prefab::train::base::build_tokenizer;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// The tokenizer that an embedded base of a corpus has.
+pub fn tokenizer(corpus: &Path) -> Tokenizer {
+    let row = Row::of(Size::Tiny, &Dims::default());
+    build_tokenizer(&embedded().base, corpus, &row).unwrap()
+}
 
 /// A store that is thrown away at the end.
 pub struct Small {

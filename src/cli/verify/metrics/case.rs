@@ -1,8 +1,8 @@
 //! A recorded case: its fields by type, with errors that say where one is missing.
 
-use crate::eval::metric::option::Options;
-use crate::eval::python::value::float_json;
-use crate::eval::python::{Py, PyResult};
+use crate::answer::metric::option::Options;
+use crate::answer::python::value::float_json;
+use crate::answer::python::{Py, PyResult};
 use crate::{Error, Result};
 use serde_json::{Value, json};
 

@@ -2,8 +2,8 @@
 
 use super::case::{Case, number, raised};
 use super::{Group, Ours, Rule, whole};
-use crate::eval::metric::chair::{self, Gold, Judged, Mention, Rates, Response, Vocabulary};
-use crate::eval::python::text::{strip, words};
+use crate::answer::metric::chair::{self, Gold, Judged, Mention, Rates, Response, Vocabulary};
+use crate::answer::python::text::{strip, words};
 use crate::{Error, Result};
 use serde_json::{Value, json};
 

@@ -3,9 +3,9 @@
 use super::case::{Case, float_of, number, raised};
 use super::{Group, Ours, Rule, whole};
 use crate::Result;
-use crate::eval::metric::{llava_bench, mm_vet};
-use crate::eval::python::number::round;
-use crate::eval::python::value::float_json;
+use crate::answer::metric::{llava_bench, mm_vet};
+use crate::answer::python::number::round;
+use crate::answer::python::value::float_json;
 use serde_json::{Map, Value, json};
 
 /// The groups of this file.
@@ -214,7 +214,7 @@ const NAN: Rule = Rule {
     about: "nan is no grade",
     holds: |case| {
         let is_nan =
-            |reply: &String| crate::eval::python::number::float(reply).is_some_and(f64::is_nan);
+            |reply: &String| crate::answer::python::number::float(reply).is_some_and(f64::is_nan);
         Ok(case.texts("judge_outputs")?.iter().any(is_nan))
     },
 };
@@ -223,7 +223,7 @@ const NO_GRADE: Rule = Rule {
     about: "a judge who gives no grade in five tries failed, and grades nothing 0",
     holds: |case| {
         let in_range = |reply: &String| {
-            crate::eval::python::number::float(reply)
+            crate::answer::python::number::float(reply)
                 .is_some_and(|grade| (0.0..=1.0).contains(&grade))
         };
         Ok(!case.texts("judge_outputs")?.iter().take(mm_vet::TRIES).any(in_range))

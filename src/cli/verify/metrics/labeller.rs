@@ -4,12 +4,12 @@ mod rules;
 
 use super::case::{Case, raised, score};
 use super::{Group, Ours, Part, Parts, whole};
+use crate::answer::choice;
+use crate::answer::extract::{boxed, parts, reasoned};
+use crate::answer::matching::{self, math_equal, modes};
+use crate::answer::metric::labeller::{self, Mode};
+use crate::answer::metric::relaxed;
 use crate::data::record::Question;
-use crate::eval::choice;
-use crate::eval::extract::{boxed, parts, reasoned};
-use crate::eval::matching::{self, math_equal, modes};
-use crate::eval::metric::labeller::{self, Mode};
-use crate::eval::metric::relaxed;
 use crate::spec::candidates::Prompt;
 use crate::{Error, Result};
 use rules::{

@@ -3,11 +3,11 @@
 use super::case::{Case, raised};
 use super::{Group, Ours, Rule, option, whole};
 use crate::Result;
-use crate::eval::metric::mathvista::{self, Problem, bracketed_letter};
-use crate::eval::python::Py;
-use crate::eval::python::number::{float, int};
-use crate::eval::python::text::strip;
-use crate::eval::quantity;
+use crate::answer::metric::mathvista::{self, Problem, bracketed_letter};
+use crate::answer::python::Py;
+use crate::answer::python::number::{float, int};
+use crate::answer::python::text::strip;
+use crate::answer::quantity;
 use serde_json::Value;
 
 /// The groups of this file.
@@ -137,8 +137,8 @@ fn post_check(case: &Case<'_>) -> Result<Value> {
     let (problem, response) = (given.problem(), case.py("response")?);
     let prefetch = case.flag("prefetch")?;
     if problem.question_type == "multi_choice" {
-        let picked = crate::eval::choice::infer(&given.choices, &response.str())
-            .map(|index| crate::eval::choice::name(index).to_string());
+        let picked = crate::answer::choice::infer(&given.choices, &response.str())
+            .map(|index| crate::answer::choice::name(index).to_string());
         return Ok(if prefetch {
             picked.map_or(false.into(), Value::from)
         } else {
@@ -238,7 +238,7 @@ const LETTERS: Rule = Rule {
     holds: |case| {
         let text = said(case)?.str();
         let choices = case.texts_or_none("choices")?;
-        let picked = crate::eval::choice::infer(&choices, &text);
+        let picked = crate::answer::choice::infer(&choices, &text);
         let named = bracketed_letter(&text).unwrap_or_else(|| strip(&text).to_owned());
         let peers = ('A'..).zip(&choices).position(|(letter, _)| named.chars().eq([letter]));
         Ok(is_choice(case)? && picked != peers && (picked.is_some() || peers.is_some()))

@@ -3,9 +3,9 @@
 use super::case::Case;
 use super::{Group, Ours, Rule, whole};
 use crate::Result;
-use crate::eval::metric::{latex, mathvision};
-use crate::eval::python::eval::eval;
-use crate::eval::quantity;
+use crate::answer::metric::{latex, mathvision};
+use crate::answer::python::eval::eval;
+use crate::answer::quantity;
 
 /// The group of this file.
 pub const GROUPS: &[Group] = &[Group {

@@ -3,7 +3,7 @@
 use super::case::{Case, number, raised};
 use super::{Group, Ours, Part, Parts, Rule, whole};
 use crate::Result;
-use crate::eval::metric::mmhal;
+use crate::answer::metric::mmhal;
 use serde_json::{Value, json};
 
 /// The groups of this file.

@@ -3,12 +3,12 @@
 use super::case::{Case, raised, score};
 use super::{Group, Ours, Rule, whole};
 use crate::Result;
-use crate::eval::metric::anls;
-use crate::eval::metric::relaxed::{self, SHARE, within};
-use crate::eval::python::eval::list;
-use crate::eval::python::number::float;
-use crate::eval::python::text::{collapse, len, strip};
-use crate::eval::text::edit_distance;
+use crate::answer::metric::anls;
+use crate::answer::metric::relaxed::{self, SHARE, within};
+use crate::answer::python::eval::list;
+use crate::answer::python::number::float;
+use crate::answer::python::text::{collapse, len, strip};
+use crate::answer::text::edit_distance;
 use serde_json::{Value, json};
 
 /// The groups of this file.

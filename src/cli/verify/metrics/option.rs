@@ -3,11 +3,11 @@
 use super::case::{Case, raised};
 use super::{Group, Ours, Rule, whole};
 use crate::Result;
-use crate::eval::choice::letter::{Pick, by_phrase, lead, pick};
-use crate::eval::choice::{self, MOST, denial};
-use crate::eval::metric::crpe;
-use crate::eval::metric::option::{self, REFUSALS, answer_is, tokens};
-use crate::eval::python::text::strip;
+use crate::answer::choice::letter::{Pick, by_phrase, lead, pick};
+use crate::answer::choice::{self, MOST, denial};
+use crate::answer::metric::crpe;
+use crate::answer::metric::option::{self, REFUSALS, answer_is, tokens};
+use crate::answer::python::text::strip;
 use serde_json::Value;
 
 /// The groups of this file.

@@ -3,12 +3,12 @@
 use super::case::{Case, number, raised};
 use super::{Group, Ours, Part, Parts, Rule, whole};
 use crate::Result;
-use crate::eval::choice;
-use crate::eval::choice::letter::{Pick, lead, named, pick};
-use crate::eval::extract::lenient;
-use crate::eval::metric::{crpe, option};
-use crate::eval::python::text::strip;
-use crate::eval::python::{Exception, Py};
+use crate::answer::choice;
+use crate::answer::choice::letter::{Pick, lead, named, pick};
+use crate::answer::extract::lenient;
+use crate::answer::metric::{crpe, option};
+use crate::answer::python::text::strip;
+use crate::answer::python::{Exception, Py};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 

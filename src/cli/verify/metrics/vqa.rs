@@ -3,10 +3,10 @@
 use super::case::{Case, number, raised, score};
 use super::{Group, Ours, Rule, whole};
 use crate::Result;
-use crate::eval::metric::{relaxed, vqa};
-use crate::eval::python::eval::list;
-use crate::eval::python::text::is_digit;
-use crate::eval::python::{Exception, Py, PyResult};
+use crate::answer::metric::{relaxed, vqa};
+use crate::answer::python::eval::list;
+use crate::answer::python::text::is_digit;
+use crate::answer::python::{Exception, Py, PyResult};
 use serde_json::{Value, json};
 
 /// The groups of this file.

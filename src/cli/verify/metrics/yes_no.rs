@@ -3,12 +3,12 @@
 use super::case::{Case, number};
 use super::{Group, Ours, Part, Parts, Rule, whole};
 use crate::Result;
-use crate::eval::metric::vqa::normalize_punctuation;
-use crate::eval::metric::yes_no::{
+use crate::answer::metric::vqa::normalize_punctuation;
+use crate::answer::metric::yes_no::{
     self, Tally, by_category, by_category_vlmevalkit, internvl, judged, settled, spoken,
     vlmevalkit, yes_or_no,
 };
-use crate::eval::python::text::words;
+use crate::answer::python::text::words;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 

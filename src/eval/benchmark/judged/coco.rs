@@ -3,9 +3,9 @@
 
 use super::object_halbench::in_text;
 use crate::Result;
+use crate::answer::metric::chair::Vocabulary;
 use crate::data::benchmark::Record;
 use crate::error::{Context, Error};
-use crate::eval::metric::chair::Vocabulary;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;

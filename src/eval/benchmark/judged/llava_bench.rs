@@ -2,11 +2,11 @@
 //! measure is the ratio of the means.
 
 use super::{FAILED_SHARE, Grade, Graded, LENGTH};
+use crate::answer::metric::llava_bench::scores;
 use crate::data::benchmark::{Format, Join, Record};
 use crate::data::record::Question;
 use crate::eval::benchmark::File;
 use crate::eval::benchmark::file::{ALONE, plain};
-use crate::eval::metric::llava_bench::scores;
 use crate::eval::{Better, Metric, Value};
 
 static FILE: File = File {
@@ -27,6 +27,7 @@ static FILE: File = File {
     direct: Some("Answer this question in detail."),
     always_direct: true,
     question,
+    ..File::PLAIN
 };
 
 const OURS: usize = 0;

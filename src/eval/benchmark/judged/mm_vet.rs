@@ -1,12 +1,12 @@
 //! MM-Vet: each answer is graded from 0 to 1 in tenths against a known answer.
 
 use super::{FAILED_SHARE, Grade, Graded, LENGTH};
+use crate::answer::metric::mm_vet::grade;
 use crate::data::benchmark::Record;
 use crate::data::benchmark::{Format, Join};
 use crate::data::record::Question;
 use crate::eval::benchmark::File;
 use crate::eval::benchmark::file::{ALONE, plain};
-use crate::eval::metric::mm_vet::grade;
 use crate::eval::{Better, Metric, Value};
 
 static FILE: File = File {
@@ -19,6 +19,7 @@ static FILE: File = File {
     direct: Some(""),
     always_direct: true,
     question,
+    ..File::PLAIN
 };
 
 /// What the rubric ends in, and a judge may repeat.

@@ -1,19 +1,21 @@
 //! MMHal-Bench: each answer is rated from 0 to 6; below 3 it is a hallucination.
 
 use super::{FAILED_SHARE, Grade, Graded, LENGTH};
+use crate::Result;
+use crate::answer::metric::mmhal::{FAITHFUL, HIGHEST, rating};
 use crate::data::benchmark::{Format, Record};
 use crate::data::record::Question;
 use crate::eval::benchmark::File;
 use crate::eval::benchmark::file::{ALONE, plain};
-use crate::eval::metric::mmhal::{FAITHFUL, HIGHEST, rating};
 use crate::eval::{Better, Metric, Value, flag};
 
 static FILE: File = File {
     format: Format { main: &["mmhal"], ..ALONE },
     tiles: Some(6),
     direct: Some(""),
-    always_direct: false,
     question,
+    mark: mark_types,
+    ..File::PLAIN
 };
 
 /// The benchmark's question types; a question's is its place modulo eight.
@@ -113,4 +115,12 @@ fn ask(question: &Question, answer: &str) -> String {
         question.question,
         question.says("gold"),
     )
+}
+
+/// Gives questions their types, by place, where the file does not say them.
+fn mark_types(questions: &mut [Question]) -> Result<()> {
+    for (question, kind) in questions.iter_mut().zip(TYPES.iter().cycle()) {
+        question.meta.entry("question_type".to_owned()).or_insert_with(|| (*kind).to_owned());
+    }
+    Ok(())
 }

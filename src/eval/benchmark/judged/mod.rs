@@ -17,10 +17,10 @@ pub use mmhal::MMHAL;
 pub use object_halbench::OBJECT_HALBENCH;
 
 use super::{File, LAST_MARKER, answer_of, groups, stands_in};
+use crate::answer::python::text::strip;
 use crate::data::record::Question;
 use crate::eval::asking::is_of_file;
 use crate::eval::describe::Lexicon;
-use crate::eval::python::text::strip;
 use crate::eval::{Asked, Benchmark, Better, Counted, Counts, Metric, Row, Value, flag};
 use serde::{Deserialize, Serialize};
 
@@ -197,11 +197,4 @@ pub fn by_rule(grader: &Graded, asked: &[Asked<'_>]) -> Vec<Option<Grade>> {
         }))
     };
     asked.iter().map(grade).collect()
-}
-
-/// Gives MMHal-Bench's questions their types, by place, where the file does not say them.
-pub fn mark_types(questions: &mut [Question]) {
-    for (question, kind) in questions.iter_mut().zip(mmhal::TYPES.iter().cycle()) {
-        question.meta.entry("question_type".to_owned()).or_insert_with(|| (*kind).to_owned());
-    }
 }

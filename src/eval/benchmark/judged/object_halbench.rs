@@ -10,14 +10,14 @@
 use super::coco;
 use super::{FAILED_SHARE, Grade, Graded, LENGTH};
 use crate::Result;
+use crate::answer::metric::chair::{Mention, Vocabulary, object_list};
+use crate::answer::python::text::words;
 use crate::data::benchmark::{Format, Join, Record};
 use crate::data::record::Question;
 use crate::error::{Context, Error};
 use crate::eval::benchmark::File;
 use crate::eval::benchmark::file::{ALONE, plain};
 use crate::eval::describe::{COVERAGE, MENTION_RATE, RESPONSE_RATE, count_objects};
-use crate::eval::metric::chair::{Mention, Vocabulary, object_list};
-use crate::eval::python::text::words;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -34,8 +34,10 @@ static FILE: File = File {
     },
     tiles: Some(6),
     direct: Some(""),
-    always_direct: false,
     question,
+    beside: gold,
+    bring: bring_gold,
+    ..File::PLAIN
 };
 
 /// Descriptions up to this many words are not looked at, as published.
@@ -157,7 +159,7 @@ fn question(record: &Record) -> std::result::Result<Question, String> {
 /// # Errors
 ///
 /// A folder without a synonym list, and files that cannot be read.
-pub fn bring_gold(records: &mut [Record], path: &Path) -> Result<()> {
+fn bring_gold(records: &mut [Record], path: &Path) -> Result<()> {
     let folder = folder_of(path);
     let rows = synonym_list(folder)?;
     let lists = |record: &Record| record.list(&["objects", "known.objects"]).is_some();
@@ -177,7 +179,7 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 /// The files that [`bring_gold`] may read.
-pub fn gold(path: &Path) -> Vec<PathBuf> {
+fn gold(path: &Path) -> Vec<PathBuf> {
     let folder = folder_of(path);
     let synonyms = synonym_files(folder).unwrap_or_default();
     synonyms.into_iter().chain(coco::files(&folder.join("annotations"))).collect()

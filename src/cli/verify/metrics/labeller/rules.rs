@@ -4,14 +4,14 @@ use super::super::Rule;
 use super::super::case::Case;
 use super::{LETTERS, is_boxed_form};
 use crate::Result;
-use crate::eval::extract::boxed;
-use crate::eval::matching::{exact, is_year};
-use crate::eval::metric::labeller::{self, Mode};
-use crate::eval::metric::{anls, relaxed, vqa};
-use crate::eval::python::number::float;
-use crate::eval::python::text::{collapse, len, strip};
-use crate::eval::signs::signs;
-use crate::eval::{choice, formula, quantity};
+use crate::answer::extract::boxed;
+use crate::answer::matching::{exact, is_year};
+use crate::answer::metric::labeller::{self, Mode};
+use crate::answer::metric::{anls, relaxed, vqa};
+use crate::answer::python::number::float;
+use crate::answer::python::text::{collapse, len, strip};
+use crate::answer::signs::signs;
+use crate::answer::{choice, formula, quantity};
 
 /// Where ours may depart by one mode.
 pub(super) fn of(mode: Mode) -> &'static [Rule] {
@@ -54,7 +54,8 @@ const SIMILARITY: Rule = Rule {
         let (gold, prediction) = pair(case)?;
         let near = anls::anls(gold, prediction) > labeller::THRESHOLD;
         let normal = |text: &str| collapse(&text.to_lowercase());
-        let distance = crate::eval::text::edit_distance(&normal(gold), &normal(prediction)) as f64;
+        let distance =
+            crate::answer::text::edit_distance(&normal(gold), &normal(prediction)) as f64;
         let length = len(&gold.to_uppercase()).max(len(&prediction.to_uppercase())) as f64;
         Ok(near != (distance / length > labeller::THRESHOLD))
     },
