@@ -15,6 +15,7 @@ use crate::plan::{Job, Plan, Stage};
 use crate::spec::benchmarks::file_of;
 use crate::statistics::{Paired, Scored, holm, paired, random, smallest};
 use crate::{Error, Result, store};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -198,12 +199,6 @@ type Slice = (String, &'static str, String);
 type Both<'a> = Vec<(&'a QuestionScore, &'a QuestionScore)>;
 
 fn write_scores(text: &mut String, a: &Chosen<'_>, b: &Chosen<'_>, store: &Path) -> Result<()> {
-    if a.key(Stage::Corpus) != b.key(Stage::Corpus) {
-        text.push_str(
-            "scores: not compared, since the two were asked different questions (`corpus` differs)\n\n",
-        );
-        return Ok(());
-    }
     let scores = |side: &Chosen<'_>| side.payload(store, Stage::Scores);
     let (first, second) = match (scores(a), scores(b)) {
         (Ok(first), Ok(second)) => (first, second),
@@ -215,11 +210,16 @@ fn write_scores(text: &mut String, a: &Chosen<'_>, b: &Chosen<'_>, store: &Path)
             };
         }
     };
-    let (mut first, mut second) = (verdicts(&first)?, verdicts(&second)?);
-    if a.key(Stage::Benchmarks) != b.key(Stage::Benchmarks) {
-        // The same id may be another question.
-        first.retain(|row| !is_of_file(a, row));
-        second.retain(|row| !is_of_file(b, row));
+    let (mut first, second) = (verdicts(&first)?, verdicts(&second)?);
+    // The same id may be another question.
+    let asked: BTreeSet<String> = first.iter().map(|row| row.benchmark.clone()).collect();
+    let both = asked.iter().filter(|name| second.iter().any(|row| row.benchmark == **name));
+    let (same, other): (Vec<&String>, Vec<&String>) = both.partition(|name| alike(a, b, name));
+    first.retain(|row| same.contains(&&row.benchmark));
+    if !other.is_empty() {
+        let names: Vec<&str> = other.iter().map(|name| name.as_str()).collect();
+        writeln!(text, "not compared, since other questions were asked: {}\n", names.join(", "))
+            .expect("text");
     }
     let slices = slices(&first, &second);
     if slices.is_empty() {
@@ -246,7 +246,10 @@ fn write_scores(text: &mut String, a: &Chosen<'_>, b: &Chosen<'_>, store: &Path)
             format!("{} / {}", result.only_first, result.only_second),
             format!("{p:.4}"),
             if is_beyond(result, *p) { "beyond chance".into() } else { "–".into() },
-            least.map_or("–".into(), |points| format!("{:.1}", points * 100.0)),
+            // Scores lie between 0 and 1, and so do their differences.
+            least
+                .filter(|share| *share <= 1.0)
+                .map_or("–".into(), |share| format!("{:.1}", share * 100.0)),
         ]);
     }
     let head = [
@@ -269,9 +272,28 @@ fn is_beyond(result: &Paired, p: f64) -> bool {
 }
 
 /// Whether a benchmark asked a file of its own.
-fn is_of_file(side: &Chosen<'_>, row: &QuestionScore) -> bool {
+fn is_of_file(side: &Chosen<'_>, benchmark: &str) -> bool {
     let files = &side.job.settings.eval.files;
-    file_of(&row.benchmark).is_some_and(|own| files.contains_key(own))
+    file_of(benchmark).is_some_and(|own| files.contains_key(own))
+}
+
+/// Whether both jobs asked a benchmark's questions of the same file, or of the same corpus.
+fn alike(a: &Chosen<'_>, b: &Chosen<'_>, benchmark: &str) -> bool {
+    match [a, b].map(|side| is_of_file(side, benchmark)) {
+        [true, true] => prints(a, benchmark) == prints(b, benchmark),
+        [false, false] => a.key(Stage::Corpus) == b.key(Stage::Corpus),
+        _ => false,
+    }
+}
+
+/// The contents of a benchmark's file and of what is read beside it, as the plan knows them.
+fn prints<'a>(side: &Chosen<'a>, benchmark: &str) -> Vec<&'a Value> {
+    let Some(own) = file_of(benchmark) else { return Vec::new() };
+    let Some(path) = side.job.settings.eval.files.get(own) else { return Vec::new() };
+    let task = side.plan.task_of(side.job, Stage::Benchmarks);
+    let files = task.and_then(|task| task.settings.get("files")?.as_object());
+    let beside = format!("{own}: beside {path}");
+    [path, &beside].into_iter().filter_map(|name| files?.get(name.as_str())).collect()
 }
 
 fn verdicts(scores: &Path) -> Result<Vec<QuestionScore>> {

@@ -70,6 +70,11 @@ fn scored(args: &Args) -> Result<Scored> {
     let replies = args.store.join("replies");
     let mut judge = Judge::with(&eval.judge, &replies, tch::Device::Cpu)?;
     judge.tell = |text| eprintln!("{text}");
+    if asking.questions.iter().all(|question| question.images.is_empty()) {
+        let text = "no column names the pictures: intervals take each question for one of its own; \
+                    `--questions` names the file that has them";
+        (judge.tell)(text);
+    }
     let mut scored = score_asked(&eval, &asking, &rows, &[], &mut judge)?;
     for Score { value, low, high, .. } in &mut scored.scores {
         [*low, *high] = around(*value, *low, *high);

@@ -7,6 +7,10 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+/// Faulty lines that an error numbers.
+const NAMED: usize = 10;
+const HINT: &str = "every line is one JSON object";
+
 /// Every record of a file. A byte-order mark, CRLF line ends and empty lines are tolerated.
 ///
 /// # Errors
@@ -21,21 +25,31 @@ pub(super) fn numbered<T: DeserializeOwned>(path: &Path) -> Result<Vec<(usize, T
     let bytes = std::fs::read(path)
         .map_err(|error| Error::new(format!("{} cannot be read: {error}", path.display())))?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    let mut records = Vec::new();
+    let (mut records, mut faults) = (Vec::new(), Vec::new());
     for (line, text) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
         let text = text.trim_ascii();
         if text.is_empty() {
             continue;
         }
-        let record = parse(path, line, text)?;
-        records.push((line, record));
+        match parse(path, line, text) {
+            Ok(record) => records.push((line, record)),
+            Err(error) => faults.push((line, error)),
+        }
     }
-    Ok(records)
+    let Some((_, first)) = faults.first() else { return Ok(records) };
+    let mut message = first.to_string();
+    if faults.len() > 1 {
+        let lines: Vec<String> =
+            faults.iter().take(NAMED).map(|(line, _)| line.to_string()).collect();
+        let (count, all) = (faults.len(), records.len() + faults.len());
+        let more = if count > NAMED { ", …" } else { "" };
+        message += &format!("\n  {count} of {all} lines are faulty: {}{more}", lines.join(", "));
+    }
+    Err(Error::new(message).hint(HINT))
 }
 
 /// A line as a record: a JSON object, though serde would take a list of fields as well.
 pub(super) fn parse<T: DeserializeOwned>(path: &Path, line: usize, text: &[u8]) -> Result<T> {
-    const HINT: &str = "every line is one JSON object";
     if text.first() != Some(&b'{') {
         return Err(
             Error::new(format!("{}:{line}:1: not a JSON object", path.display())).hint(HINT)

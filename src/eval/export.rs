@@ -60,9 +60,12 @@ fn table(path: &Path, answered: &[(Question, &Row)]) -> csv::Result<()> {
         .collect();
     let most = answered.iter().map(|(question, _)| question.choices.len()).max().unwrap_or(0);
     let letters: Vec<String> = ('A'..='Z').take(most).map(String::from).collect();
+    // Which questions share a picture, for intervals of who scores the table.
+    let sees = answered.iter().any(|(question, _)| !question.images.is_empty());
+    let pictures = sees.then_some("image_path");
     let mut csv = csv::WriterBuilder::new().delimiter(b'\t').from_path(path)?;
     let columns = FIRST.into_iter().chain(letters.iter().map(String::as_str));
-    csv.write_record(columns.chain(own.iter().copied()).chain(["prediction"]))?;
+    csv.write_record(columns.chain(own.iter().copied()).chain(pictures).chain(["prediction"]))?;
     let mut taken = HashSet::new();
     for (question, row) in answered {
         let said = |name: &str| question.meta.get(name).cloned();
@@ -79,11 +82,24 @@ fn table(path: &Path, answered: &[(Question, &Row)]) -> csv::Result<()> {
         let choice = |at: usize| question.choices.get(at).cloned().unwrap_or_default();
         cells.extend((0..most).map(choice));
         cells.extend(own.iter().map(|name| said(name).unwrap_or_default()));
+        cells.extend(pictures.map(|_| paths(&question.images)));
         cells.push(row.answer.text.clone());
         csv.write_record(&cells)?;
     }
     csv.flush()?;
     Ok(())
+}
+
+/// One path as it is, several as Python lists them.
+fn paths(images: &[String]) -> String {
+    match images {
+        [] => String::new(),
+        [one] => one.clone(),
+        several => {
+            let quoted: Vec<String> = several.iter().map(|path| format!("'{path}'")).collect();
+            format!("[{}]", quoted.join(", "))
+        }
+    }
 }
 
 fn is_letter(name: &str) -> bool {

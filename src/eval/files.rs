@@ -24,7 +24,8 @@ use std::path::{Path, PathBuf};
 pub fn run(eval: &Eval, ctx: &StageContext) -> Result<()> {
     let mut questions = Vec::new();
     for (done, (name, path)) in (1..).zip(&eval.files) {
-        let of_file = questions_of(benchmark(name)?, Path::new(path), &ctx.out)?;
+        let warn = |text: &str| ctx.progress.warn(text);
+        let of_file = questions_of(benchmark(name)?, Path::new(path), &ctx.out, &warn)?;
         questions.extend(of_file);
         let note = format!("benchmarks, {} questions", questions.len());
         ctx.progress.report(done, eval.files.len() as u64, note);
@@ -32,7 +33,7 @@ pub fn run(eval: &Eval, ctx: &StageContext) -> Result<()> {
     write_questions(&ctx.out.join("test.jsonl"), &questions)
 }
 
-/// The questions of a benchmark's file, its pictures going below `out`.
+/// The questions of a benchmark's file, its pictures going below `out`. `warn` hears what is odd.
 ///
 /// # Errors
 ///
@@ -41,11 +42,19 @@ pub fn questions_of(
     benchmark: &'static dyn Benchmark,
     path: &Path,
     out: &Path,
+    warn: &dyn Fn(&str),
 ) -> Result<Vec<Question>> {
     let name = benchmark.asks();
     let file = benchmark.file().ok_or_else(|| no_file(name))?;
     let records = read(path, &file.format, &mut Pictures::new(out, name, path)?)?;
-    from_records(name, file, records, path)
+    if !file.may_be_blind && records.iter().all(|record| record.images.is_empty()) {
+        let error = Error::new(format!("{} has no picture in any row", path.display()));
+        return Err(error.hint(
+            "pictures are in the column `image` (base64, or the index of another row), or named in \
+             `image_path`",
+        ));
+    }
+    from_records(name, file, records, path, warn)
 }
 
 /// As [`questions_of`], pictures left where they are: for scoring answers that are there.
@@ -56,7 +65,7 @@ pub fn questions_of(
 pub fn read_blind(benchmark: &'static dyn Benchmark, path: &Path) -> Result<Vec<Question>> {
     let file = benchmark.file().ok_or_else(|| no_file(benchmark.asks()))?;
     let records = read(path, &file.format, &mut Pictures::unseen())?;
-    from_records(benchmark.asks(), file, records, path)
+    from_records(benchmark.asks(), file, records, path, &|text| tracing::warn!("{text}"))
 }
 
 /// The files that reading a benchmark's path opens beside itself, its pictures among them.
@@ -79,6 +88,7 @@ fn from_records(
     file: &File,
     mut records: Vec<Record>,
     path: &Path,
+    warn: &dyn Fn(&str),
 ) -> Result<Vec<Question>> {
     (file.bring)(&mut records, path)?;
     let (mut questions, mut faults) = (Vec::with_capacity(records.len()), Faults::default());
@@ -124,23 +134,26 @@ fn from_records(
         questions.push(question);
     }
     faults.check(path, records.len())?;
-    warn_of_lone_answers(file, &records, path);
+    if let Some(text) = lone_answers(file, &records, path) {
+        warn(&text);
+    }
     (file.mark)(&mut questions).map_err(|error| error.context(path.display()))?;
     Ok(questions)
 }
 
-/// Says where a data set's several known answers are not there, and its first one alone counts.
-fn warn_of_lone_answers(file: &File, records: &[Record], path: &Path) {
-    let Some(join) = file.format.joins.iter().find(|join| join.name == "answers") else { return };
+/// What to say where a data set's several known answers are not there, and its first one alone
+/// counts.
+fn lone_answers(file: &File, records: &[Record], path: &Path) -> Option<String> {
+    let join = file.format.joins.iter().find(|join| join.name == "answers")?;
     let fields = ["answers", "answers.answers", "answer"];
-    let lone = records.iter().filter(|record| record.list(&fields).is_none()).count();
-    if lone > 0 {
-        tracing::warn!(
+    let lone = records.iter().filter(|record| record.texts(&fields).is_none()).count();
+    (lone > 0).then(|| {
+        format!(
             "{}: {lone} of {} questions have one known answer; others are in the data set's own file, \
              `{}….json`, which is looked for beside it and one folder down",
             path.display(),
             records.len(),
             join.file
-        );
-    }
+        )
+    })
 }

@@ -9,13 +9,15 @@ use crate::data::record::Question;
 use crate::spec::candidates::Prompt;
 use crate::{Error, Result};
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 /// Fields that hold an answer, most particular first.
 const ANSWERS: &[&str] = &["prediction", "response", "output", "outputs", "model_answer", "text"];
 /// Fields that name its question.
 const IDS: &[&str] = &["index", "question_id", "questionId", "pid", "qid", "id"];
+/// The field that numbers a picture.
+const PICTURE: &str = "image_id";
 /// Questions without an answer, and answers without a question, that an error names.
 const NAMED: usize = 5;
 
@@ -42,7 +44,8 @@ pub fn answers(
     let mut rows = Vec::with_capacity(questions.len());
     let mut missing = Vec::new();
     for (question, record) in questions.iter().zip(found) {
-        match record.and_then(|record| said(record, apart)) {
+        let is_open = question.answer.is_none() && question.says("answer").is_empty();
+        match record.and_then(|record| said(record, apart, is_open)) {
             Some(text) => rows.push(row(question, prompt, text)),
             None => missing.push(question.id.as_str()),
         }
@@ -75,7 +78,9 @@ fn paired<'a>(
     questions: &[Question],
 ) -> Result<(Vec<Option<&'a Record>>, Vec<&'a str>)> {
     let mut faults = Faults::default();
-    let ids: Vec<Option<String>> = records.iter().map(|record| record.text(IDS)).collect();
+    let by_picture = are_told_apart_by_pictures(records, questions);
+    let fields = if by_picture { &[PICTURE] } else { IDS };
+    let ids: Vec<Option<String>> = records.iter().map(|record| record.text(fields)).collect();
     // MMHal-Bench's answers have no ids: they are in the questions' order.
     if records.len() == questions.len() && ids.iter().all(Option::is_none) {
         for (record, question) in records.iter().zip(questions) {
@@ -107,13 +112,25 @@ fn paired<'a>(
         let own = question.id.strip_prefix(&format!("{}/", question.says(OF)));
         let index = bare(question.says("index"));
         let index = if named.get(index) == Some(&1) { index } else { "" };
-        let ids = [question.id.as_str(), own.unwrap_or_default(), index];
+        let ids = match by_picture {
+            true => vec![question.says(PICTURE)],
+            false => vec![question.id.as_str(), own.unwrap_or_default(), index],
+        };
         ids.iter().find_map(|id| by_id.remove(bare(id)))
     };
     let found = questions.iter().map(&mut answered).collect();
     let strays = by_id.into_values();
     let place = |record: &'a Record| record.place.as_str();
     Ok((found, strays.map(place).collect()))
+}
+
+/// Whether questions and answers alike are numbered by pictures, one question a picture, as Object
+/// HalBench's are, whose answers may count in another way beside.
+fn are_told_apart_by_pictures(records: &[Record], questions: &[Question]) -> bool {
+    let pictures: HashSet<&str> = questions.iter().map(|question| question.says(PICTURE)).collect();
+    let names =
+        |record: &Record| record.text(&[PICTURE]).is_some_and(|id| pictures.contains(id.as_str()));
+    pictures.len() == questions.len() && !pictures.contains("") && records.iter().all(names)
 }
 
 /// Whether a record's own question is that one, as far as it has one: it may stand in a prompt.
@@ -129,14 +146,15 @@ fn asks(record: &Record, question: &Question) -> bool {
 }
 
 /// What a record says. An empty cell is an answer that says nothing; a missing column, or a `null`,
-/// is none; a list is one where it has one item.
-fn said(record: &Record, apart: bool) -> Option<String> {
+/// is none; a list is one where it has one item. Where no answer is known, `answer` is what a model
+/// said, as in RLAIF-V's files.
+fn said(record: &Record, apart: bool, is_open: bool) -> Option<String> {
     let holds = |name: &str| record.fields.get(name).is_some_and(|value| !value.is_null());
     // POPE's own files ask in `text`.
     let asks = |name: &str| name == "text" && !apart && !holds("question");
     let is_answer = || {
         let bare = record.fields.keys().all(|name| BARE.contains(&name.as_str()));
-        apart && holds("answer") && (KNOWN.iter().any(|name| holds(name)) || bare)
+        apart && holds("answer") && (is_open || KNOWN.iter().any(|name| holds(name)) || bare)
     };
     let named = ANSWERS.iter().copied().find(|name| holds(name) && !asks(name));
     let named = named.or_else(|| is_answer().then_some("answer"))?;

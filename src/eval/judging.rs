@@ -246,8 +246,10 @@ impl<'a> Judge<'a> {
             for (&at, reply) in open.iter().zip(replies) {
                 let judgement = &mut judgements[at];
                 match reply {
-                    Ok(reply) => {
-                        judgement.grade = (grader.read)(asked[at].question, &reply);
+                    Ok((reply, ended)) => {
+                        // Who was cut off may have been about to say otherwise.
+                        let read = || (grader.read)(asked[at].question, &reply);
+                        judgement.grade = ended.then(read).flatten();
                         if judgement.grade.is_some() {
                             judgement.by = By::Judge;
                         }
@@ -282,8 +284,8 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// One reply each, or why there is none.
-    fn ask(&mut self, texts: &[&str], round: u64) -> Result<Vec<Result<String, String>>> {
+    /// One reply each and whether it came to its end, or why there is none.
+    fn ask(&mut self, texts: &[&str], round: u64) -> Result<Vec<Result<(String, bool), String>>> {
         match &self.who {
             Who::Nobody => {
                 let why = "there is no judge: `[eval.judge]` names one";
@@ -292,7 +294,8 @@ impl<'a> Judge<'a> {
             Who::Here(here) => {
                 let Table { max_tokens, batch, .. } = *self.table;
                 let written = write_texts(&here.model, &here.tokenizer, texts, max_tokens, batch)?;
-                Ok(written.into_iter().map(|(text, _)| Ok(text)).collect())
+                let whole = |(text, tokens)| Ok((text, tokens < max_tokens));
+                Ok(written.into_iter().map(whole).collect())
             }
             Who::Server(client) => {
                 let chats: Vec<Chat> =
@@ -305,7 +308,8 @@ impl<'a> Judge<'a> {
                         let mut reply = reply.map_err(|failure| failure.0)?;
                         used.read += reply.prompt_tokens;
                         used.written += reply.completion_tokens;
-                        Ok(reply.choices.pop().map(|choice| choice.text).unwrap_or_default())
+                        let choice = reply.choices.pop();
+                        Ok(choice.map(|choice| (choice.text, choice.ended)).unwrap_or_default())
                     })
                     .collect();
                 self.used = used;

@@ -253,6 +253,10 @@ fn question(record: &Record) -> Result<Question, String> {
         return Err(format!("`{answer}` is neither yes nor no"));
     }
     let of_file = SPLITS.into_iter().find(|split| record.file.contains(split));
+    // The Hub's table numbers the rows of each split alike in `question_id`.
+    if let Some(id) = record.text(&["index", "id"]) {
+        question.id = id;
+    }
     if let Some(split) = of_file.filter(|_| question.says("category").is_empty()) {
         question.meta.insert("category".to_owned(), split.to_owned());
     }

@@ -149,7 +149,9 @@ fn read(path: &std::path::Path, scope: &Scope<'_>) -> Result<Verdicts> {
     let [of, question, prompt, image, score, task] =
         [of?, question?, prompt?, image?, score?, task?];
     let in_scope = |row: &&csv::StringRecord| {
-        row[of] == *scope.benchmark && scope.task.is_none_or(|wanted| row[task] == *wanted)
+        // A question may be of several tasks.
+        let is_of = |wanted| row[task].split(';').any(|own| own == wanted);
+        row[of] == *scope.benchmark && scope.task.is_none_or(is_of)
     };
     let rows = rows.iter().filter(in_scope);
     let scored = rows.filter_map(|row| {
@@ -217,7 +219,9 @@ pub fn findable(metric: &Metric, family: &[(&str, &Difference)]) -> Vec<String> 
             of_it.map(|(_, one)| smallest(one.error, one.freedom, level)).collect();
         all.sort_by(f64::total_cmp);
         let name = if prompts.len() > 1 { format!(" ({})", spoken(prompt)) } else { String::new() };
-        Some(metric.write(*all.get(all.len() / 2)?) + &name)
+        // Paired scores lie between 0 and 1: a larger difference there cannot be.
+        let least = all.get(all.len() / 2).filter(|least| **least <= 1.0)?;
+        Some(metric.write(*least) + &name)
     };
     prompts.iter().filter_map(least).collect()
 }

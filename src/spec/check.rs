@@ -119,7 +119,10 @@ fn loss(settings: &Settings, find: &mut Finder) {
         return;
     }
     match Mix::new(loss) {
-        Ok(mix) => moving_reference(settings, &mix, find),
+        Ok(mix) => {
+            moving_reference(settings, &mix, find);
+            several_pairs(settings, &mix, find);
+        }
         Err(error) => {
             let message = error.to_string();
             // The loss names the key in backticks; the table serves where it names none.
@@ -137,6 +140,18 @@ fn loss(settings: &Settings, find: &mut Finder) {
             let hint = error.hint_text().unwrap_or("`prefab show losses` says what each takes");
             find.wrong(&key, message.clone(), hint);
         }
+    }
+}
+
+/// What compares the pairs of a step needs some.
+fn several_pairs(settings: &Settings, mix: &Mix, find: &mut Finder) {
+    let name = mix.algorithm.name;
+    if mix.algorithm.mixes_pairs && settings.train.pairs_per_step == 1 {
+        find.wrong(
+            "train.pairs_per_step",
+            format!("`{name}` compares the pairs of a step, and with 1 there is none to compare"),
+            "such as the default, `pairs_per_step = 32`",
+        );
     }
 }
 
@@ -187,6 +202,14 @@ fn train(settings: &Settings, find: &mut Finder) {
             "train.gradients",
             "`train.gradients` is \"bf16\", but `train.precision` is \"fp32\"".to_owned(),
             "set `train.precision = \"bf16\"`: a matrix has the gradient's number type",
+        );
+    }
+    let drops = train.drop_path.is_some_and(|share| share.get() > 0.0);
+    if drops && !settings.model.train.contains(&Module::Vision) {
+        find.wrong(
+            "train.drop_path",
+            "`train.drop_path` is of a vision tower that trains, and `model.train` leaves it frozen",
+            "take it out, or add \"vision\" to `model.train`",
         );
     }
     if train.drop_path.is_some_and(|share| share.get() >= 1.0) {

@@ -214,6 +214,7 @@ fn wanted(expected: &str) -> String {
     match expected {
         "f64" | "f32" => "a number".to_owned(),
         "usize" | "u64" | "u32" => "a whole number, 0 or above".to_owned(),
+        "a nonzero usize" => "a whole number above 0".to_owned(),
         "a sequence" => "a list in `[ ]`".to_owned(),
         "a string" => "a text in quotes".to_owned(),
         "a boolean" => "`true` or `false`".to_owned(),

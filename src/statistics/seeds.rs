@@ -212,8 +212,8 @@ fn crossed(cells: &[Vec<f64>], s: f64, c: f64) -> (f64, f64) {
     };
     let square = |value: f64| value * value;
     let Squares { picture, seed, rest } = squares;
-    // Seeds that differ less than chance would have it do not make the pictures surer.
-    let combined = (seed + picture - rest).max(picture);
+    // Seeds or pictures that differ less than chance would have it do not make the others surer.
+    let combined = (seed + picture - rest).max(picture).max(rest);
     let spread = square(seed) / (s - 1.0)
         + square(picture) / (c - 1.0)
         + square(rest) / ((s - 1.0) * (c - 1.0));

@@ -65,13 +65,14 @@ impl Run<'_> {
     ///
     /// A guard's reason, or what the disk says.
     pub fn run(mut self) -> Result<Record> {
+        // Of the weights that training starts from, whatever a checkpoint made of them.
+        let norms = Norms::of(&self.model.parameters());
         let (mut state, mut best_weights) = self.resume()?;
         let mut record = Record::from_rows(std::mem::take(&mut state.rows));
         if state.step == 0 {
             self.check_step_zero()?;
         }
         let schedule = Schedule::of(self.train, self.steps);
-        let norms = Norms::of(&self.model.parameters());
         let clock = (Instant::now(), state.step);
         for step in state.step..=self.steps {
             let last = step == self.steps; // one extra turn, so that both ends are measured
@@ -246,11 +247,11 @@ impl Run<'_> {
     fn watch(&self, step: usize, watch: &mut ChosenWatch, logps: &StepLogps) {
         let ratio = mean(&logps.chosen_ratio());
         if watch.observe(f64::from(ratio)) {
-            tracing::warn!(
+            self.progress.warn(&format!(
                 "step {step}: chosen answers are {:.1} nats less likely than under the reference \
                  and falling; a generation term (`loss.w_g`) or a lower `train.learning_rate` holds them",
                 -ratio
-            );
+            ));
         }
     }
 

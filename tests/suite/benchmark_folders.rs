@@ -31,7 +31,7 @@ impl Folder {
     }
 
     fn read(&self, name: &str, path: &Path) -> prefab::Result<Vec<Question>> {
-        files::questions_of(benchmark(name)?, path, &self.0.path().join("out"))
+        files::questions_of(benchmark(name)?, path, &self.0.path().join("out"), &|_| ())
     }
 
     #[track_caller]

@@ -72,7 +72,7 @@ fn objects_of_a_description_are_looked_up() {
     folder.write(
         "halbench/annotations/instances_val2014.json",
         r#"{
-        "categories": [{"id": 18, "name": "dog"}, {"id": 1, "name": "person"}],
+        "categories": [{"id": 18, "name": "puppy"}, {"id": 1, "name": "person"}],
         "annotations": [{"image_id": 7, "category_id": 18, "segmentation": [[1, 2]]},
                         {"image_id": 8, "category_id": 1}]}"#,
     );

@@ -96,6 +96,24 @@ fn a_failed_judge_never_becomes_a_score() {
 }
 
 #[test]
+fn a_reply_that_was_cut_off_is_no_grade() {
+    let folder = Folder::new();
+    let questions = folder.reads("mm_vet", "mm-vet.json", MM_VET);
+    let server = Server::start(|_, asked| {
+        let Answer::Json(mut reply) = texts(&["0.5"]) else { unreachable!("a reply is JSON") };
+        if question(asked).contains("Q1?") {
+            reply["choices"][0]["finish_reason"] = "length".into();
+        }
+        Answer::Json(reply)
+    });
+    let scored = folder.score("mm_vet", &questions, &["a", "b", "c", "d", "e"], &server);
+    assert_eq!(verdicts(&scored.judgements)[..2], [(By::Judge, Some(0.5)), (By::Failed, None)]);
+    assert_eq!(scored.judgements[1].reply, "0.5");
+    // It was asked for anew, each time warmer.
+    assert_eq!(server.count(), 4 + 5);
+}
+
+#[test]
 fn a_stage_is_done_when_every_reply_is_there() {
     let folder = Folder::new();
     let questions = folder.reads("mm_vet", "mm-vet.json", MM_VET);

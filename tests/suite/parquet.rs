@@ -12,7 +12,7 @@ fn recorded(name: &str) -> PathBuf {
 /// The questions of a table, and how many pictures were written for them.
 fn read(name: &str, path: &Path) -> prefab::Result<(Vec<Question>, usize)> {
     let out = tempfile::tempdir().unwrap();
-    let questions = files::questions_of(benchmark(name)?, path, out.path())?;
+    let questions = files::questions_of(benchmark(name)?, path, out.path(), &|_| ())?;
     for image in questions.iter().flat_map(|question| &question.images) {
         assert!(out.path().join(image).is_file(), "{image}");
     }

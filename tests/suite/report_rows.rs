@@ -72,6 +72,41 @@ fn differences_are_of_the_task_and_the_seed_that_are_asked_for() {
 }
 
 #[test]
+fn a_question_of_several_tasks_is_paired_in_each() {
+    let experiment = two("several");
+    for job in ["sft-s0", "sft-s1", "mpo-s0", "mpo-s1"] {
+        let key = &task_of(&experiment, job, Stage::Scores).key;
+        let path = experiment.store().join(key).join("payload/verdicts.csv");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(path, text.replace(",count,", ",count;shape,")).unwrap();
+    }
+    let of = |y: &str| {
+        let chart = format!("differences = {{ y = '{y}', against = 'SFT' }}");
+        drawn(&experiment, &chart)[&("MPO".to_owned(), "cot".to_owned())]
+    };
+    let count = |seed: u64, name: &str| {
+        mean(&experiment, &format!("{name}-s{seed}"), |prompt, task| {
+            prompt == "cot" && task.starts_with("count")
+        })
+    };
+    let wanted = (0..2).map(|seed| count(seed, "mpo") - count(seed, "sft")).sum::<f64>() / 2.0;
+    assert!((of("reasoning.count.accuracy") - wanted).abs() < 1e-12);
+}
+
+#[test]
+fn the_base_is_drawn_by_prompt_and_in_the_csv() {
+    let experiment = two("based");
+    let bars = "bars = { x = 'variant', y = 'reasoning.accuracy', group = 'seed' }";
+    let drawn = drawn(&experiment, bars);
+    for prompt in ["direct", "cot"] {
+        let wanted = mean(&experiment, "base", |of, _| of == prompt);
+        let found =
+            drawn.iter().filter(|((x, _), value)| x == prompt && (**value - wanted).abs() < 1e-12);
+        assert!(found.count() > 0, "{prompt} {wanted}: {drawn:?}");
+    }
+}
+
+#[test]
 fn what_no_question_scored_is_not_paired() {
     let experiment = two("unpaired");
     let error =

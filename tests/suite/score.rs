@@ -2,7 +2,7 @@
 
 use prefab::answer::matching;
 use prefab::data::record::Question;
-use prefab::eval::Row;
+use prefab::eval::{Row, benchmark, files, foreign};
 use prefab::spec::candidates::Prompt;
 use std::path::{Path, PathBuf};
 
@@ -204,6 +204,25 @@ fn exported_answers_to_parts_of_a_benchmark_have_an_index_each() {
         assert_eq!(code, 0, "{err}");
         assert!(out.contains("6 questions of") && out.contains("0.5000"), "{out}");
     }
+}
+
+#[test]
+fn answers_of_rlaif_v_are_those_about_their_pictures() {
+    let folder = Folder::new();
+    folder.write("synonyms.txt", "dog\ncat\n");
+    let objects = "{\"30\": {\"objects\": [\"dog\"]}, \"10\": {\"objects\": [\"cat\"]}}";
+    folder.write("objects.json", objects);
+    let asked = "{\"image_id\": 30, \"question\": \"Describe it.\"}\n\
+                 {\"image_id\": 10, \"question\": \"What is there?\"}\n";
+    let asked = folder.write("obj_halbench.jsonl", asked);
+    // Numbered from 0, in another order.
+    let said = "{\"question_id\": 0, \"image_id\": 10, \"question\": \"What is there?\", \"answer\": \"A cat.\"}\n\
+                {\"question_id\": 1, \"image_id\": 30, \"question\": \"Describe it.\", \"answer\": \"A dog.\"}\n";
+    let said = folder.write("said.jsonl", said);
+    let questions = files::read_blind(benchmark("object_halbench").unwrap(), &asked).unwrap();
+    let rows = foreign::answers(&said, &questions, Prompt::Direct, true).unwrap();
+    let texts: Vec<&str> = rows.iter().map(|row| row.answer.text.as_str()).collect();
+    assert_eq!(texts, ["A dog.", "A cat."]);
 }
 
 #[test]

@@ -69,6 +69,11 @@ impl Vocabulary {
         Self { classes, pairs }
     }
 
+    /// The class that a word names.
+    pub fn class(&self, word: &str) -> Option<&str> {
+        self.classes.get(word).map(String::as_str)
+    }
+
     /// The objects of two words in a list of single ones.
     pub fn two_word_objects(&self, words: &[String]) -> Vec<String> {
         let mut found = Vec::new();

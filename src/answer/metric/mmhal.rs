@@ -24,12 +24,18 @@ pub const TYPES: usize = 8;
 /// Sun et al. 2023, arXiv:2309.14525, section 3.2; their script turns what it cannot read into 0.
 pub fn rating(text: &str) -> Option<u8> {
     static RATING: LazyLock<Regex> = LazyLock::new(|| {
-        // The word, up to a few marks or "is", a number, and its decimals. "3/6" is 3.
-        Regex::new(r#"(?i)(?:^|[^\p{L}\p{N}])(final |overall )?rating["'*_`]*\s*(?:is|[:=\-–])?\s*["'*_`(\[]*\s*(-?\d+)([.,]\d+)?"#)
-            .expect("the pattern of a rating")
+        // The word, what stands in brackets before a colon or is a scale, up to a few marks or "is", a
+        // number, and its decimals. "3/6" is 3; the scale itself, "(0-6)", is none.
+        Regex::new(concat!(
+            r#"(?i)(?:^|[^\p{L}\p{N}])(final |overall )?rating["'*_`]*\s*"#,
+            r"(?:[(\[][^()\[\]\n]*[)\]]\s*[:=]|[(\[]\s*\d+\s*(?:[-–—]|to)\s*\d+\s*[)\]]\s*(?:is|[:=])?|is|[:=\-–])?",
+            r#"\s*["'*_`(\[]*\s*(-?\d+)([.,]\d+)?(\s*(?:[-–—]|to)\s*\d+\s*[)\]])?"#,
+        ))
+        .expect("the pattern of a rating")
     });
     let found: Vec<(bool, Option<u8>)> = RATING
         .captures_iter(text)
+        .filter(|found| found.get(4).is_none())
         .map(|found| {
             let whole = found
                 .get(3)
@@ -130,6 +136,14 @@ mod tests {
             ("Rating:6", Some(6)),
             ("Rating: 4\nRating: 4", Some(4)),
             ("I first thought rating: 3. Final Rating: 6", Some(6)),
+            ("Rating (0-6): 4", Some(4)),
+            ("Rating (1 to 6): 5", Some(5)),
+            ("Rating [0–6] 2", Some(2)),
+            ("Rating (0 = worst, 6 = best): 3", Some(3)),
+            ("Rating (4)", Some(4)),
+            ("Rating: 3/6", Some(3)),
+            ("Rating (0-6): very informative", None),
+            ("Rating (0-6)", None),
             ("Rating: 3 or Rating: 0", None),
             ("Rating: 7", None),
             ("Rating: 65", None),

@@ -50,7 +50,7 @@ pub(super) fn write(
         let question = questions.get(id.as_str());
         let asked = question.map_or("", |question| question.question.as_str());
         let known = question.and_then(|question| question.answer.as_deref()).unwrap_or("–");
-        let root = files.as_ref().filter(|_| is_of_file(a, was)).unwrap_or(&corpus);
+        let root = files.as_ref().filter(|_| is_of_file(a, &was.benchmark)).unwrap_or(&corpus);
         let picture = root.join(image);
         let said = |rows: &HashMap<(String, &'static str, u8), String>| {
             let percent = if benchmark == "shift" { task.parse().unwrap_or(0) } else { 0 };

@@ -1,13 +1,25 @@
 //! Lists as Python prints them, in a cell: `['cat', "dog's", 3]`.
 
+/// The items of a list of texts; none where the text is no such list, as `[2014, 2016]`.
+pub fn texts(text: &str) -> Option<Vec<String>> {
+    let items = read(text)?;
+    items.into_iter().map(|(item, is_quoted)| is_quoted.then_some(item)).collect()
+}
+
 /// The items of a list of texts and numbers; none where the text is no such list. Nested lists
 /// are refused.
 pub fn items(text: &str) -> Option<Vec<String>> {
+    Some(read(text)?.into_iter().map(|(item, _)| item).collect())
+}
+
+/// Items, and whether each was quoted.
+fn read(text: &str) -> Option<Vec<(String, bool)>> {
     let inner = text.trim().strip_prefix('[')?.strip_suffix(']')?;
     let mut items = Vec::new();
     let mut rest = inner.trim_start();
     while !rest.is_empty() {
-        let (item, after) = match rest.chars().next()? {
+        let first = rest.chars().next()?;
+        let (item, after) = match first {
             quote @ ('\'' | '"') => quoted(&rest[1..], quote)?,
             '[' | '{' | '(' => return None,
             _ => {
@@ -17,7 +29,7 @@ pub fn items(text: &str) -> Option<Vec<String>> {
                 (is_word.then(|| bare.to_owned())?, &rest[end..])
             }
         };
-        items.push(item);
+        items.push((item, matches!(first, '\'' | '"')));
         let after = after.trim_start();
         rest = match after.strip_prefix(',') {
             Some(more) => more.trim_start(),
@@ -51,7 +63,15 @@ fn quoted(text: &str, quote: char) -> Option<(String, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::items;
+    use super::{items, texts};
+
+    #[test]
+    fn texts_are_quoted() {
+        assert_eq!(texts("['a', \"b\"]"), Some(vec!["a".to_owned(), "b".to_owned()]));
+        for text in ["[2014, 2016]", "['a', 3]", "[draft]", "draft"] {
+            assert_eq!(texts(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn items_are_texts_and_numbers() {

@@ -86,7 +86,7 @@ fn fields(
     Ok((fields, images))
 }
 
-/// The bytes of a picture's struct, or of a list of them.
+/// The bytes of a picture, of its struct, or of a list of either.
 fn embedded(field: &Field) -> Vec<&[u8]> {
     match field {
         Field::Group(row) => {
@@ -97,6 +97,8 @@ fn embedded(field: &Field) -> Vec<&[u8]> {
             }
         }
         Field::ListInternal(list) => list.elements().iter().flat_map(embedded).collect(),
+        // Bytes that are text name a picture.
+        Field::Bytes(bytes) if std::str::from_utf8(bytes.data()).is_err() => vec![bytes.data()],
         _ => Vec::new(),
     }
 }

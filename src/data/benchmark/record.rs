@@ -34,12 +34,24 @@ impl Record {
         self.text(names).ok_or_else(|| format!("`{}` is missing or empty", names.join("` or `")))
     }
 
+    /// The first of some fields that is a JSON list.
+    pub fn array(&self, names: &[&str]) -> Option<Vec<String>> {
+        names.iter().find_map(|name| self.fields.get(*name)?.as_array()?.iter().map(item).collect())
+    }
+
+    /// The first of some fields that is a list of texts: a JSON list, or one that Python printed.
+    pub fn texts(&self, names: &[&str]) -> Option<Vec<String>> {
+        names.iter().find_map(|name| match self.fields.get(*name)? {
+            Value::String(cell) => list::texts(cell),
+            _ => self.array(&[name]),
+        })
+    }
+
     /// The first of some fields that is a list: a JSON list, or one that Python printed.
     pub fn list(&self, names: &[&str]) -> Option<Vec<String>> {
         names.iter().find_map(|name| match self.fields.get(*name)? {
-            Value::Array(items) => items.iter().map(item).collect(),
             Value::String(cell) => list::items(cell),
-            _ => None,
+            _ => self.array(&[name]),
         })
     }
 
@@ -71,10 +83,11 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// An item of a list: a text, or an object that holds one (VQA's annotators' answers).
+/// An item of a list: a text, which may be empty, or an object that holds one (VQA's annotators'
+/// answers).
 fn item(value: &Value) -> Option<String> {
     match value {
-        Value::Object(fields) => text(fields.get("answer")?),
+        Value::Object(fields) => item(fields.get("answer").filter(|answer| !answer.is_object())?),
         Value::String(text) => Some(text.clone()),
         other => text(other),
     }

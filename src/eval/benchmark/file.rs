@@ -23,6 +23,8 @@ pub struct File {
     /// Whether it is asked so whatever the spec's prompt is, as published: no reasoning is asked
     /// for, and the response is the answer.
     pub always_direct: bool,
+    /// Whether its questions may all be about no picture.
+    pub may_be_blind: bool,
     /// A row as a question; says what is wrong with it.
     pub question: fn(&Record) -> Result<Question, String>,
     /// The files beside its own that [`Self::bring`] reads.
@@ -40,6 +42,7 @@ impl File {
         tiles: None,
         direct: None,
         always_direct: false,
+        may_be_blind: false,
         question: plain,
         beside: |_| Vec::new(),
         bring: |_, _| Ok(()),
@@ -100,25 +103,31 @@ pub fn parted(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// The known answers of a row: a list, or one.
-///
-/// # Errors
-///
-/// A row without one.
-pub fn answers(record: &Record, names: &[&str]) -> Result<Vec<String>, String> {
-    match record.list(names).filter(|list| !list.is_empty()) {
-        Some(list) => Ok(list),
-        None => record.needs(names).map(|one| vec![one]),
-    }
-}
-
-/// [`plain`] with known answers, the first of which is `answer` and the others aliases.
+/// [`plain`] with known answers, the first of which is `answer` and the others aliases: a JSON list,
+/// or one text, whatever it looks like.
 ///
 /// # Errors
 ///
 /// A row without a question or an answer.
 pub fn answered(record: &Record, names: &[&str]) -> Result<Question, String> {
-    let mut answers = answers(record, names)?.into_iter();
+    known(record, record.array(names), names)
+}
+
+/// The same, of files whose cells may hold lists of texts.
+///
+/// # Errors
+///
+/// As [`answered`].
+pub fn answered_by_several(record: &Record, names: &[&str]) -> Result<Question, String> {
+    known(record, record.texts(names), names)
+}
+
+fn known(record: &Record, list: Option<Vec<String>>, names: &[&str]) -> Result<Question, String> {
+    let answers = match list.filter(|list| !list.is_empty()) {
+        Some(list) => list,
+        None => vec![record.needs(names)?],
+    };
+    let mut answers = answers.into_iter();
     let (answer, aliases) = (answers.next(), answers.collect());
     Ok(Question { answer, aliases, ..plain(record)? })
 }

@@ -1,12 +1,12 @@
 //! Questions of one's own: any file of pictures, questions and known answers.
 
-use super::file::{ALONE, File, answered};
+use super::file::{ALONE, File, answered, answered_by_several};
 use super::{ACCURACY, Scored};
 use crate::data::benchmark::Record;
 use crate::data::record::Question;
 use crate::eval::flag;
 
-static ROWS: File = File { format: ALONE, question, ..File::PLAIN };
+static ROWS: File = File { format: ALONE, may_be_blind: true, question, ..File::PLAIN };
 
 /// See the module.
 pub static QUESTIONS: Scored = Scored {
@@ -29,7 +29,10 @@ pub static QUESTIONS: Scored = Scored {
 
 fn question(record: &Record) -> Result<Question, String> {
     let said = |name: &str| record.text(&[name]).unwrap_or_default();
-    let mut question = answered(record, &["answers", "answer"])?;
+    let mut question = match record.texts(&["answers"]) {
+        Some(_) => answered_by_several(record, &["answers"])?,
+        None => answered(record, &["answers", "answer"])?,
+    };
     question.aliases.extend(record.list(&["aliases"]).unwrap_or_default());
     Ok(Question {
         choices: record.list(&["choices", "options"]).unwrap_or_default(),

@@ -9,7 +9,7 @@ use crate::report::metric::{Metric, spoken};
 use crate::report::number::{Scale, grouped};
 use crate::report::overlay::{self, Published};
 use crate::report::runs::{Row, Runs};
-use crate::report::scene::{Anchor, Color, INK, PALETTE, SOFT, Scene, faded, fitted};
+use crate::report::scene::{Anchor, Color, INK, PALETTE, SOFT, Scene, faded};
 use crate::report::select::{Band, Column, Estimate, Selection, estimate, filter_note};
 use std::path::Path;
 
@@ -20,6 +20,8 @@ const GAP: f64 = 9.0;
 /// One line of bars.
 struct Line {
     label: String,
+    /// Its prompt, where lines have one each.
+    prompt: String,
     bars: Vec<Option<Estimate>>,
     paper: Vec<Option<Published>>,
 }
@@ -31,8 +33,15 @@ struct Content {
     by: Vec<String>,
     groups: Vec<String>,
     lines: Vec<Line>,
-    /// Reference lines, each with the group that it belongs to.
-    base: Vec<(Option<usize>, f64)>,
+    base: Vec<Reference>,
+}
+
+/// What the base scored, as a dashed line through the bars that it belongs to.
+struct Reference {
+    group: Option<usize>,
+    /// The lines' prompt; empty where it belongs to all of them.
+    prompt: String,
+    value: f64,
 }
 
 /// Draws it; `None` where nothing was measured yet.
@@ -113,6 +122,8 @@ fn content(
             groups.push(name);
         }
     }
+    let by_prompt = labels.contains(&Column::Prompt);
+    let prompt_of = |row: &Row| if by_prompt { row.prompt.clone() } else { String::new() };
     let bar = |rows: &[&Row], name: &String| {
         let rows: Vec<&Row> = rows.iter().filter(|row| group_of(row) == *name).copied().collect();
         (!rows.is_empty()).then(|| estimate(runs, &rows, band))
@@ -129,6 +140,7 @@ fn content(
                 paper.iter().find(fits).cloned()
             };
             Line {
+                prompt: prompt_of(rows[0]),
                 bars: groups.iter().map(|name| bar(&rows, name)).collect(),
                 paper: groups.iter().map(published).collect(),
                 label,
@@ -138,14 +150,19 @@ fn content(
         .collect();
     let of_base: Vec<&Row> =
         selection.rows.iter().filter(|row| runs.jobs[row.job].is_base).copied().collect();
-    let reference = |(name, rows): (String, Vec<&Row>)| {
+    let references = |(name, rows): (String, Vec<&Row>)| {
         let group = groups.iter().position(|known| *known == name);
-        (group, estimate(runs, &rows, band).value)
+        let of = |(prompt, rows): (String, Vec<&Row>)| Reference {
+            group,
+            prompt,
+            value: estimate(runs, &rows, band).value,
+        };
+        frame::group_by(&rows, prompt_of).into_iter().map(of).collect::<Vec<_>>()
     };
     // Where each task has a base of its own, one reference line would mislead.
     let by_task = labels.contains(&Column::Task) || group == Some(Column::Task);
     let base = if by_task { vec![] } else { frame::group_by(&of_base, group_of) };
-    let base = base.into_iter().map(reference).collect();
+    let base = base.into_iter().flat_map(references).collect();
     let is_base = |row: &&&Row| runs.jobs[row.job].is_base;
     let base_alone = selection.rows.iter().all(|row| is_base(&row));
     let named = |column: &&Column| {
@@ -183,6 +200,18 @@ fn marks(content: &Content) -> Vec<Mark> {
                 marks.push(mark("paper", paper.value, Some(low), Some(high), Some(paper.n)));
             }
         }
+    }
+    for Reference { group, prompt, value } in &content.base {
+        marks.push(Mark {
+            panel: String::new(),
+            x: prompt.clone(),
+            group: group.map_or(String::new(), |k| content.groups[k].clone()),
+            mark: "base".into(),
+            value: *value,
+            low: None,
+            high: None,
+            n: None,
+        });
     }
     marks
 }
@@ -223,11 +252,12 @@ fn draw(content: &Content, heading: &Heading, paper: &[Published]) -> Scene {
     let axis = content.metric.axis();
     frame::axis_below(&mut scene, &scale, &content.metric, &axis, (left, right), (top, bottom));
 
-    for (i, line) in content.lines.iter().enumerate() {
+    let labels: Vec<&str> = content.lines.iter().map(|line| line.label.as_str()).collect();
+    let labels = frame::told_apart(&labels, label_width);
+    for (i, (line, label)) in content.lines.iter().zip(&labels).enumerate() {
         let y = top + GAP + i as f64 * line_height;
         let middle = y + groups * (BAR + 1.0) / 2.0;
-        let label = fitted(&line.label, LABEL, label_width);
-        scene.text((left - 10.0, middle + 4.0), &label, LABEL, Anchor::End, INK);
+        scene.text((left - 10.0, middle + 4.0), label, LABEL, Anchor::End, INK);
         for k in 0..content.groups.len() {
             let y = y + k as f64 * (BAR + 1.0);
             if let Some(bar) = &line.bars[k] {
@@ -249,9 +279,19 @@ fn draw(content: &Content, heading: &Heading, paper: &[Published]) -> Scene {
             }
         }
     }
-    for (group, value) in &content.base {
+    for Reference { group, prompt, value } in &content.base {
         let color = group.map_or(SOFT, |k| faded(color(k), 0.9));
-        scene.dashed(&[(at(*value), top), (at(*value), bottom)], 1.4, color, &[5.0, 4.0]);
+        let mut through = |from: f64, to: f64| {
+            scene.dashed(&[(at(*value), from), (at(*value), to)], 1.4, color, &[5.0, 4.0]);
+        };
+        if prompt.is_empty() {
+            through(top, bottom);
+            continue;
+        }
+        for (i, _) in content.lines.iter().enumerate().filter(|(_, line)| line.prompt == *prompt) {
+            let y = top + GAP / 2.0 + i as f64 * line_height;
+            through(y, y + line_height);
+        }
     }
     scene.line(&[(at(0.0), top), (at(0.0), bottom)], 1.2, SOFT);
     scene
@@ -296,7 +336,7 @@ fn scale(content: &Content) -> Scale {
         }
         values.extend(line.paper.iter().flatten().map(|paper| paper.interval.1));
     }
-    values.extend(content.base.iter().map(|(_, value)| *value));
+    values.extend(content.base.iter().map(|base| base.value));
     let (lowest, highest) = bounds(content);
     values.iter_mut().for_each(|value| *value = value.clamp(lowest, highest));
     Scale::linear(values, true)

@@ -10,7 +10,7 @@ use crate::report::compare::{self, Contender, Difference, Scope};
 use crate::report::metric::{Metric, Unit, spoken};
 use crate::report::number::{Scale, counted, grouped};
 use crate::report::runs::Runs;
-use crate::report::scene::{Anchor, INK, PALETTE, SOFT, Scene, fitted};
+use crate::report::scene::{Anchor, INK, PALETTE, SOFT, Scene};
 use crate::report::select::{Selection, filter_note, is_overall, nearest};
 use crate::statistics::holm;
 use crate::{Error, Result};
@@ -191,10 +191,10 @@ fn draw(content: &Content, heading: &Heading) -> Scene {
     frame::axis_below(&mut scene, &scale, &content.metric, &axis, (left, right), (top, bottom));
     scene.line(&[(at(0.0), top), (at(0.0), bottom)], 1.4, SOFT);
 
-    for (i, label) in content.labels.iter().enumerate() {
+    let labels: Vec<&str> = content.labels.iter().map(String::as_str).collect();
+    for (i, label) in frame::told_apart(&labels, label_width).iter().enumerate() {
         let middle = top + GAP + (i as f64 + 0.5) * line_height - GAP / 2.0;
-        let label = fitted(label, LABEL, label_width);
-        scene.text((left - 10.0, middle + 4.0), &label, LABEL, Anchor::End, INK);
+        scene.text((left - 10.0, middle + 4.0), label, LABEL, Anchor::End, INK);
     }
     for point in &content.points {
         let color = PALETTE[point.prompt % PALETTE.len()];

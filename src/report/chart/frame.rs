@@ -3,7 +3,9 @@
 use crate::report::metric::{Metric, Unit, spoken};
 use crate::report::number::{Scale, counted, grouped};
 use crate::report::runs::{JobRecord, Row, Runs};
-use crate::report::scene::{Anchor, Color, GRID_LINE, INK, PALETTE, SOFT, Scene, text_width};
+use crate::report::scene::{
+    Anchor, Color, GRID_LINE, INK, PALETTE, SOFT, Scene, fitted, text_width,
+};
 use crate::report::select::Column;
 
 /// Logical pixels left and right of everything.
@@ -117,6 +119,27 @@ pub fn axis_below(
 /// Width of a column of labels left of a plot.
 pub fn label_column<'a>(labels: impl Iterator<Item = &'a String>) -> f64 {
     labels.map(|label| text_width(label, LABEL, false)).fold(40.0, f64::max).min(260.0)
+}
+
+/// Labels cut to a column's width. Those that would read alike lose what they begin with in common
+/// instead, up to a comma.
+pub fn told_apart(labels: &[&str], width: f64) -> Vec<String> {
+    let cut: Vec<String> = labels.iter().map(|label| fitted(label, LABEL, width)).collect();
+    let is_alone = |at: usize| {
+        cut[at] == labels[at] || cut.iter().filter(|other| **other == cut[at]).count() == 1
+    };
+    let shorter = |at: usize| {
+        // The most that fits of its end.
+        let starts = labels[at].match_indices(", ").map(|(comma, _)| comma + 2);
+        let ends = starts.map(|start| format!("… {}", &labels[at][start..]));
+        ends.into_iter().find(|end| text_width(end, LABEL, false) <= width)
+    };
+    (0..labels.len())
+        .map(|at| match is_alone(at) {
+            true => cut[at].clone(),
+            false => shorter(at).unwrap_or_else(|| cut[at].clone()),
+        })
+        .collect()
 }
 
 /// Colour and dash pattern of the k-th series: seven colours, then dashed, then dotted.

@@ -129,7 +129,9 @@ fn draw(
     let labels = ys.iter().map(|y| text_width(&frame::brief(y), LABEL, false));
     let left = labels.fold(24.0, f64::max).min(160.0) + 12.0;
     let grid = (xs.len() as f64 * CELL.0, ys.len() as f64 * CELL.1);
-    let panel = (left + grid.0 + 26.0, grid.1 + 78.0);
+    // Titles of panels have a line of their own, above that of the y axis.
+    let lift = if panels.iter().any(|panel| !panel.title.is_empty()) { 18.0 } else { 0.0 };
+    let panel = (left + grid.0 + 26.0, grid.1 + 78.0 + lift);
     // As many panels side by side as fit on a sheet of common width.
     let across = ((1100.0 - 2.0 * MARGIN) / panel.0).floor().clamp(1.0, panels.len() as f64);
     let wanted = 2.0 * MARGIN + across * panel.0 + 74.0;
@@ -144,12 +146,15 @@ fn draw(
     for (i, content) in panels.iter().enumerate() {
         let (column, line) = (i as f64 % across, (i as f64 / across).floor());
         let corner = (MARGIN + column * panel.0, top + line * panel.1);
-        let place = (corner.0 + left + grid.0 / 2.0, corner.1 + 14.0);
-        scene.bold(place, &content.title, LABEL, Anchor::Middle, INK);
-        scene.text((corner.0, corner.1 + 14.0), y_title, LABEL, Anchor::Start, INK);
-        draw_panel(&mut scene, content, metric, axes, (corner.0 + left, corner.1 + 24.0), range);
+        // Bold letters are a tenth wider.
+        let title = fitted(&content.title, 1.1 * LABEL, panel.0 - 12.0);
+        scene.bold((corner.0, corner.1 + 12.0), &title, LABEL, Anchor::Start, INK);
+        let top = corner.1 + lift;
+        scene.text((corner.0, top + 14.0), y_title, LABEL, Anchor::Start, INK);
+        draw_panel(&mut scene, content, metric, axes, (corner.0 + left, top + 24.0), range);
     }
-    key(&mut scene, metric, (MARGIN + across * panel.0 + 4.0, top + 24.0, grid.1), range);
+    let place = (MARGIN + across * panel.0 + 4.0, top + lift + 24.0, grid.1);
+    key(&mut scene, metric, place, range);
     scene
 }
 
@@ -161,7 +166,6 @@ fn draw_panel(
     (left, top): (f64, f64),
     range: (f64, f64),
 ) {
-    let best = best(panel, metric.better);
     for (j, (y, line)) in ys.iter().zip(&panel.cells).enumerate() {
         // Small values below, as on any other axis.
         let cell_top = top + (ys.len() - 1 - j) as f64 * CELL.1;
@@ -169,32 +173,17 @@ fn draw_panel(
         let place = (left - 8.0, cell_top + CELL.1 / 2.0 + 4.0);
         scene.text(place, &label, LABEL, Anchor::End, INK);
         for (i, cell) in line.iter().enumerate() {
-            let cell_left = left + i as f64 * CELL.0;
-            let (w, h) = (CELL.0 - 2.0, CELL.1 - 2.0);
-            let middle = cell_left + w / 2.0;
-            let Some(cell) = cell else {
-                scene.rect(cell_left, cell_top, w, h, GRID_LINE);
-                scene.text((middle, cell_top + h / 2.0 + 4.0), "–", LABEL, Anchor::Middle, SOFT);
-                continue;
-            };
-            let share = (cell.value - range.0) / (range.1 - range.0).max(1e-12);
-            let fill = shade(share);
-            let ink = if luminance(fill) > 0.42 { rgb(0x000000) } else { rgb(0xFFFFFF) };
-            if best == Some((j, i)) {
-                scene.rect(cell_left - 3.0, cell_top - 3.0, w + 6.0, h + 6.0, INK);
-                scene.rect(cell_left - 1.0, cell_top - 1.0, w + 2.0, h + 2.0, rgb(0xFFFFFF));
-            }
-            scene.rect(cell_left, cell_top, w, h, fill);
-            let value = metric.write(cell.value);
-            match (cell.low, cell.high) {
-                (Some(low), Some(high)) => {
-                    scene.bold((middle, cell_top + 20.0), &value, 12.5, Anchor::Middle, ink);
-                    let half = format!("±{}", metric.write((high - low) / 2.0));
-                    scene.text((middle, cell_top + 35.0), &half, SMALL, Anchor::Middle, ink);
-                }
-                _ => scene.bold((middle, cell_top + 27.0), &value, 12.5, Anchor::Middle, ink),
-            }
+            let corner = (left + i as f64 * CELL.0, cell_top);
+            draw_cell(scene, cell.as_ref(), metric, corner, range);
         }
+    }
+    if let Some((j, i)) = best(panel, metric.better) {
+        // Over its neighbours, and so the last.
+        let (x, y) = (left + i as f64 * CELL.0, top + (ys.len() - 1 - j) as f64 * CELL.1);
+        let (w, h) = (CELL.0 - 2.0, CELL.1 - 2.0);
+        scene.rect(x - 3.0, y - 3.0, w + 6.0, h + 6.0, INK);
+        scene.rect(x - 1.0, y - 1.0, w + 2.0, h + 2.0, rgb(0xFFFFFF));
+        draw_cell(scene, panel.cells[j][i].as_ref(), metric, (x, y), range);
     }
     let bottom = top + ys.len() as f64 * CELL.1;
     for (i, x) in xs.iter().enumerate() {
@@ -204,6 +193,35 @@ fn draw_panel(
     }
     let middle = left + xs.len() as f64 * CELL.0 / 2.0;
     scene.text((middle, bottom + 36.0), x_title, LABEL, Anchor::Middle, INK);
+}
+
+/// A value on its colour, with half its interval.
+fn draw_cell(
+    scene: &mut Scene,
+    cell: Option<&Estimate>,
+    metric: &Metric,
+    (left, top): (f64, f64),
+    range: (f64, f64),
+) {
+    let (w, h) = (CELL.0 - 2.0, CELL.1 - 2.0);
+    let middle = left + w / 2.0;
+    let Some(cell) = cell else {
+        scene.rect(left, top, w, h, GRID_LINE);
+        scene.text((middle, top + h / 2.0 + 4.0), "–", LABEL, Anchor::Middle, SOFT);
+        return;
+    };
+    let fill = shade((cell.value - range.0) / (range.1 - range.0).max(1e-12));
+    let ink = if luminance(fill) > 0.42 { rgb(0x000000) } else { rgb(0xFFFFFF) };
+    scene.rect(left, top, w, h, fill);
+    let value = metric.write(cell.value);
+    match (cell.low, cell.high) {
+        (Some(low), Some(high)) => {
+            scene.bold((middle, top + 20.0), &value, 12.5, Anchor::Middle, ink);
+            let half = format!("±{}", metric.write((high - low) / 2.0));
+            scene.text((middle, top + 35.0), &half, SMALL, Anchor::Middle, ink);
+        }
+        _ => scene.bold((middle, top + 27.0), &value, 12.5, Anchor::Middle, ink),
+    }
 }
 
 /// The colour key: a bar with its ends written.

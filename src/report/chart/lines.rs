@@ -241,7 +241,15 @@ fn draw_panel(
     let bounds = frame::bounds(&panel.metric, points().map(|(_, _, e)| e.value));
     let of_base = panel.base.iter().map(|(_, value)| *value);
     let y_values = points().flat_map(|(_, _, e)| ends(e)).chain(of_base);
-    let y_scale = Scale::linear(y_values.map(|y| y.clamp(bounds.0, bounds.1)), false);
+    let mut y_values: Vec<f64> = y_values.map(|y| y.clamp(bounds.0, bounds.1)).collect();
+    if let &[first, ref rest @ ..] = y_values.as_slice()
+        && bounds.1.is_finite()
+        && rest.iter().all(|y| *y == first)
+    {
+        // A flat line has the room of a few points, not of all that a share can be.
+        y_values.extend([first - 0.05, first + 0.05].map(|y| y.clamp(bounds.0, bounds.1)));
+    }
+    let y_scale = Scale::linear(y_values, false);
     let ticks: Vec<String> = y_scale.ticks.iter().map(|&t| panel.metric.tick(t)).collect();
     let label_width = ticks.iter().map(|t| text_width(t, LABEL, false)).fold(20.0, f64::max);
     let unit = panel.metric.axis();

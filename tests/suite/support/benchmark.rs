@@ -34,7 +34,7 @@ impl Folder {
     }
 
     pub fn questions(&self, name: &str, path: &Path) -> prefab::Result<Vec<Question>> {
-        files::questions_of(benchmark(name)?, path, &self.0.path().join("out"))
+        files::questions_of(benchmark(name)?, path, &self.0.path().join("out"), &|_| ())
     }
 
     #[track_caller]

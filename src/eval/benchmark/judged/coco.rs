@@ -74,7 +74,9 @@ pub fn bring(records: &mut [Record], folder: &Path, synonyms: &[Vec<String>]) ->
             for annotation in &read.annotations {
                 let Some(objects) = present.get_mut(&annotation.image_id) else { continue };
                 let class = annotation.category_id.and_then(|id| classes.get(&id));
-                objects.extend(class.map(|class| (*class).to_owned()));
+                // A list may have another of a category's names for its class.
+                let named = |name| vocabulary.class(name).unwrap_or(name).to_owned();
+                objects.extend(class.map(|class| named(class)));
                 let caption = annotation.caption.as_deref().unwrap_or_default().to_lowercase();
                 objects.extend(in_text(&vocabulary, &caption));
             }
