@@ -9,6 +9,7 @@ mod checkpoint;
 use crate::spec::candidates::Prompt;
 use crate::{Error, Result};
 use clap::{Parser, Subcommand};
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -99,7 +100,13 @@ pub struct Specs {
 
 /// Reads the command line, does what it says, and reports what went wrong.
 pub fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    // `prefab help run` is `prefab run --help`.
+    if words.get(1).is_some_and(|word| word == "help") {
+        words.remove(1);
+        words.push("--help".into());
+    }
+    let cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
         Err(error) => {
             // A reader that closed the pipe wants no more help.

@@ -25,7 +25,15 @@ pub fn run(eval: &Eval, ctx: &StageContext) -> Result<()> {
     let mut questions = Vec::new();
     for (done, (name, path)) in (1..).zip(&eval.files) {
         let warn = |text: &str| ctx.progress.warn(text);
-        let of_file = questions_of(benchmark(name)?, Path::new(path), &ctx.out, &warn)?;
+        let benchmark = benchmark(name)?;
+        let of_file = questions_of(benchmark, Path::new(path), &ctx.out, &warn)?;
+        let may_be_blind = benchmark.file().is_some_and(|file| file.may_be_blind);
+        if !may_be_blind && of_file.iter().all(|question| question.images.is_empty()) {
+            return Err(Error::new(format!("{path} has no picture in any row")).hint(
+                "pictures are in the column `image` (base64, or the index of another row), or named \
+                 in `image_path`",
+            ));
+        }
         questions.extend(of_file);
         let note = format!("benchmarks, {} questions", questions.len());
         ctx.progress.report(done, eval.files.len() as u64, note);
@@ -47,13 +55,6 @@ pub fn questions_of(
     let name = benchmark.asks();
     let file = benchmark.file().ok_or_else(|| no_file(name))?;
     let records = read(path, &file.format, &mut Pictures::new(out, name, path)?)?;
-    if !file.may_be_blind && records.iter().all(|record| record.images.is_empty()) {
-        let error = Error::new(format!("{} has no picture in any row", path.display()));
-        return Err(error.hint(
-            "pictures are in the column `image` (base64, or the index of another row), or named in \
-             `image_path`",
-        ));
-    }
     from_records(name, file, records, path, warn)
 }
 

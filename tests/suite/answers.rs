@@ -248,7 +248,7 @@ fn stand_ins_are_asked_scored_and_exported() {
     let header: Vec<String> = table.headers().unwrap().iter().map(str::to_owned).collect();
     assert_eq!(
         header,
-        ["index", "question", "answer", "A", "B", "C", "D", "category", "prediction"]
+        ["index", "question", "answer", "A", "B", "C", "D", "category", "image_path", "prediction"]
     );
     assert_eq!(table.records().count(), 8);
     assert!(!ctx.out.join("tsv/crpe_rows-cot.tsv").exists(), "the same answers");
@@ -316,4 +316,10 @@ fn a_benchmarks_own_file_takes_the_place_of_its_stand_in() {
         origins(&ctx.out).into_iter().map(|origin| (origin.questions, origin.n)).collect();
     let file = "testmini.json".to_owned();
     assert_eq!(from, [("corpus".to_owned(), 8), (file.clone(), 2), (file, 2)]);
+
+    let mut blind = row(1, 0);
+    blind.as_object_mut().unwrap().remove("image");
+    std::fs::write(&eval.files["mathvista"], serde_json::json!([blind]).to_string()).unwrap();
+    let error = files::run(&eval, &world.context("benchmarks", &[])).unwrap_err().to_string();
+    assert!(error.contains("testmini.json has no picture in any row"), "{error}");
 }

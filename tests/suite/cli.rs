@@ -129,6 +129,7 @@ fn every_help_fits_a_screen() {
     assert!(verbs.len() > 10 && verbs.contains(&"run"), "{verbs:?}");
     for verb in verbs {
         let own = printed(&[verb, "--help"]);
+        assert_eq!(own, printed(&["help", verb]));
         assert!(own.lines().count() <= 40, "{own}");
         for line in help.lines().chain(own.lines()) {
             assert!(line.chars().count() <= 80, "{verb}: {line}");
