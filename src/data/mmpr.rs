@@ -7,10 +7,12 @@
 //! arXiv:2411.10442).
 
 use super::forms::{self, Form};
+use super::image::MOST_TILES;
 use super::pairs::{DataSet, annotation_path};
 use super::record::Pair;
 use super::rows::{Row, Rows};
 use super::template::IMAGE;
+use super::tokenizer::IMAGE_CONTEXT;
 use crate::error::{Error, Result};
 use std::path::{Component, Path, PathBuf};
 
@@ -53,12 +55,8 @@ impl Set {
                 "rename it: one word without `/`, `\\` and `..`",
             ));
         }
-        if entry.max_dynamic_patch == Some(0) {
-            return Err(fault(
-                "`max_dynamic_patch` is 0, and a picture has one tile at least",
-                "take it out for the model's own limit",
-            ));
-        }
+        check_limit(entry.max_dynamic_patch)
+            .map_err(|reason| fault(&reason, "take it out for the model's own limit"))?;
         let beside = meta.parent().unwrap_or_else(|| Path::new(".")).join(&entry.root);
         let root = if beside.is_dir() { beside } else { PathBuf::from(&entry.root) };
         let rows = Rows::open(&annotation_path(meta, entry))?;
@@ -124,8 +122,8 @@ impl Set {
     /// # Errors
     ///
     /// A row that is no pair, an empty text, two answers that are the same, markers and pictures
-    /// that differ in number, a picture outside the root, a limit of no tiles: named by file and
-    /// line. Whether pictures exist is not looked at.
+    /// that differ in number, a mark of image tokens, a picture outside the root, a limit of no
+    /// tiles or of too many: named by file and line. Whether pictures exist is not looked at.
     pub fn pair(&self, row: &Row) -> Result<Pair> {
         let fault = |reason: String| self.fault(row, &reason);
         let mut pair: Pair = match Form::of(&row.text).map_err(fault)? {
@@ -133,11 +131,7 @@ impl Set {
             form => forms::read(form, &self.rows.parse(row)?).map_err(fault)?,
         };
         mend(&mut pair).map_err(fault)?;
-        if pair.max_tiles == Some(0) {
-            return Err(fault(
-                "`max_dynamic_patch` is 0, and a picture has one tile at least".into(),
-            ));
-        }
+        check_limit(pair.max_tiles).map_err(fault)?;
         pair.max_tiles = pair.max_tiles.or(self.entry.max_dynamic_patch);
         Ok(pair)
     }
@@ -156,12 +150,27 @@ fn is_folder_name(name: &str) -> bool {
     is_one && !name.contains(['\0', '\\'])
 }
 
+/// Refuses a limit of tiles that no picture can have, and one that none needs.
+fn check_limit(most: Option<usize>) -> Result<(), String> {
+    match most {
+        Some(0) => Err("`max_dynamic_patch` is 0, and a picture has one tile at least".into()),
+        Some(most) if most > MOST_TILES => {
+            Err(format!("`max_dynamic_patch` is {most}, above {MOST_TILES} tiles"))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn mend(pair: &mut Pair) -> Result<(), String> {
     for (field, text) in
         [("question", &pair.question), ("chosen", &pair.chosen), ("rejected", &pair.rejected)]
     {
         if text.trim().is_empty() {
             return Err(format!("`{field}` is empty"));
+        }
+        // As a token it stands for a part of a picture, and there would be more of them than parts.
+        if text.contains(IMAGE_CONTEXT) {
+            return Err(format!("`{field}` holds the mark `{IMAGE_CONTEXT}` of an image token"));
         }
     }
     if pair.chosen == pair.rejected {

@@ -6,13 +6,14 @@
 mod fresh;
 mod language;
 mod other;
+mod processor;
 mod vision;
 
 pub use language::{Architecture, LanguageConfig, RopeScaling};
 pub use vision::VisionConfig;
 
 use super::json::{LARGEST, Table};
-use crate::data::image::Tiling;
+use crate::data::image::{MOST_TILES, Tiling};
 use crate::data::template::{Prompter, Template};
 use crate::data::tokenizer::Tokenizer;
 use crate::error::Context;
@@ -105,6 +106,14 @@ fn precision(root: &Table) -> Result<Option<Precision>> {
     Ok(None)
 }
 
+/// A limit of tiles.
+fn tiles(root: &Table, key: &str, default: usize) -> Result<usize> {
+    match root.usize(key, Some(default))? {
+        tiles if (1..=MOST_TILES).contains(&tiles) => Ok(tiles),
+        _ => Err(root.error(key, &format!("a number of tiles from 1 to {MOST_TILES}"))),
+    }
+}
+
 /// Refuses what other values of keys that are not read would make of the model.
 fn check_unread(root: &Table, layout: Layout) -> Result<()> {
     match layout {
@@ -122,7 +131,8 @@ fn check_unread(root: &Table, layout: Layout) -> Result<()> {
 
 impl Config {
     /// Reads `config.json` of a Hub-style directory. Where it does not name the image
-    /// token's id (the original layout does not), the tokenizer's files are asked.
+    /// token's id (the original layout does not), the tokenizer's files are asked; where it does
+    /// not say how pictures are cut (transformers' does not), the image processor's.
     ///
     /// # Errors
     ///
@@ -138,6 +148,7 @@ impl Config {
         {
             json["image_token_id"] = id.into();
         }
+        processor::add(&mut json, dir)?;
         let named = |error: Error| error.context(format!("`{}`", path.display()));
         let says_type = precision(&Table::root(&json)).map_err(named)?.is_some();
         let mut config = Self::parse(json).map_err(named)?;
@@ -179,11 +190,11 @@ impl Config {
                 "" => layout == Layout::Native,
                 _ => return Err(root.error("ps_version", "`v1` or `v2`")),
             },
-            min_tiles: root.usize("min_dynamic_patch", Some(1))?,
+            min_tiles: tiles(&root, "min_dynamic_patch", 1)?,
             // transformers' layout leaves tiles to its image processor.
             max_tiles: match root.bool("dynamic_image_size", native)? {
                 false => 1,
-                true => root.usize("max_dynamic_patch", Some(if native { 12 } else { 6 }))?,
+                true => tiles(&root, "max_dynamic_patch", if native { 12 } else { 6 })?,
             },
             has_thumbnail: root.bool("use_thumbnail", native)?,
             select_layer: root.i64(
@@ -331,5 +342,33 @@ impl Config {
         }
         let text = serde_json::to_string_pretty(&json).expect("a JSON value prints");
         Ok(text + "\n")
+    }
+}
+
+/// config.json of a recorded model.
+#[cfg(test)]
+fn recorded(name: &str) -> Value {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/internvl");
+    let text = std::fs::read(models.join(name).join("model/config.json")).expect("it is there");
+    serde_json::from_slice(&text).expect("it is JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_of_tiles_that_no_picture_needs_is_a_slip() {
+        let limited = |most: usize| {
+            let mut json = recorded("orig_internlm2_ln");
+            json["dynamic_image_size"] = true.into();
+            json["max_dynamic_patch"] = most.into();
+            Config::parse(json).map(|config| config.max_tiles)
+        };
+        assert_eq!(limited(MOST_TILES).unwrap(), MOST_TILES);
+        for most in [0, MOST_TILES + 1] {
+            let error = limited(most).unwrap_err().to_string();
+            assert!(error.contains("`max_dynamic_patch`") && error.contains("1024"), "{error}");
+        }
     }
 }

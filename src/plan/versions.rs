@@ -34,13 +34,20 @@ const TILES_VERSION: u64 = 3;
 const LABELS_VERSION: u64 = 2;
 /// Bumped when models of 16-bit files answer otherwise: those of fp32 keep their keys.
 const NARROW_VERSION: u64 = 4;
+/// Bumped when a checkpoint's config.json, or what stands beside it, is read otherwise: models that
+/// are made here keep their keys.
+const READ_VERSION: u64 = 2;
 
 /// Those that enter a stage's key, by the name that they have there.
 pub fn versions(stage: Stage, settings: &Settings) -> Vec<(String, Value)> {
+    let loaded = loaded(stage, settings);
+    let answers_narrowly =
+        loaded.as_ref().is_some_and(|config| config.precision == Precision::Bf16);
     let entries = [
         ("import_version", IMPORT_VERSION, imports(stage, settings)),
         ("continued_version", CONTINUED_VERSION, continues(stage, settings)),
-        ("narrow_version", NARROW_VERSION, answers_narrowly(stage, settings)),
+        ("narrow_version", NARROW_VERSION, answers_narrowly),
+        ("read_version", READ_VERSION, loaded.is_some()),
         ("served_version", SERVED_VERSION, is_served(stage, settings)),
         ("filed_version", FILED_VERSION, asks_files(stage, settings)),
         ("claims_version", CLAIMS_VERSION, splits_text(stage, settings)),
@@ -61,15 +68,15 @@ fn continues(stage: Stage, settings: &Settings) -> bool {
     stage == Stage::Pairs && settings.pairs.builds(Source::DropoutNtp)
 }
 
-/// Whether a released checkpoint is loaded to answer or to judge.
-fn answers_narrowly(stage: Stage, settings: &Settings) -> bool {
+/// The checkpoint that is loaded to answer or to judge. One that is not there yet has no artifacts.
+fn loaded(stage: Stage, settings: &Settings) -> Option<Config> {
     let checkpoint = match stage {
         Stage::Base => settings.model.checkpoint.as_deref(),
         Stage::Pairs if settings.pairs.asks_judge() => settings.pairs.judge.checkpoint.as_deref(),
         Stage::Scores => settings.eval.judge.checkpoint.as_deref(),
         _ => None,
     };
-    checkpoint.is_some_and(is_narrow)
+    checkpoint.and_then(|folder| Config::load(Path::new(folder)).ok())
 }
 
 fn is_served(stage: Stage, settings: &Settings) -> bool {

@@ -12,6 +12,7 @@ use super::finder::Finder;
 use super::lists::TASKS;
 use super::model::Module;
 use super::train::{Gradients, Keep, Precision};
+use crate::data::image::MOST_TILES;
 use crate::loss::Mix;
 
 /// A count above this is a slip of the pen, and two of them still multiply.
@@ -94,6 +95,13 @@ fn corpus(settings: &Settings, find: &mut Finder) {
 }
 
 fn base(settings: &Settings, find: &mut Finder) {
+    if settings.model.max_tiles.is_some_and(|most| most.get() > MOST_TILES) {
+        find.wrong(
+            "model.max_tiles",
+            format!("`model.max_tiles` is above {MOST_TILES} tiles"),
+            "released models take 12: write the most that `train.max_tokens` has room for",
+        );
+    }
     if settings.model.checkpoint.is_none() {
         find.at_least("base.vision_batch", settings.base.vision_batch, 1);
         find.at_least("base.batch", settings.base.batch, 1);

@@ -56,7 +56,7 @@ impl<'a> Pairs<'a> {
     /// # Errors
     ///
     /// If the file cannot be read, a question does not fit its pictures, or what
-    /// [`guards::row`] refuses: the row is named.
+    /// [`guards::row`] and [`guards::image_tokens`] refuse: the row is named.
     pub(super) fn open(
         ctx: &StageContext,
         config: &Config,
@@ -79,6 +79,7 @@ impl<'a> Pairs<'a> {
         for (index, row) in pairs.rows.iter().enumerate() {
             let pair = pairs.tokenised(index, &row?)?;
             guards::row(index, &pair, config.language.vocabulary as i64, max_tokens)?;
+            guards::image_tokens(index, &pair, config.image_token, config.image_tokens)?;
             pairs.lengths.push([pair.chosen.len() as u32, pair.rejected.len() as u32]);
         }
         Ok(pairs)

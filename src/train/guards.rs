@@ -70,6 +70,26 @@ pub fn row(index: usize, row: &PairRow, vocabulary: i64, max_tokens: usize) -> R
     Ok(())
 }
 
+/// Refuses a prompt with other image tokens than its tiles give, of which each has `each`, naming
+/// its row: a question that spells the token out.
+///
+/// # Errors
+///
+/// If the numbers differ.
+pub fn image_tokens(index: usize, row: &PairRow, image_token: i64, each: usize) -> Result<()> {
+    let found = row.prompt.iter().filter(|&&token| token == image_token).count();
+    let tiles = row.tiles.iter().sum::<usize>();
+    if found == tiles * each {
+        return Ok(());
+    }
+    Err(Error::new(format!(
+        "pairs.jsonl row {}: {found} image tokens in its prompt, and its {tiles} tiles give {}",
+        index + 1,
+        tiles * each
+    ))
+    .hint("take `<IMG_CONTEXT>` out of its question: pictures stand at `<image>`"))
+}
+
 /// Compares the policy with the cached reference before the first step of a fresh run.
 ///
 /// # Errors
@@ -215,6 +235,15 @@ mod tests {
         assert!(error.contains("row 2") && error.contains("token 9"), "{error}");
         assert!(some(0).unwrap_err().hint_text().is_some());
         assert!(some(1).is_ok());
+    }
+
+    #[test]
+    fn a_prompt_that_spells_an_image_token_out_is_named_by_row() {
+        let spelt = PairRow { prompt: vec![1, 7, 7, 7], tiles: vec![1], ..pair(&[3, 0], &[0]) };
+        assert!(image_tokens(0, &spelt, 7, 3).is_ok());
+        let error = image_tokens(1, &spelt, 7, 2).unwrap_err().to_string();
+        assert!(error.contains("row 2: 3 image tokens"), "{error}");
+        assert!(error.contains("its 1 tiles give 2"), "{error}");
     }
 
     #[test]

@@ -32,7 +32,8 @@ fn a_missing_head_is_missing_unless_config_json_says_that_it_is_tied() {
     let config = folder.path().join("config.json");
     for (decoder, whole, is_tied) in [
         (Value::Null, Value::Null, true),
-        (false.into(), Value::Null, false),
+        (false.into(), Value::Null, true),
+        (false.into(), false.into(), false),
         (Value::Null, false.into(), false),
         (true.into(), Value::Null, true),
         (Value::Null, true.into(), true),

@@ -18,7 +18,7 @@ fn open(dir: &Path) -> Set {
 const GOOD: &str = r#"{"image":"a.png","question":"<image>\nq","chosen":"2","rejected":"3"}"#;
 
 /// Bad rows, each with what is said of it behind FILE:LINE.
-const BAD: [(&str, &str); 24] = [
+const BAD: [(&str, &str); 27] = [
     (r#"{"question":"q","chosen":"2","rej"#, ":33: EOF while parsing a string"),
     (r#"{"question":"q","chosen":"2","rejected":"3""#, ":43: EOF while parsing an object"),
     ("not json", ":1: not a JSON object"),
@@ -72,6 +72,18 @@ const BAD: [(&str, &str); 24] = [
     (
         r#"{"image":"a.png","question":"q","chosen":"2","rejected":"3","max_dynamic_patch":0}"#,
         ": `max_dynamic_patch` is 0",
+    ),
+    (
+        r#"{"image":"a.png","question":"q","chosen":"2","rejected":"3","max_dynamic_patch":1025}"#,
+        ": `max_dynamic_patch` is 1025, above 1024 tiles",
+    ),
+    (
+        r#"{"question":"what is <IMG_CONTEXT>?","chosen":"2","rejected":"3"}"#,
+        ": `question` holds the mark `<IMG_CONTEXT>`",
+    ),
+    (
+        r#"{"question":"q","chosen":"a <IMG_CONTEXT>","rejected":"3"}"#,
+        ": `chosen` holds the mark `<IMG_CONTEXT>`",
     ),
 ];
 

@@ -34,12 +34,17 @@ fn a_data_set_whose_name_leads_elsewhere_is_refused() {
 }
 
 #[test]
-fn a_limit_of_no_tiles_is_refused() {
-    let dir = folder(GOOD);
-    let entry = r#"{"set": {"root": "pictures", "annotation": "rows.jsonl", "length": 1, "max_dynamic_patch": 0}}"#;
-    write(dir.path(), "meta.json", entry);
-    let error = message(import(dir.path()));
-    assert!(error.contains("data set `set`: `max_dynamic_patch` is 0"), "{error}");
+fn a_limit_of_no_tiles_or_of_millions_is_refused() {
+    for limit in [0, 100_000_000] {
+        let dir = folder(GOOD);
+        let entry = format!(
+            r#"{{"set": {{"root": "pictures", "annotation": "rows.jsonl", "length": 1, "max_dynamic_patch": {limit}}}}}"#
+        );
+        write(dir.path(), "meta.json", entry);
+        let error = message(import(dir.path()));
+        let said = format!("data set `set`: `max_dynamic_patch` is {limit}");
+        assert!(error.contains(&said), "{error}");
+    }
 }
 
 #[test]

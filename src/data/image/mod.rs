@@ -17,4 +17,4 @@ mod wide;
 
 pub use decode::{check, decode, intact, size};
 pub use pixels::{Normalization, batch, pixels, pixels_of, tiles_of};
-pub use tiling::{Grid, Tiles, Tiling, View, count_of};
+pub use tiling::{Grid, MOST_TILES, Tiles, Tiling, View, count_of};

@@ -17,6 +17,9 @@ use image::{GenericImage, Rgb, RgbImage};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
+/// Tiles of a grid above which a limit is a slip: every grid below it is tried for every picture.
+pub const MOST_TILES: usize = 1024;
+
 /// How pictures become tiles.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tiling {

@@ -34,6 +34,14 @@ impl Architecture {
     pub(crate) fn has_out_bias(self) -> bool {
         matches!(self, Self::InternLm2 | Self::Llama)
     }
+
+    /// Epsilon of the norms where no key says it: the default of the family's own class.
+    fn eps(self) -> f64 {
+        match self {
+            Self::InternLm2 | Self::Qwen2 | Self::Llama => 1e-6,
+            Self::Phi3 => 1e-5,
+        }
+    }
 }
 
 /// How rotary angles change beyond the trained length.
@@ -115,8 +123,7 @@ impl LanguageConfig {
             })?;
         let width = table.usize("hidden_size", None)?;
         let heads = table.usize("num_attention_heads", None)?;
-        // Newer files hold rope's settings in a table of their own.
-        let rope = table.optional("rope_parameters")?;
+        let rope = rope_settings(table)?;
         let rope_theta = table.positive("rope_theta", Some(1e4))?;
         let rope_theta = match &rope {
             Some(rope) => rope.positive("rope_theta", Some(rope_theta))?,
@@ -127,14 +134,11 @@ impl LanguageConfig {
                 return Err(Error::new("`partial_rotary_factor` below 1 is not known here"));
             }
         }
-        let scaling = match rope {
-            Some(rope) => Some(rope),
-            None => table.optional("rope_scaling")?,
-        };
         let positions = table.usize("max_position_embeddings", Some(LARGEST))?;
         let head = table.usize("head_dim", width.checked_div(heads))?;
         table.only("hidden_act", "silu")?;
-        check_window(table, architecture, positions)?;
+        let layers = table.usize("num_hidden_layers", None)?;
+        check_window(table, architecture, layers, positions)?;
         let bias = match architecture {
             Architecture::InternLm2 => ("bias", false),
             Architecture::Qwen2 => ("attention_bias", true),
@@ -143,28 +147,38 @@ impl LanguageConfig {
         Ok(Self {
             architecture,
             width,
-            layers: table.usize("num_hidden_layers", None)?,
+            layers,
             heads,
             kv_heads: table.usize("num_key_value_heads", Some(heads))?,
             head,
             mlp: table.usize("intermediate_size", None)?,
             vocabulary: table.usize("vocab_size", None)?,
             rope_theta,
-            rope_scaling: match scaling {
-                Some(scaling) => RopeScaling::parse(&scaling, table, positions, head)?,
+            rope_scaling: match rope {
+                Some(rope) => RopeScaling::parse(&rope, table, positions, head)?,
                 None => RopeScaling::None,
             },
             positions,
-            eps: table.positive("rms_norm_eps", Some(1e-6))?,
+            eps: table.positive("rms_norm_eps", Some(architecture.eps()))?,
             qkv_bias: table.bool(bias.0, bias.1)?,
             tied: can_be_tied(architecture, table, root, layout)?,
         })
     }
 }
 
+/// The table of rotary settings. Newer files have one of another name; where both are there, the
+/// older is the one that transformers takes, its base of the angles with it.
+fn rope_settings<'a>(decoder: &Table<'a>) -> Result<Option<Table<'a>>> {
+    let newer = decoder.optional("rope_parameters")?;
+    let older = decoder.optional("rope_scaling")?;
+    let says_something =
+        |table: &Table| table.json.as_object().is_some_and(|keys| !keys.is_empty());
+    Ok(older.filter(says_something).or(newer))
+}
+
 /// Whether the embedding serves as head where a file holds none. InternVL's own code stores a head
-/// with every InternLM2; where no key says it, its other decoders are not tied, and
-/// transformers' class is.
+/// with every InternLM2; where no key says it, its other decoders are not tied. transformers' class
+/// is tied unless its own key, above the decoder's, says otherwise.
 fn can_be_tied(
     architecture: Architecture,
     decoder: &Table,
@@ -178,7 +192,7 @@ fn can_be_tied(
     };
     Ok(match [said(decoder)?, said(root)?] {
         _ if architecture == Architecture::InternLm2 => false,
-        [None, None] => layout == Layout::Native,
+        [_, None] if layout == Layout::Native => true,
         said => said.contains(&Some(true)),
     })
 }
@@ -187,10 +201,21 @@ fn can_be_tied(
 const TIED: &str = "tie_word_embeddings";
 
 /// Refuses a decoder whose positions see only some of the past at lengths it was trained for.
-fn check_window(table: &Table, architecture: Architecture, positions: usize) -> Result<()> {
-    let window = table.usize("sliding_window", Some(LARGEST))?;
+fn check_window(
+    table: &Table,
+    architecture: Architecture,
+    layers: usize,
+    positions: usize,
+) -> Result<()> {
+    let window = match table.json.get("sliding_window") {
+        // Its class has one, which `null` takes away.
+        None if architecture == Architecture::Qwen2 => 4096,
+        _ => table.usize("sliding_window", Some(LARGEST))?,
+    };
     let used = match architecture {
-        Architecture::Qwen2 => table.bool("use_sliding_window", false)?,
+        Architecture::Qwen2 => {
+            table.bool("use_sliding_window", false)? && has_windowed_layer(table, layers)?
+        }
         Architecture::Phi3 => true,
         Architecture::InternLm2 | Architecture::Llama => false,
     };
@@ -200,6 +225,15 @@ fn check_window(table: &Table, architecture: Architecture, positions: usize) -> 
         )));
     }
     Ok(())
+}
+
+/// Whether a Qwen2 with a window has layers that look through it: those that are listed so, else
+/// those from `max_window_layers` on.
+fn has_windowed_layer(table: &Table, layers: usize) -> Result<bool> {
+    if let Some(types) = table.json.get("layer_types").and_then(Value::as_array) {
+        return Ok(types.iter().any(|kind| kind != "full_attention"));
+    }
+    Ok(table.usize("max_window_layers", Some(28))? < layers)
 }
 
 /// What cosines and sines are multiplied by where positions go `extended` times beyond the trained
@@ -240,6 +274,88 @@ impl RopeScaling {
             }
             other => Err(Error::new(format!("rope scaling `{other}` is unknown"))
                 .hint("known ones: default, linear, dynamic, longrope, su")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Config;
+    use serde_json::json;
+
+    /// A recorded model of transformers' layout whose config was edited.
+    fn read(name: &str, edit: impl Fn(&mut Value)) -> Result<LanguageConfig> {
+        let mut json = super::super::recorded(name);
+        edit(&mut json);
+        Config::parse(json).map(|config| config.language)
+    }
+
+    #[test]
+    fn of_two_tables_of_rotary_settings_the_older_counts() {
+        let both = |older: Value| {
+            let of_both = |json: &mut Value| {
+                json["text_config"]["rope_scaling"] = older.clone();
+                json["text_config"]["rope_parameters"] =
+                    json!({ "rope_type": "default", "rope_theta": 1e6 });
+            };
+            let language = read("hf_qwen2_ln", of_both).unwrap();
+            (language.rope_scaling, language.rope_theta)
+        };
+        for unsaid in [Value::Null, json!({})] {
+            assert_eq!(both(unsaid), (RopeScaling::None, 1e6));
+        }
+        // The base goes with it, and is the class's where it says none.
+        let linear = json!({ "type": "linear", "factor": 2.0 });
+        assert_eq!(both(linear), (RopeScaling::Linear(2.0), 1e4));
+        let dynamic = json!({ "rope_type": "dynamic", "factor": 3.0, "rope_theta": 5e5 });
+        assert_eq!(both(dynamic), (RopeScaling::Dynamic(3.0), 5e5));
+    }
+
+    #[test]
+    fn an_epsilon_that_is_not_said_is_the_familys() {
+        for (name, eps) in [("hf_qwen2_ln", 1e-6), ("hf_phi3_long_fp16", 1e-5)] {
+            let unsaid = |json: &mut Value| json["text_config"]["rms_norm_eps"] = Value::Null;
+            assert_eq!(read(name, unsaid).unwrap().eps, eps, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_window_that_no_layer_looks_through_is_none() {
+        let types = |second: &str| json!(["full_attention", second]);
+        for (most, types, is_known) in [
+            (2, Value::Null, true),
+            (1, Value::Null, false),
+            (0, types("full_attention"), true),
+            (2, types("sliding_attention"), false),
+        ] {
+            for window in [json!(8), json!("absent")] {
+                let edit = |json: &mut Value| {
+                    let decoder = json["text_config"].as_object_mut().unwrap();
+                    decoder.insert("use_sliding_window".into(), true.into());
+                    decoder.insert("max_window_layers".into(), most.into());
+                    decoder.insert("layer_types".into(), types.clone());
+                    decoder.insert("sliding_window".into(), window.clone());
+                    decoder.retain(|_, value| value != "absent");
+                };
+                assert_eq!(read("hf_qwen2_ln", edit).is_ok(), is_known, "{most} {types} {window}");
+            }
+        }
+    }
+
+    #[test]
+    fn transformers_own_class_is_tied_unless_its_own_key_says_otherwise() {
+        for (decoder, whole, is_tied) in [
+            (json!(false), Value::Null, true),
+            (json!(false), json!(true), true),
+            (json!(false), json!(false), false),
+            (Value::Null, json!(false), false),
+        ] {
+            let edit = |json: &mut Value| {
+                json["text_config"][TIED] = decoder.clone();
+                json[TIED] = whole.clone();
+            };
+            assert_eq!(read("hf_qwen2_ln", edit).unwrap().tied, is_tied, "{decoder} {whole}");
         }
     }
 }

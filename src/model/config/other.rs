@@ -47,6 +47,12 @@ impl Config {
             "architectures": ["InternVLForConditionalGeneration"],
             "model_type": "internvl",
             "downsample_ratio": 1.0 / self.shuffle as f64,
+            // No keys of that layout from here to the side, and none that its library minds.
+            "dynamic_image_size": self.max_tiles > 1,
+            "max_dynamic_patch": self.max_tiles,
+            "min_dynamic_patch": self.min_tiles,
+            "use_thumbnail": self.has_thumbnail,
+            "force_image_size": self.image_side,
             "image_seq_length": self.image_tokens,
             "image_token_id": self.image_token,
             "projector_hidden_act": "gelu",
@@ -57,7 +63,7 @@ impl Config {
             "vision_feature_layer": self.select_layer,
             "vision_feature_select_strategy": "default",
         });
-        // No key of that layout, and none that its library minds.
+        // A key as those of pictures.
         if let Some(template) = &self.template {
             json["template"] = template.as_str().into();
         }
@@ -97,19 +103,19 @@ impl Config {
             },
             "model_type": "internvl_chat",
             "downsample_ratio": 1.0 / self.shuffle as f64,
-            "dynamic_image_size": true,
+            "dynamic_image_size": self.max_tiles > 1,
             "force_image_size": self.image_side,
             "image_token_id": self.image_token,
             "llm_config": decoder,
-            "max_dynamic_patch": 12,
-            "min_dynamic_patch": 1,
+            "max_dynamic_patch": self.max_tiles,
+            "min_dynamic_patch": self.min_tiles,
             "pad2square": false,
             "ps_version": if self.shuffle_swaps_back { "v2" } else { "v1" },
             "select_layer": self.select_layer,
             "template": self.template,
             "tie_word_embeddings": false,
             "torch_dtype": "float32",
-            "use_thumbnail": true,
+            "use_thumbnail": self.has_thumbnail,
             "vision_config": self.vision.json(Layout::Original),
         }))
     }
@@ -237,6 +243,8 @@ impl VisionConfig {
                 "model_type": "internvl_vision",
                 "attention_bias": self.qkv_bias,
                 "attention_dropout": 0.0,
+                // Unread there, and read back here.
+                "drop_path_rate": self.drop_path,
                 "hidden_act": "gelu",
                 "hidden_dropout_prob": 0.0,
                 "hidden_size": self.width,
@@ -255,6 +263,44 @@ impl VisionConfig {
                 "use_mean_pooling": true,
                 "use_qk_norm": self.qk_norm,
             }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::recorded;
+    use super::*;
+
+    /// How pictures are cut and encoded, and what training leaves out.
+    fn pictures(config: &Config) -> (usize, [usize; 3], bool, f64) {
+        let tiles = [config.min_tiles, config.max_tiles, config.image_tokens];
+        (config.image_side, tiles, config.has_thumbnail, config.vision.drop_path)
+    }
+
+    #[test]
+    fn how_pictures_are_cut_survives_the_other_layout_and_the_way_back() {
+        for (name, is_cut) in
+            [("orig_internlm2_ln", true), ("hf_qwen2_ln", true), ("hf_qwen2_ln", false)]
+        {
+            let mut json = recorded(name);
+            let cell = Config::parse(json.clone()).unwrap().vision.patch * 2;
+            json["dynamic_image_size"] = is_cut.into();
+            json["min_dynamic_patch"] = if is_cut { 2.into() } else { 1.into() };
+            json["max_dynamic_patch"] = 5.into();
+            json["use_thumbnail"] = false.into();
+            json["force_image_size"] = (3 * cell).into();
+            json["image_token_id"] = 5.into();
+            json["template"] = "Hermes-2".into();
+            json["vision_config"]["drop_path_rate"] = 0.1.into();
+            let config = Config::parse(json).unwrap();
+            let tiles = if is_cut { [2, 5, 9] } else { [1, 1, 9] };
+            assert_eq!(pictures(&config), (3 * cell, tiles, false, 0.1));
+            let other = Config::parse(config.in_other_layout().unwrap()).unwrap();
+            assert_ne!(other.layout, config.layout);
+            assert_eq!(pictures(&other), pictures(&config), "{name}");
+            let back = Config::parse(other.in_other_layout().unwrap()).unwrap();
+            assert_eq!(pictures(&back), pictures(&config), "{name}");
         }
     }
 }

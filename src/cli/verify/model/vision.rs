@@ -1,6 +1,6 @@
 //! The vision tower, pixel shuffle and projector; pictures of other sizes.
 
-use super::{Check, FEATURES, HIDDEN};
+use super::{Check, FEATURES};
 use crate::Result;
 use crate::spec::train::Precision;
 use tch::{Kind, Tensor};
@@ -12,14 +12,11 @@ impl Check<'_> {
         let states = self.model.vision_states(pixels);
         for (index, recorded) in self.record.indexed("vit_hidden.") {
             let at = format!("vit_hidden.{index}");
-            match states.get(index) {
-                Some(state) => self.tensor("vision hidden states", &at, state, recorded, HIDDEN),
-                None => self.ledger.compare("vision hidden states", &at, f64::NAN, 0.0, HIDDEN),
-            }
+            self.state("vision hidden states", &at, states.get(index), recorded);
         }
         let features = self.model.image_features(pixels);
         if let Some(recorded) = self.record.expected("pixel_shuffled") {
-            self.tensor("pixel shuffle", "pixel_shuffled", &features, recorded, HIDDEN);
+            self.state("pixel shuffle", "pixel_shuffled", Some(&features), recorded);
         }
         let projected = self.model.project(&features, Precision::Fp32);
         if let Some(recorded) = self.record.expected("vision_features") {
@@ -38,9 +35,8 @@ impl Check<'_> {
         for (size, recorded) in self.record.expected_below("vit_last_hidden.") {
             let pixels = self.record.input(&format!("pixel_values.{size}"))?;
             let states = self.model.vision_states(pixels);
-            let last = states.last().expect("the embeddings are there");
             let at = format!("vit_last_hidden.{size}");
-            self.tensor("vision states, other sizes", &at, last, recorded, HIDDEN);
+            self.state("vision states, other sizes", &at, states.last(), recorded);
         }
         for (size, recorded) in self.record.expected_below("vision_features.") {
             let pixels = self.record.input(&format!("pixel_values.{size}"))?;
