@@ -42,7 +42,7 @@ fn text_first(choices: &[String], prediction: &str) -> bool {
     if whole_text(choices, prediction).next().is_some() {
         return false;
     }
-    let said = bare(said.trim_end_matches([',', ';', ':', '-', '–', '—', ' ']));
+    let said = bare(said.trim_end_matches([',', ';', ':', '-', '–', '—', ' ', '，', '、', '：']));
     let ends = |choice: &String| {
         let choice = bare(choice);
         let place = said.len().checked_sub(choice.len()).filter(|_| said.ends_with(&choice))?;
@@ -58,7 +58,11 @@ fn last_letter(text: &str, count: usize) -> Option<(&str, usize)> {
     let text = text.trim_end_matches(|c: char| c.is_whitespace() || ".。*_`\"'$!".contains(c));
     let place = match text.chars().next_back()? {
         ')' | ']' | '）' | '】' => text.rfind(['(', '[', '（', '【'])?,
-        _ => text.rfind(char::is_whitespace)? + 1,
+        // White space of other scripts is wider than a byte.
+        _ => text
+            .char_indices()
+            .rfind(|(_, c)| c.is_whitespace())
+            .map(|(at, c)| at + c.len_utf8())?,
     };
     let (before, last) = text.split_at(place);
     let letter = lead(last, count).filter(|letter| letter.rest.is_empty())?;
@@ -91,6 +95,7 @@ mod tests {
             "13 [E]",
             "blue - choice (A)",
             "blue（A）",
+            "blue，option\u{3000}A",
         ] {
             assert!(contradicts_itself(&colours, against), "{against}");
         }
