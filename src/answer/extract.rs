@@ -11,17 +11,35 @@ use crate::spec::candidates::Prompt;
 /// What introduces a final answer, in the order in which they are looked for.
 pub const MARKERS: [&str; 3] = ["Final answer:", "Final Answer:", "答案:"];
 
-/// Further markers of questions from files, tried after [`MARKERS`]: a wide colon, Korean.
-pub const FILE_MARKERS: [&str; 9] = [
+/// Further markers of questions from files, tried after [`MARKERS`]: a wide colon, a space before
+/// either, Korean.
+pub const FILE_MARKERS: [&str; 26] = [
+    "Final answer：",
+    "Final Answer：",
+    "Final answer :",
+    "Final Answer :",
     "答案：",
+    "答案 :",
+    "答案 ：",
     "최종 답변:",
     "최종 답변：",
+    "최종 답변 :",
+    "최종 답안:",
+    "최종 답안：",
+    "최종 답안 :",
+    "최종 정답:",
+    "최종 정답：",
+    "최종 정답 :",
     "최종 답:",
     "최종 답：",
+    "최종 답 :",
     "정답:",
     "정답：",
+    "정답 :",
+    "정답 ：",
     "답:",
     "답：",
+    "답 :",
 ];
 
 /// A reasoned response taken apart.
@@ -250,6 +268,10 @@ mod tests {
             ("一\n二\n答案：红", Some("红")),
             ("하나\n둘\n정답: 3", Some("3")),
             ("하나\n둘\n최종 답: **3**", Some("3")),
+            ("하나\n둘\n정답 : 5", Some("5")),
+            ("하나\n둘\n최종 답안: 5", Some("5")),
+            ("一\n二\n答案 : 红", Some("红")),
+            ("a\nb\nFinal answer：5", Some("5")),
             ("a\nb\n**Final answer:** 5", Some("5")),
             ("a\nb\n**Final answer:**\n5", Some("5")),
             ("a\nb\n**Final answer:**\n\n**5**\n", Some("5")),
@@ -276,6 +298,7 @@ mod tests {
             ("Final answer: \\boxed{7}.", "7"),
             ("thus \\boxed{8}", "8"),
             ("정답：2", "2"),
+            ("정답 : 2", "2"),
             (" no marker ", "no marker"),
             ("Final answer:", ""),
         ] {

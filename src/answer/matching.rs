@@ -15,6 +15,7 @@ use super::python::text::{collapse, strip};
 use super::quantity;
 use super::signs::signs;
 use super::text::generous_number;
+use super::time::{same_time, without_year_sign};
 use crate::data::record::{Answer, Question, Verdict};
 use crate::spec::candidates::Prompt;
 use crate::tasks::Family;
@@ -180,6 +181,7 @@ fn straight(text: &str) -> String {
 /// [`relaxed::relaxed`], with years compared exactly: 5 % of 2015 is a century. A number may be
 /// written in any form that [`quantity`] reads, and marks around a text say nothing.
 pub fn chart_equal(gold: &str, prediction: &str) -> bool {
+    let (gold, prediction) = (without_year_sign(gold), without_year_sign(prediction));
     let year = |text: &str| relaxed::number(text).filter(|value| is_year(text, *value));
     if let (Some(gold), Some(prediction)) = (year(gold), relaxed::number(prediction)) {
         return gold == prediction;
@@ -228,6 +230,17 @@ pub fn is_year(text: &str, value: f64) -> bool {
     text.len() == 4 && value.fract() == 0.0 && (1900.0..2100.0).contains(&value)
 }
 
+/// With one sign for infinity.
+fn with_infinity(text: &str) -> String {
+    let text = strip(text).trim_matches('$').replace("\\infty", "∞");
+    let text = if text.to_lowercase().contains("infinity") {
+        text.to_lowercase().replace("infinity", "∞")
+    } else {
+        text
+    };
+    if text.contains('∞') { text.replace(' ', "") } else { text }
+}
+
 /// Equal numbers in any form that [`quantity`] reads, within 0.1 % of the known one; whole numbers
 /// exactly; else the same [`formula`], or equal text but for case.
 pub fn math_equal(gold: &str, prediction: &str) -> bool {
@@ -237,8 +250,12 @@ pub fn math_equal(gold: &str, prediction: &str) -> bool {
         }
         within(1e-3, Some(gold), Some(prediction)) == Some(true)
     };
-    quantity::equal(gold, prediction, same)
-        .unwrap_or_else(|| equal_but_case(gold, prediction) || formula::equal(gold, prediction))
+    let (gold, prediction) = (without_year_sign(gold), without_year_sign(prediction));
+    same_time(gold, prediction)
+        || quantity::equal(gold, prediction, same).unwrap_or_else(|| {
+            let (endless, other) = (with_infinity(gold), with_infinity(prediction));
+            equal_but_case(&endless, &other) || formula::equal(gold, prediction)
+        })
 }
 
 #[cfg(test)]

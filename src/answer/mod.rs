@@ -15,3 +15,4 @@ pub mod python;
 pub mod quantity;
 pub mod signs;
 pub mod text;
+mod time;

@@ -10,7 +10,7 @@
 //! A row's keys say which it is. To add a form, add its keys to [`Form::of`] and an arm to
 //! [`read`].
 
-use super::record::{Images, Pair};
+use super::record::{Images, Pair, known_answer};
 use super::template::IMAGE;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -41,6 +41,18 @@ struct Keys {
     response_1: Option<IgnoredAny>,
     preference: Option<IgnoredAny>,
     chosen: Option<Value>,
+    video: Option<Value>,
+    videos: Option<Value>,
+}
+
+impl Keys {
+    /// Whether a row is about a film; an empty field is none.
+    fn has_video(&self) -> bool {
+        let is_empty = |value: &Value| {
+            value.as_str().is_some_and(str::is_empty) || value.as_array().is_some_and(Vec::is_empty)
+        };
+        [&self.video, &self.videos].into_iter().flatten().any(|value| !is_empty(value))
+    }
 }
 
 impl Form {
@@ -48,10 +60,15 @@ impl Form {
     ///
     /// # Errors
     ///
-    /// A row with one answer, which is no pair.
+    /// A row with one answer, which is no pair, or about a video.
     pub fn of(text: &[u8]) -> Result<Self, String> {
         // What is no JSON is MMPR's to complain about, with its column.
         let Ok(keys) = serde_json::from_slice::<Keys>(text) else { return Ok(Self::Mmpr) };
+        if keys.has_video() {
+            return Err(
+                "it is about a video, and pictures are read: name its frames in `image`".into()
+            );
+        }
         if keys.response_1.is_some() || keys.preference.is_some() {
             return Ok(Self::Responses);
         }
@@ -89,7 +106,7 @@ pub fn read(form: Form, row: &Map<String, Value>) -> Result<Pair, String> {
     if markers == 0 && images > 1 {
         pair.question = format!("{}{}", format!("{IMAGE}\n").repeat(images), pair.question);
     }
-    pair.answer_gt = row.get("answer_gt").and_then(Value::as_str).map(str::to_owned);
+    pair.answer_gt = row.get("answer_gt").map_or(Ok(None), known_answer)?;
     Ok(pair)
 }
 
@@ -245,8 +262,30 @@ mod tests {
     }
 
     #[test]
+    fn a_known_answer_is_text_or_a_number() {
+        for (known, read) in [("5", "5"), ("2.50", "2.5"), (r#""5""#, "5")] {
+            for row in [
+                r#"{"question":"q","chosen":"a","rejected":"b","answer_gt":KNOWN}"#,
+                r#"{"prompt":"q","chosen":"a","rejected":"b","answer_gt":KNOWN}"#,
+            ] {
+                let pair = read_row(&row.replace("KNOWN", known)).unwrap();
+                assert_eq!(pair.answer_gt.as_deref(), Some(read), "{row} {known}");
+                assert_eq!(read_row(&row.replace("KNOWN", "null")).unwrap().answer_gt, None);
+                let error = read_row(&row.replace("KNOWN", "[5]")).unwrap_err();
+                assert!(error.contains("neither text nor a number"), "{error}");
+            }
+        }
+    }
+
+    #[test]
     fn what_is_no_pair_says_why() {
+        for empty in ["null", r#""""#, "[]"] {
+            let row = r#"{"question":"q","chosen":"a","rejected":"b","video":EMPTY}"#;
+            assert!(read_row(&row.replace("EMPTY", empty)).is_ok(), "{empty}");
+        }
         for (text, why) in [
+            (r#"{"question":"q","chosen":"a","rejected":"b","video":"v.mp4"}"#, "about a video"),
+            (r#"{"prompt":"q","chosen":"a","rejected":"b","videos":["v.mp4"]}"#, "about a video"),
             (r#"{"prompt":"q","response":"a"}"#, "name the file in `candidates.import`"),
             (
                 r#"{"prompt":"q","response_1":"a","response_2":"b","preference":0}"#,

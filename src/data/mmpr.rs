@@ -16,6 +16,9 @@ use super::tokenizer::IMAGE_CONTEXT;
 use crate::error::{Error, Result};
 use std::path::{Component, Path, PathBuf};
 
+/// Where InternVL's rows have a film, which nothing here reads.
+const VIDEO: &str = "<video>";
+
 /// A data set whose annotation file is open.
 #[derive(Debug)]
 pub struct Set {
@@ -175,6 +178,9 @@ fn mend(pair: &mut Pair) -> Result<(), String> {
     }
     if pair.chosen == pair.rejected {
         return Err("`chosen` and `rejected` are the same".into());
+    }
+    if pair.question.contains(VIDEO) {
+        return Err(format!("its question has a `{VIDEO}` place, and pictures are read"));
     }
     match (pair.image.0.len(), pair.question.matches(IMAGE).count()) {
         // MMPR's convention for one picture: the marker may be left out.

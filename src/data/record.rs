@@ -1,6 +1,7 @@
 //! What flows between stages: questions, answers, preference pairs.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// One question about one or more pictures. A line of `SPLIT.jsonl` in the
@@ -108,8 +109,12 @@ pub struct Pair {
     pub chosen: String,
     /// The other answer, whole.
     pub rejected: String,
-    /// The known answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The known answer; a number is read as its text.
+    #[serde(
+        default,
+        deserialize_with = "read_known_answer",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub answer_gt: Option<String>,
     /// Most tiles of a picture, where its data set has a limit of its own.
     #[serde(default, rename = "max_dynamic_patch", skip_serializing_if = "Option::is_none")]
@@ -120,6 +125,26 @@ pub struct Pair {
     /// Provenance of the rejected answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected_meta: Option<serde_json::Value>,
+}
+
+/// A known answer as text, which others write as a number, too.
+///
+/// # Errors
+///
+/// Anything else, null excepted.
+pub fn known_answer(written: &Value) -> Result<Option<String>, String> {
+    match written {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text.clone())),
+        Value::Number(number) => Ok(Some(number.to_string())),
+        other => Err(format!("`answer_gt` is {other}, neither text nor a number")),
+    }
+}
+
+fn read_known_answer<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    known_answer(&Value::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
 /// A string or a list of strings, as MMPR has it.

@@ -196,7 +196,14 @@ fn phrase(words: &[&str]) -> Option<f64> {
     let ends_early =
         words[..words.len() - 1].iter().any(|word| word.ends_with(['.', ',', ';', ':']));
     let begins = bare(first).starts_with(|c: char| c.is_alphanumeric() || "-\u{2212}".contains(c));
-    let fits = begins && !ends_early && rest.iter().all(is_word);
+    // "3 dozen" may answer how many dozens there are.
+    let counts_parts = first.starts_with(|c: char| c.is_ascii_digit())
+        && rest.iter().any(|word| {
+            ["dozen", "dozens", "quarters", "halves"].contains(&bare(word))
+                || bare(word).ends_with("ths")
+                || bare(word) == "thirds"
+        });
+    let fits = begins && !ends_early && !counts_parts && rest.iter().all(is_word);
     let joined: Vec<&str> = words.iter().map(|word| bare(word)).collect();
     // A unit is no part of it: "3 and blue" and "10 in" are read by their words.
     quantity::read(&joined.join(" "))
@@ -345,6 +352,8 @@ mod tests {
         check("The axis is in millions.\nSo the value is 1.5 million.", "1500000", false);
         check("The axis is in millions.\nSo the value is 1.5 million.", "1.5", true);
         check("We count both.\nred = 3 and blue = 4", "7", false);
+        check("We count them.\nSo there are 3 dozen.", "3", false);
+        check("Both ends are given.\nFrom 1990-2010 = 20 years.", "20", false);
         check("We count both.\nSo red is 3 and blue is 4.", "7", false);
         check("We count both.\nred = 3 and blue = 4", "9", true);
         check("看纵轴。\n所以值是10。", "1000", true);

@@ -63,8 +63,8 @@ pub fn pairs(shop: &Shop<'_>, stats: &mut Stats) -> Result<Vec<Paired>> {
         let is_empty = |a: &&usize| strip(&sampled.answers[**a].text).is_empty();
         let empty = sampled.of(place).iter().filter(is_empty).count();
         stats.skipped(task, "empty_answer", empty);
-        let looping = sampled.of(place).iter().filter(|&&a| sampled.is_degenerate(a)).count();
-        stats.skipped(task, "degenerate", looping);
+        let looping = sampled.of(place).iter().filter(|&&answer| sampled.is_degenerate(answer));
+        looping.for_each(|&answer| stats.looping(task, answer));
         if let Some(dropped) = &dropped {
             let all = right.len();
             right.retain(|answer| !dropped.unjudged.contains(answer));

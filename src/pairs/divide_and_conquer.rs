@@ -137,7 +137,7 @@ fn divide(shop: &Shop<'_>, judge: &Judge<'_>, stats: &mut Stats) -> Result<Vec<D
         for answer in sampled.distinct(sampled.of(place)) {
             let text = &sampled.answers[answer].text;
             if sampled.is_degenerate(answer) {
-                stats.skipped(&question.task, "degenerate", 1);
+                stats.looping(&question.task, answer);
                 continue;
             }
             let claims = match grammar.knows(question) {

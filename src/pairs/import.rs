@@ -55,11 +55,21 @@ impl Imported {
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        let taken = |(set, passes): &(Set, Passes)| match *passes {
-            Passes::Whole(times) => times * set.rows().len(),
-            Passes::Some(most) => most,
-        };
         self.sets.iter().map(taken).sum()
+    }
+
+    /// The data set of a pair.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such pair.
+    pub fn task(&self, mut number: usize) -> &str {
+        let own = self.sets.iter().find(|set| {
+            let is_own = number < taken(set);
+            number -= if is_own { 0 } else { taken(set) };
+            is_own
+        });
+        &own.expect("the number of a pair").0.name
     }
 
     /// Whether there is none.
@@ -134,6 +144,14 @@ impl Imported {
     fn quality(&self, set: &Set, index: usize) -> u8 {
         let purpose = format!("data_augment/{}/{index}", set.name);
         statistics::random(&purpose, self.seed).random_range(QUALITIES)
+    }
+}
+
+/// How many pairs are taken of a data set.
+fn taken((set, passes): &(Set, Passes)) -> usize {
+    match *passes {
+        Passes::Whole(times) => times * set.rows().len(),
+        Passes::Some(most) => most,
     }
 }
 
@@ -298,16 +316,18 @@ mod tests {
             "not json\n",
             r#"{"question": "q", "chosen": "2", "rejected": "3"}"#,
             "\n",
+            r#"{"question": "<video>\nq", "chosen": "2", "rejected": "3"}"#,
+            "\n",
         ));
         let message = import(&folder, 0).unwrap_err().to_string();
         for part in [
-            "6 bad rows",
+            "7 bad rows",
             "rows.jsonl:1: `chosen` is empty",
             "rows.jsonl:2: `chosen` and `rejected` are the same",
             "rows.jsonl:3: image `../a.png` leaves its root",
             "b.png` does not exist",
             "rows.jsonl:5: 2 images for 1 `<image>` places",
-            "… and 1 more",
+            "… and 2 more",
         ] {
             assert!(message.contains(part), "{part} in {message}");
         }
@@ -362,6 +382,7 @@ mod tests {
         assert_eq!(all.len(), 100);
         let imported = Imported::open(&folder.path().join("meta.json"), 0).unwrap();
         let numbers = [0, 39, 40, 77, 80, 83, 99];
+        assert!(numbers.iter().all(|&at| imported.task(at) == all[at].task));
         let mut some = Vec::new();
         let take = |built: Built| {
             some.push((built.task, built.pair.question));

@@ -6,6 +6,7 @@ use crate::Result;
 use crate::spec::number::Positive;
 use crate::spec::pairs::{Kinds, Pairs};
 use crate::statistics;
+use std::collections::BTreeMap;
 
 impl<T> Kinds<T> {
     /// The number of a kind, where it has one.
@@ -34,19 +35,22 @@ pub struct Slot {
 /// # Errors
 ///
 /// Where the kinds without a weight, which stay whole, leave no room for those with one.
-pub fn thin(settings: &Pairs, slots: Vec<Slot>, stats: &mut Stats) -> Result<Vec<Slot>> {
+pub fn thin<'a>(
+    settings: &Pairs,
+    slots: Vec<Slot>,
+    task: &dyn Fn(&Slot) -> &'a str,
+    stats: &mut Stats,
+) -> Result<Vec<Slot>> {
+    let mut draw = |slots: &mut Vec<Slot>, most, purpose: &str, reason| {
+        for (task, count) in draw(slots, most, purpose, settings, task) {
+            stats.skipped(task, reason, count);
+        }
+    };
     let mut kept = Vec::with_capacity(slots.len());
     let mut by_kind = split(slots);
     for (kind, pairs) in &mut by_kind {
         if let Some(&most) = settings.counts.of(*kind) {
-            draw(
-                pairs,
-                most,
-                &format!("pairs/counts/{}", kind.name()),
-                settings,
-                "over_count",
-                stats,
-            );
+            draw(pairs, most, &format!("pairs/counts/{}", kind.name()), "over_count");
         }
     }
     let numbers: Vec<(Kind, usize)> =
@@ -56,11 +60,11 @@ pub fn thin(settings: &Pairs, slots: Vec<Slot>, stats: &mut Stats) -> Result<Vec
     warn_of_none(settings, &numbers, &shares);
     for ((kind, mut pairs), share) in by_kind.into_iter().zip(shares) {
         let purpose = format!("pairs/weights/{}", kind.name());
-        draw(&mut pairs, share, &purpose, settings, "over_weight", stats);
+        draw(&mut pairs, share, &purpose, "over_weight");
         kept.append(&mut pairs);
     }
     if let Some(most) = settings.max {
-        draw(&mut kept, most, "pairs/max", settings, "over_max", stats);
+        draw(&mut kept, most, "pairs/max", "over_max");
     }
     Ok(kept)
 }
@@ -109,17 +113,28 @@ fn split(slots: Vec<Slot>) -> Vec<(Kind, Vec<Slot>)> {
     by_kind
 }
 
-fn draw(
+/// Draws the pairs that stay, and counts the others by task.
+fn draw<'a>(
     pairs: &mut Vec<Slot>,
     most: usize,
     purpose: &str,
     settings: &Pairs,
-    reason: &'static str,
-    stats: &mut Stats,
-) {
-    let before = pairs.len();
-    *pairs = choose(std::mem::take(pairs), most, statistics::random(purpose, settings.seed));
-    stats.skipped("all", reason, before - pairs.len());
+    task: &dyn Fn(&Slot) -> &'a str,
+) -> BTreeMap<&'a str, usize> {
+    let mut left_out = BTreeMap::new();
+    if pairs.len() <= most {
+        return left_out;
+    }
+    let all = std::mem::take(pairs);
+    *pairs = choose(all.clone(), most, statistics::random(purpose, settings.seed));
+    // Both are in order.
+    let mut kept = pairs.iter().peekable();
+    for slot in &all {
+        if kept.next_if(|kept| (kept.kind, kept.number) == (slot.kind, slot.number)).is_none() {
+            *left_out.entry(task(slot)).or_default() += 1;
+        }
+    }
+    left_out
 }
 
 /// How many pairs of each kind make the largest set in the proportion of the weights that
@@ -183,6 +198,28 @@ mod tests {
         let none = Kinds { correctness: None, dropout_ntp: None, ..weights(1.0, 1.0) };
         assert_eq!(shares(&none, &numbers, Some(5)), [1000, 7, 150]);
         assert_eq!(shares(&weights(0.1, 0.3), &numbers, None), [50, 7, 150]);
+    }
+
+    #[test]
+    fn what_is_left_out_is_counted_by_task() {
+        let mut settings = crate::spec::embedded().pairs.clone();
+        settings.counts.correctness = Some(3);
+        settings.max = Some(4);
+        let slot = |number| Slot { kind: Kind::Correctness, number };
+        let format = |number| Slot { kind: Kind::Format, number };
+        let slots: Vec<Slot> = (0..8).map(slot).chain((8..12).map(format)).collect();
+        let task = |slot: &Slot| if slot.number.is_multiple_of(2) { "even" } else { "odd" };
+        let mut stats = Stats::default();
+        let kept = thin(&settings, slots, &task, &mut stats).unwrap();
+        assert_eq!(kept.len(), 4);
+        let rows = stats.rows();
+        for (reason, count) in [("skipped_over_count", 5.0), ("skipped_over_max", 3.0)] {
+            let of = |wanted: &dyn Fn(&str) -> bool| -> f64 {
+                let fits = rows.iter().filter(|(task, metric, _)| metric == reason && wanted(task));
+                fits.map(|(.., value)| value).sum()
+            };
+            assert_eq!((of(&|task| task == "all"), of(&|task| task != "all")), (count, count));
+        }
     }
 
     #[test]

@@ -159,7 +159,11 @@ pub fn run(settings: &Pairs, ctx: &StageContext) -> Result<()> {
     sampled.sort_by_key(|built| built.kind);
     let slots = slots(&sampled, imported.as_ref().map_or(0, Imported::len));
     let made = kinds::made(&slots);
-    let kept = mix::thin(settings, slots, &mut stats)?;
+    let task = |slot: &Slot| match &imported {
+        Some(imported) if slot.kind == Kind::Imported => imported.task(slot.number),
+        _ => sampled[slot.number].task.as_str(),
+    };
+    let kept = mix::thin(settings, slots, &task, &mut stats)?;
     if kept.is_empty() {
         return Err(match settings.is_import_alone() {
             true => {
@@ -226,14 +230,14 @@ fn sampled_pairs(settings: &Pairs, ctx: &StageContext, stats: &mut Stats) -> Res
         let cuts = dropout_ntp::cuts(&shop, of, &paired, stats);
         built.extend(dropout_ntp::pairs(&shop, &cuts, stats)?);
     }
-    let before = built.len();
     let mut known = HashSet::new();
     built.retain(|built| {
         let Pair { image, question, chosen, rejected, .. } = &built.pair;
-        known
-            .insert(blake3::hash(format!("{image:?}\0{question}\0{chosen}\0{rejected}").as_bytes()))
+        let text = format!("{image:?}\0{question}\0{chosen}\0{rejected}");
+        let is_new = known.insert(blake3::hash(text.as_bytes()));
+        stats.skipped(&built.task, "same_pair", usize::from(!is_new));
+        is_new
     });
-    stats.skipped("all", "same_pair", before - built.len());
     Ok(built)
 }
 

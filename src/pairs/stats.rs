@@ -15,12 +15,14 @@
 //!
 //! What each kind of pair is like and cost is in kinds.csv ([`super::kinds`]).
 
-use super::{Built, Kind, no_pairs};
+mod none;
+
+use super::{Built, Kind};
+use crate::Result;
 use crate::data::record::{Answer, Verdict};
 use crate::error::Context;
 use crate::spec::pairs::{Pairs, Source};
-use crate::{Error, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Counts by task; `all` is filled from the tasks.
@@ -32,8 +34,12 @@ pub struct Stats {
     only_right: usize,
     only_wrong: usize,
     only_unparsable: usize,
+    /// Questions with right answers and such as cannot be read, and no wrong one.
+    right_and_unparsable: usize,
     with_both: BTreeMap<String, f64>,
     skipped: BTreeMap<(String, &'static str), usize>,
+    /// Answers that repeat themselves, each counted once, however many sources come by it.
+    looping: BTreeSet<usize>,
     /// (sum, count) of a mean by task and metric.
     means: BTreeMap<(String, &'static str), (f64, f64)>,
     pairs: BTreeMap<(String, &'static str), f64>,
@@ -66,6 +72,7 @@ impl Stats {
             (false, false) => self.only_unparsable += 1,
             (true, true) => {}
         }
+        self.right_and_unparsable += usize::from(right && !wrong && has(Verdict::Unparsable));
     }
 
     fn add_question(&mut self, task: &str, has_both: bool) {
@@ -83,6 +90,13 @@ impl Stats {
         *self.skipped.entry(("all".to_owned(), reason)).or_default() += count;
         if task != "all" {
             *self.skipped.entry((task.to_owned(), reason)).or_default() += count;
+        }
+    }
+
+    /// Notes an answer that repeats itself until it is cut off.
+    pub fn looping(&mut self, task: &str, answer: usize) {
+        if self.looping.insert(answer) {
+            self.skipped(task, "degenerate", 1);
         }
     }
 
@@ -180,63 +194,6 @@ impl Stats {
             .into_iter()
             .filter(|(count, _)| *count > 0)
             .map(|(count, why)| format!("{count} questions {why}"))
-    }
-
-    /// The error of a stage without any pair.
-    pub fn why_none(&self, settings: &Pairs) -> Error {
-        if !settings.builds(Source::Correctness) {
-            return self.why_none_of_others();
-        }
-        let questions = self.questions.get("all").copied().unwrap_or_default();
-        let mut left: Vec<String> = self.left_out(settings).collect();
-        if questions == 0.0 && left.is_empty() {
-            return no_pairs(
-                "no question with a known answer has candidates",
-                "give `corpus.train` questions, and sample candidates for them",
-            );
-        }
-        if questions == 0.0 {
-            let open = self.count("open_questions");
-            if open > 0 {
-                left.push(format!("{open} questions that are open-ended, or have no known answer"));
-            }
-            return no_pairs(
-                &format!("left out are {}", left.join("; ")),
-                "change the settings that are named, or give `corpus.train` other questions",
-            );
-        }
-        let entailed = self.count("entailed");
-        let left = left.iter().map(|left| format!("; left out are {left}"));
-        let reason = format!(
-            "of {questions} questions, {} have right answers only, {} wrong ones only, {} none that can \
-             be read, and {entailed} pairs were skipped because the right answer is part of the wrong one{}",
-            self.only_right,
-            self.only_wrong,
-            self.only_unparsable,
-            left.collect::<String>()
-        );
-        let hint = if self.only_wrong + self.only_unparsable > self.only_right {
-            "the model is too weak for its questions: train the base longer, raise \
-             `candidates.per_question`, or set `pairs.correctness.format_negatives = true`"
-        } else {
-            "the answers hardly vary: raise `candidates.temperature` or `candidates.per_question`, \
-             or ask harder questions"
-        };
-        no_pairs(&reason, hint)
-    }
-
-    fn why_none_of_others(&self) -> Error {
-        let all = self.skipped.iter().filter(|((task, _), _)| task == "all");
-        let reasons: Vec<String> = all
-            .map(|((_, reason), count)| format!("{count} {}", reason.replace('_', " ")))
-            .collect();
-        let reason = match reasons.is_empty() {
-            true => "no answer is one that the sources of `pairs.sources` look at".to_owned(),
-            false => format!("left out were {}", reasons.join(", ")),
-        };
-        let hint = "they look at open-ended questions, such as those of the family `describe`, unless \
-                    `of` of `[pairs.dropout_ntp]` or `[pairs.divide_and_conquer]` says otherwise";
-        no_pairs(&reason, hint)
     }
 
     fn count(&self, reason: &str) -> usize {

@@ -11,11 +11,11 @@ use serde_json::Value;
 use std::path::Path;
 
 /// Bumped when imported rows are read or drawn otherwise: pairs made here keep their keys.
-const IMPORT_VERSION: u64 = 4;
+const IMPORT_VERSION: u64 = 5;
 /// Bumped when answers are continued otherwise: pairs of other sources keep their keys.
 const CONTINUED_VERSION: u64 = 2;
 /// Bumped when a server is asked or read otherwise: what a model here makes keeps its key.
-const SERVED_VERSION: u64 = 3;
+const SERVED_VERSION: u64 = 4;
 /// Bumped when questions of files are asked otherwise, or answers to them, and those of released
 /// checkpoints, paired otherwise: what is generated keeps its keys.
 const FILED_VERSION: u64 = 3;
@@ -31,7 +31,7 @@ const COUNTED_VERSION: u64 = 3;
 const TILES_VERSION: u64 = 3;
 /// Bumped when questions of files are judged otherwise, or their answers told to be loops or to
 /// contradict themselves: verdicts on generated questions keep their keys.
-const LABELS_VERSION: u64 = 2;
+const LABELS_VERSION: u64 = 3;
 /// Bumped when models of 16-bit files answer otherwise: those of fp32 keep their keys.
 const NARROW_VERSION: u64 = 4;
 /// Bumped when a checkpoint's config.json, or what stands beside it, is read otherwise: models that

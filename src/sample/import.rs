@@ -4,18 +4,20 @@
 //! asked as `candidates.prompt` says.
 //!
 //! A row belongs to the question of the corpus with the same text and pictures; the
-//! sampler's image root may differ. Every row must belong to one.
+//! sampler's image root may differ. Every row must belong to one. A known answer that a row has beside
+//! is no part of its verdict, which stands on the corpus' own; where both differ, a warning says so.
 
 use super::prompts::without_instruction;
-use crate::answer::matching::{Said, answer};
+use crate::answer::matching::{Said, answer, is_right};
 use crate::answer::python::text::collapse;
-use crate::data::record::{Answer, Images, Question};
+use crate::data::record::{Answer, Images, Question, known_answer};
 use crate::data::template::IMAGE;
 use crate::data::tokenizer::Tokenizer;
 use crate::error::Context;
 use crate::spec::candidates::Prompt;
 use crate::{Error, Result};
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -38,6 +40,40 @@ struct Row {
     response: String,
     #[serde(default)]
     prompt_version: Option<String>,
+    /// The known answer, as the sampler had it.
+    #[serde(default)]
+    answer: Option<Value>,
+}
+
+/// Why a row is not taken.
+enum Bad {
+    /// It is no answer that can be read.
+    Row(String),
+    /// The corpus does not have its question.
+    Unplaced(String),
+}
+
+/// Rows that something is said about: the first few by name, all counted.
+#[derive(Default)]
+struct Noted {
+    listed: Vec<String>,
+    count: usize,
+}
+
+impl Noted {
+    fn add(&mut self, note: impl FnOnce() -> String) {
+        self.count += 1;
+        if self.listed.len() < MOST_LISTED {
+            self.listed.push(note());
+        }
+    }
+
+    /// The list, a row a line, and how many more there are.
+    fn list(&self) -> String {
+        let more = self.count - self.listed.len();
+        let more = if more > 0 { format!("\n… and {more} more") } else { String::new() };
+        self.listed.join("\n") + &more
+    }
 }
 
 /// The answers of a file, or of all JSONL files of a folder, in the corpus' order. They are not
@@ -55,7 +91,7 @@ pub fn answers(
 ) -> Result<Vec<Answer>> {
     let by_text = Index::new(questions);
     let mut of: Vec<Vec<Answer>> = vec![Vec::new(); questions.len()];
-    let (mut bad, mut count) = (Vec::new(), 0_usize);
+    let (mut bad, mut unplaced, mut differing) = (Noted::default(), 0, Noted::default());
     for file in files(path)? {
         let doing = || format!("reading `{}`", file.display());
         for (index, line) in
@@ -65,11 +101,12 @@ pub fn answers(
             if line.trim().is_empty() {
                 continue;
             }
-            let row = serde_json::from_str::<Row>(&line).map_err(|error| error.to_string());
-            let placed =
-                row.and_then(|row| Ok((by_text.place(questions, &row)?, form(&row, plain)?, row)));
-            match placed {
+            let at = || format!("{}:{}", file.display(), index + 1);
+            match read(&line, &by_text, questions, plain) {
                 Ok((place, prompt, row)) => {
+                    if let Some(other) = differs(&questions[place], &row) {
+                        differing.add(|| format!("{}: {other}", at()));
+                    }
                     let sample = of[place].len();
                     let said = Said {
                         tokens: tokenizer.encode(&row.response).len() + 1,
@@ -79,30 +116,66 @@ pub fn answers(
                     };
                     of[place].push(answer(&questions[place], prompt, sample, said));
                 }
-                Err(reason) => {
-                    count += 1;
-                    if bad.len() < MOST_LISTED {
-                        bad.push(format!("{}:{}: {reason}", file.display(), index + 1));
-                    }
+                Err(Bad::Row(reason)) => bad.add(|| format!("{}: {reason}", at())),
+                Err(Bad::Unplaced(reason)) => {
+                    unplaced += 1;
+                    bad.add(|| format!("{}: {reason}", at()));
                 }
             }
         }
     }
-    if count > 0 {
-        let more = if count > bad.len() {
-            format!("\n… and {} more", count - bad.len())
-        } else {
-            String::new()
-        };
-        return Err(Error::new(format!(
-            "{count} bad rows in `candidates.import`:\n{}{more}",
-            bad.join("\n")
-        ))
-        .hint(
-            "`corpus.files.train` must hold the questions that were answered; nothing was imported",
-        ));
+    if bad.count > 0 {
+        return Err(refused(&bad, unplaced));
+    }
+    if differing.count > 0 {
+        tracing::warn!(
+            "{} rows of `candidates.import` have another known answer than the corpus, whose own decides \
+             what is right:\n{}",
+            differing.count,
+            differing.list()
+        );
     }
     Ok(of.into_iter().flatten().collect())
+}
+
+/// The error of rows that are not taken, `unplaced` of which belong to no question.
+fn refused(bad: &Noted, unplaced: usize) -> Error {
+    let (count, list) = (bad.count, bad.list());
+    let hint = match unplaced {
+        0 => {
+            "a row is an answer: `response`, its question, and a `prompt_version` that can be read, or none; \
+              mend or remove these rows; nothing was imported"
+        }
+        _ if unplaced == count => {
+            "`corpus.files.train` must hold the questions that were answered; nothing was imported"
+        }
+        _ => {
+            "`corpus.files.train` must hold the questions that were answered; mend or remove the other \
+              rows; nothing was imported"
+        }
+    };
+    Error::new(format!("{count} bad rows in `candidates.import`:\n{list}")).hint(hint)
+}
+
+/// A line with the question that it belongs to and how that was asked.
+fn read(
+    line: &str,
+    by_text: &Index,
+    questions: &[Question],
+    plain: Prompt,
+) -> Result<(usize, Prompt, Row), Bad> {
+    let row: Row = serde_json::from_str(line).map_err(|error| Bad::Row(error.to_string()))?;
+    let prompt = form(&row, plain).map_err(Bad::Row)?;
+    let place = by_text.place(questions, &row)?;
+    Ok((place, prompt, row))
+}
+
+/// What is said where a row's own known answer is another than its question's.
+fn differs(question: &Question, row: &Row) -> Option<String> {
+    let own = known_answer(row.answer.as_ref()?).ok()??;
+    let known = question.answer.as_ref()?;
+    let differs = !own.trim().is_empty() && !is_right(question, &own);
+    differs.then(|| format!("its `answer` is {own:?}, and the corpus has {known:?}"))
 }
 
 /// The file, or the folder's JSONL files by name.
@@ -153,21 +226,22 @@ impl Index {
     }
 
     /// The one question that a row belongs to.
-    fn place(&self, questions: &[Question], row: &Row) -> Result<usize, String> {
+    fn place(&self, questions: &[Question], row: &Row) -> Result<usize, Bad> {
         let text = row.question_orig.as_ref().or(row.question.as_ref()).or(row.prompt.as_ref());
-        let text = text.ok_or("it has neither `question` nor `prompt`")?;
+        let text =
+            text.ok_or_else(|| Bad::Row("it has neither `question` nor `prompt`".to_owned()))?;
         let alike = self.0.get(&bare(text)).map_or(&[][..], Vec::as_slice);
         let mut found = alike.iter().filter(|&&place| same(&questions[place].images, &row.image.0));
         match (found.next(), found.next()) {
             (Some(&place), None) => Ok(place),
-            (None, _) => Err(format!(
+            (None, _) => Err(Bad::Unplaced(format!(
                 "no question of the corpus has the text {text:?} and the pictures {:?}",
                 row.image.0
-            )),
-            (Some(a), Some(b)) => Err(format!(
+            ))),
+            (Some(a), Some(b)) => Err(Bad::Unplaced(format!(
                 "both `{}` and `{}` have this text and picture",
                 questions[*a].id, questions[*b].id
-            )),
+            ))),
         }
     }
 }
@@ -187,4 +261,70 @@ fn same(own: &[String], sampled: &[String]) -> bool {
         own.ends_with(sampled) || sampled.ends_with(own)
     };
     own.len() == sampled.len() && own.iter().zip(sampled).all(|(own, sampled)| ends(own, sampled))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The question that every row of these tests answers.
+    fn question() -> Question {
+        Question {
+            question: "How many?".into(),
+            answer: Some("5".into()),
+            source: "textvqa".into(),
+            ..Question::default()
+        }
+    }
+
+    fn imported(rows: &str) -> Result<Vec<Answer>> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), rows).unwrap();
+        let tokenizer = Tokenizer::build(std::iter::empty());
+        answers(file.path(), &[question()], &tokenizer, Prompt::Direct)
+    }
+
+    #[test]
+    fn a_bad_row_has_the_hint_that_fits() {
+        for (row, reason, hint) in [
+            (
+                r#"{"question": "How many?", "response": "5", "prompt_version": "en_r1"}"#,
+                "think between tags",
+                "`prompt_version` that can be read",
+            ),
+            (r#"{"question": "How many?"}"#, "missing field `response`", "a row is an answer"),
+            (r#"{"response": "5"}"#, "neither `question` nor `prompt`", "a row is an answer"),
+            (
+                r#"{"question": "Why?", "response": "5"}"#,
+                "no question of the corpus",
+                "corpus.files.train",
+            ),
+        ] {
+            let error = imported(row).unwrap_err();
+            let told = error.hint_text().unwrap_or_default();
+            assert!(error.to_string().contains(reason), "{error}");
+            assert!(told.contains(hint), "{told}");
+            assert_eq!(told.contains("corpus.files.train"), hint == "corpus.files.train", "{told}");
+        }
+        assert_eq!(imported(r#"{"prompt": "How many?", "response": "5"}"#).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn another_known_answer_is_told() {
+        for (answer, other) in [
+            ("\"5\"", false),
+            ("5", false),
+            ("\"five\"", false),
+            ("null", false),
+            ("\"\"", false),
+            ("[5]", false),
+            ("6", true),
+            ("\"six\"", true),
+        ] {
+            let row =
+                format!(r#"{{"question": "How many?", "response": "5", "answer": {answer}}}"#);
+            let row: Row = serde_json::from_str(&row).unwrap();
+            assert_eq!(differs(&question(), &row).is_some(), other, "{answer}");
+        }
+    }
 }

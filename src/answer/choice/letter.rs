@@ -27,7 +27,7 @@ pub enum Pick {
 }
 
 /// Words that say which letter is the answer, lower-cased; the last that occurs counts.
-const STATES: [&str; 19] = [
+const STATES: [&str; 23] = [
     "answer is option",
     "answer is",
     "answer:",
@@ -44,12 +44,17 @@ const STATES: [&str; 19] = [
     "选项为",
     "应选",
     "故选",
+    "應選",
+    "故選",
+    "答案為",
+    "答案選",
     "정답은",
     "정답:",
     "답은",
 ];
 /// Words that introduce a letter, which may be named beside the answer.
-const NAMES: [&str; 7] = ["option", "choice", "choose", "select", "选项", "选择", "选"];
+const NAMES: [&str; 10] =
+    ["option", "choice", "choose", "select", "选项", "选择", "选", "選項", "選擇", "選"];
 
 /// Words behind a capital A that make it a letter; before another small word it is an article.
 const FOLLOWS_A_LETTER: [&str; 8] = ["is", "was", "because", "since", "as", "and", "or", "seems"];
@@ -172,14 +177,38 @@ pub fn pick(text: &str, count: usize) -> Pick {
     }
 }
 
-/// Whether a further letter is named right behind the first: ", C", "or C", "/C", "和C".
+/// What joins a further letter.
+const JOINS: [&str; 20] = [
+    "or ",
+    "and ",
+    "OR ",
+    "AND ",
+    "或",
+    "和",
+    "与",
+    "與",
+    "及",
+    "以及",
+    "跟",
+    "と",
+    "または",
+    "및 ",
+    "와 ",
+    "과 ",
+    "이나 ",
+    "나 ",
+    "또는 ",
+    "하고 ",
+];
+
+/// Whether a further letter is named right behind the first: ", C", "or C", "/C", "和C", "와 C".
 pub fn goes_on(rest: &str, count: usize) -> bool {
     let rest = rest.trim_start_matches(|c: char| is_space(c) || ",;/&+，、".contains(c));
-    let joined = ["or ", "and ", "OR ", "AND ", "或", "和", "및 "]
-        .iter()
-        .find_map(|word| rest.strip_prefix(word));
+    let joined = JOINS.iter().find_map(|word| rest.strip_prefix(word));
     let next = joined.unwrap_or(rest);
-    let alone = |text: &str| text.chars().nth(1).is_none_or(|c| !c.is_alphanumeric() && c != ' ');
+    // "A. B형 간염" begins with a text; "A와 B입니다" does not.
+    let ends = |c: char| !c.is_alphanumeric() && c != ' ' || joined.is_some() && is_cjk(c);
+    let alone = |text: &str| text.chars().nth(1).is_none_or(ends);
     lead(next, count).is_some() && (alone(next) || next.starts_with(['(', '[', '*']))
 }
 
@@ -262,39 +291,9 @@ mod tests {
 
     #[test]
     fn every_style_of_a_letter_is_read() {
-        for text in [
-            "B",
-            "b",
-            "(B)",
-            "(b)",
-            "B.",
-            "b.",
-            "B)",
-            "[B]",
-            "{B}",
-            "**B**",
-            "*B*",
-            "`B`",
-            "\"B\"",
-            "$B$",
-            "B:",
-            "B,",
-            "B;",
-            "B!",
-            "#B",
-            "**B.**",
-            "(B).",
-            "Ｂ",
-            "（B）",
-            "【B】",
-            "②",
-            "Ⓑ",
-            "B。",
-            "\\boxed{B}",
-            "\\boxed{\\text{B}}",
-            "$\\boxed{\\mathrm{(B)}}$",
-            " B\n",
-        ] {
+        let styles = r#"B b (B) (b) B. b. B) [B] {B} **B** *B* `B` "B" $B$ B: B, B; B! #B **B.** (B).
+            Ｂ （B） 【B】 ② Ⓑ B。 \boxed{B} \boxed{\text{B}} $\boxed{\mathrm{(B)}}$"#;
+        for text in styles.split_whitespace().chain([" B\n"]) {
             assert_eq!(lead(text, 4), Some(Lead { index: 1, rest: "" }), "{text:?}");
         }
     }
@@ -357,6 +356,11 @@ mod tests {
             ("故选：B", Pick::One(1)),
             ("正确选项是B", Pick::One(1)),
             ("<B>", Pick::One(1)),
+            ("應選A", Pick::One(0)),
+            ("選項B", Pick::One(1)),
+            ("A와 B입니다", Pick::Several),
+            ("A与B都对", Pick::Several),
+            ("A. B형 간염", Pick::One(0)),
             ("B错", Pick::None),
             ("정답은 B가 아니다", Pick::None),
             ("I would eliminate option B", Pick::None),

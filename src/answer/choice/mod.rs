@@ -1,18 +1,24 @@
 //! Multiple choice: which option a prediction picks.
 //!
 //! [`letter`] reads letters in every style that models write; [`infer`] adds the options'
-//! texts and values, [`denial`] hears what is ruled out. Both prefer to pick nothing over guessing: two letters, a negation, an empty option or a
-//! part of a longer word pick nothing.
+//! texts and values, [`denial`] hears what is ruled out, and [`against`] who names one option by its
+//! letter and another by its text. All prefer to pick nothing over guessing: two letters, a negation,
+//! an empty option or a part of a longer word pick nothing.
 
+mod against;
 pub mod denial;
 pub mod letter;
+mod mention;
 
 use super::matching::vqa_equal;
 use super::metric::option::REFUSALS;
+use super::metric::yes_no::{said, settled};
 use super::python::text::{collapse, len, strip};
 use super::quantity;
+pub use against::contradicts_itself;
 use denial::negated;
 use letter::{Lead, goes_on, lead, named, pick};
+pub use mention::{is_part_of_number, occurrence};
 
 /// Most options that letters can name.
 pub const MOST: usize = 26;
@@ -34,8 +40,9 @@ pub fn index(choices: &[String], answer: &str) -> Option<usize> {
 ///
 /// In this order: a letter alone; the whole text of one option, or its value; a letter in front;
 /// "the answer is X" in several languages; exactly one letter among the last four words; exactly
-/// one option's text within a prediction that is at most twice as long as all options. A letter
-/// with the text of another option picks nothing.
+/// one option's text within a prediction that is at most twice as long as all options; of the options
+/// yes and no the one that is said; the number of an option in Korean. A letter with the text of
+/// another option picks nothing.
 ///
 /// # Source
 ///
@@ -59,37 +66,45 @@ pub fn infer(choices: &[String], prediction: &str) -> Option<usize> {
         .or_else(|| match pick(prediction, choices.len()) {
             letter::Pick::One(index) => Some(index),
             letter::Pick::Several => None,
-            letter::Pick::None => by_text(choices, prediction),
+            letter::Pick::None => by_text(choices, prediction)
+                .or_else(|| by_yes_or_no(choices, prediction))
+                .or_else(|| by_number(choices, prediction)),
         })
 }
 
-/// `A cat`, where the first option is "cat": a letter, a space and that option's text.
+/// `A cat` or `A. cat`, where the first option is "cat": a letter and that option's text, which may
+/// deny something.
 fn front_text(choices: &[String], prediction: &str) -> Option<usize> {
-    let (first, rest) = strip(prediction).split_once(' ')?;
-    let Lead { index, rest: "" } = lead(first, choices.len())? else { return None };
-    same_text(&choices[index], rest).then_some(index)
+    let spaced = || {
+        let (first, rest) = strip(prediction).split_once(' ')?;
+        lead(first, choices.len())
+            .filter(|lead| lead.rest.is_empty())
+            .map(|lead| (lead.index, rest))
+    };
+    let delimited = lead(prediction, choices.len()).map(|Lead { index, rest }| (index, rest));
+    let is_own = |&(index, rest): &(usize, &str)| same_text(&choices[index], rest);
+    delimited.filter(is_own).or_else(|| spaced().filter(is_own)).map(|(index, _)| index)
 }
 
-/// Whether a prediction names one option by its letter and another by its text: `B. root`.
-pub fn contradicts_itself(choices: &[String], prediction: &str) -> bool {
-    let count = choices.len().min(MOST);
-    // "B is the root": a letter that a sentence begins with.
-    let subject = || {
-        let (first, rest) = strip(prediction).split_once(' ')?;
-        let found = lead(first, count).filter(|found| found.rest.is_empty())?;
-        rest.starts_with("is ").then_some(Lead { rest, ..found })
-    };
-    let Some(Lead { index, rest }) = named(prediction, count).or_else(subject) else {
-        return false;
-    };
-    let mut said = rest;
-    while let Some((word, behind)) = said.split_once(' ')
-        && ["", "is", "it", "it's", "=", "the", "a", "an"].contains(&word.to_lowercase().as_str())
-    {
-        said = behind;
-    }
-    let is = |choice: &String| same_text(choice, said) || vqa_equal(choice, said);
-    !is(&choices[index]) && choices.iter().any(is)
+/// Of options that all say yes or no, the only one that says what a prediction of any length does.
+pub fn by_yes_or_no(choices: &[String], prediction: &str) -> Option<usize> {
+    let says: Option<Vec<bool>> = choices.iter().map(|choice| said(&bare(choice))).collect();
+    let (says, wanted) = (says?, settled(prediction)?);
+    only((0..says.len()).filter(|&index| says[index] == wanted))
+}
+
+/// `4번`: the option of that number, where no option's text has a digit, which it may mean.
+fn by_number(choices: &[String], prediction: &str) -> Option<usize> {
+    let text = strip(prediction);
+    let text = ["정답은", "정답:", "답은", "답:"]
+        .iter()
+        .find_map(|it| text.strip_prefix(it))
+        .unwrap_or(text);
+    let (number, end) = strip(text).split_once('번')?;
+    let ends = ["", "입니다", "이다", "이에요", "예요"].contains(&end.trim_end_matches(['.', ' ']));
+    let place = number.parse::<usize>().ok()?.checked_sub(1)?;
+    let counts = choices.iter().any(|choice| choice.contains(|c: char| c.is_ascii_digit()));
+    (ends && !counts && place < choices.len()).then_some(place)
 }
 
 /// The only option whose number, or list of numbers, the whole of a prediction is: `12` of `12 cm`,
@@ -147,57 +162,6 @@ pub fn by_text(choices: &[String], prediction: &str) -> Option<usize> {
     let place = occurrence(&text, &texts[picked])?;
     let after = &text[place + texts[picked].len()..];
     (!negated(&text[..place]) && !denial::follows(after)).then_some(picked)
-}
-
-/// Where a text occurs as words of its own; an empty one occurs nowhere.
-pub fn occurrence(text: &str, wanted: &str) -> Option<usize> {
-    if wanted.is_empty() {
-        return None;
-    }
-    text.match_indices(wanted).map(|(place, _)| place).find(|&place| {
-        let before = text[..place].chars().next_back();
-        let after = text[place + wanted.len()..].chars().next();
-        let cuts = |outside: Option<char>, inside: Option<char>| {
-            let joins = |c: char| c.is_alphanumeric() && !is_unspaced(c);
-            !(outside.is_some_and(joins) && inside.is_some_and(joins))
-        };
-        cuts(before, wanted.chars().next())
-            && cuts(after, wanted.chars().next_back())
-            && !is_part_of_number(text, place, wanted)
-            && !is_part_of_formula(text, place, wanted)
-    })
-}
-
-/// Whether digits go on beyond a mark, or a sign stands before them: "3" in "3.7", "1,300" or "-3".
-pub fn is_part_of_number(text: &str, place: usize, wanted: &str) -> bool {
-    let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
-    let mut before = text[..place].chars().rev();
-    let mut after = text[place + wanted.len()..].chars();
-    let begins = match (is_digit(wanted.chars().next()), before.next()) {
-        (true, Some('.' | ',')) => is_digit(before.next()),
-        // "A-3" and "1-3" are no signs.
-        (true, Some('-' | '\u{2212}')) => !before.next().is_some_and(char::is_alphanumeric),
-        _ => false,
-    };
-    let ends = is_digit(wanted.chars().next_back())
-        && matches!(after.next(), Some('.' | ','))
-        && is_digit(after.next());
-    begins || ends
-}
-
-/// Whether a formula goes on beyond its part: "a+b" in "a+b+c", "2" in "1/2". Words have no operators.
-fn is_part_of_formula(text: &str, place: usize, wanted: &str) -> bool {
-    let is_word = |part: &str| part.chars().filter(|c| c.is_alphabetic()).count() > 1;
-    let is_formula = !wanted.split(|c: char| !c.is_alphabetic()).any(is_word);
-    let joins = |c: char| "+*/^<>×÷√".contains(c);
-    let (before, after) = (&text[..place], &text[place + wanted.len()..]);
-    is_formula && (before.trim_end().ends_with(joins) || after.trim_start().starts_with(joins))
-}
-
-/// Whether a character is of a script that writes words without spaces between: Chinese,
-/// Japanese, and Korean, whose particles follow a noun directly.
-fn is_unspaced(c: char) -> bool {
-    matches!(u32::from(c), 0x3040..=0x30ff | 0x3400..=0x9fff | 0xac00..=0xd7af)
 }
 
 /// The only one of some; none where there are more.
@@ -274,6 +238,77 @@ mod tests {
         ] {
             assert_eq!(infer(&plant, prediction), picked, "{prediction:?}");
         }
+    }
+
+    #[test]
+    fn what_is_denied_or_doubted_is_not_picked() {
+        let colours = choices(&["red", "dark red", "blue", "None of the above"]);
+        for prediction in [
+            "A가 아닙니다",
+            "정답은 A가 아닙니다",
+            "A는 틀립니다",
+            "A는 오답입니다",
+            "A를 제외한",
+            "A 빼고 모두",
+            "A와 B",
+            "A와 B입니다",
+            "不选A",
+            "不应选A",
+            "A并不是",
+            "A并非答案",
+            "Aではない",
+            "A doesn't fit",
+            "A does not match",
+            "A would be incorrect",
+            "A is unlikely",
+            "unlikely A",
+            "hardly A",
+            "I doubt it is A",
+            "A가 아니다",
+            "A不对",
+            "A或B",
+            "A 또는 B",
+        ] {
+            assert_eq!(infer(&colours, prediction), None, "{prediction}");
+            assert!(!same_letter("A", prediction), "{prediction}");
+        }
+        for (prediction, picked) in [
+            ("No doubt it is A", 0),
+            ("정답은 B이지 A가 아닙니다", 1),
+            ("정답은 C입니다", 2),
+            ("應選C", 2),
+            ("3번", 2),
+            ("정답은 3번입니다.", 2),
+        ] {
+            assert_eq!(infer(&colours, prediction), Some(picked), "{prediction}");
+        }
+        // An option's own text may deny something; a number may be its text.
+        let rates = choices(&["increases", "does not change", "不能确定"]);
+        for (prediction, picked) in
+            [("B. does not change", Some(1)), ("C不能确定", Some(2)), ("5번", None), ("0번", None)]
+        {
+            assert_eq!(infer(&rates, prediction), picked, "{prediction}");
+        }
+        assert_eq!(infer(&choices(&["4번", "2번", "3번"]), "2번"), Some(1));
+        assert_eq!(infer(&choices(&["4회", "3회", "2회"]), "2번"), None);
+    }
+
+    #[test]
+    fn of_yes_and_no_a_sentence_picks_one() {
+        let both = choices(&["Yes", "No"]);
+        for (prediction, picked) in [
+            ("No, it is not", Some(1)),
+            ("No, there is not", Some(1)),
+            ("No, it isn't.", Some(1)),
+            ("Yes, there is one", Some(0)),
+            ("Yes, but actually no, there is none", None),
+            ("I have no idea what this could be", None),
+            ("There might well be one", None),
+        ] {
+            assert_eq!(infer(&both, prediction), picked, "{prediction}");
+        }
+        let three = choices(&["Yes", "No", "Maybe"]);
+        assert_eq!(infer(&three, "No, and I am entirely sure about that"), None);
     }
 
     #[test]

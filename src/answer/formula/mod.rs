@@ -12,10 +12,12 @@
 //! defined at. Nothing is executed: text is short, nesting bounded, and each operation takes constant time.
 
 mod plain;
+mod sides;
 
 use super::quantity::LENGTH;
 use crate::answer::python::text::len;
 use plain::plain;
+use sides::{sides, turned};
 use std::collections::BTreeSet;
 
 /// Deepest nesting.
@@ -28,6 +30,8 @@ const LEAST: usize = 3;
 const NEAR: f64 = 1e-9;
 /// Most letters of one name: longer ones are words.
 const LONGEST: usize = 3;
+
+const EULER: &str = "e";
 
 /// Names of functions of one argument.
 const FUNCTIONS: [&str; 11] =
@@ -42,16 +46,20 @@ pub fn equal(gold: &str, prediction: &str) -> bool {
         return false;
     }
     let (Some(gold), Some(prediction)) = (plain(gold), plain(prediction)) else { return false };
-    if !is_formula(&gold) {
+    let bare = |text: &str| text.replace([' ', '*'], "");
+    // `2x` is `x * 2`.
+    let is_product = is_multiple(&bare(&gold)) && prediction.contains('*');
+    if !is_formula(&gold) && !is_product {
         // `2x` is `2 x`; a letter and a digit alone may be anything's name.
-        let bare = |text: &str| text.replace([' ', '*'], "");
         return is_multiple(&bare(&gold)) && bare(&gold) == bare(&prediction);
     }
     let (golds, said) = (sides(&gold), sides(&prediction));
     match (golds.as_slice(), said.as_slice()) {
         ([(_, gold)], [(_, said)]) => same(gold, said),
         ([name, (sign, gold)], [other, (relation, said)]) => {
-            sign == relation && same(name.1, other.1) && same(gold, said)
+            let straight = sign == relation && same(name.1, other.1) && same(gold, said);
+            // `5 < x` is `x > 5`.
+            straight || *sign == turned(*relation) && same(name.1, said) && same(gold, other.1)
         }
         ([name, ('=', value)], [(_, other)]) | ([(_, other)], [name, ('=', value)]) => {
             is_name(name.1) && same(value, other)
@@ -84,21 +92,12 @@ fn is_greek(c: char) -> bool {
     ('α'..='ω').contains(&c) || ('Α'..='Ω').contains(&c)
 }
 
-/// The sides of an equation or inequality with the sign before each; the whole where it is none.
-fn sides(text: &str) -> Vec<(char, &str)> {
-    let mut sides = Vec::new();
-    let (mut sign, mut start) = ('=', 0);
-    for (place, c) in text.char_indices().filter(|(_, c)| "=<>≤≥".contains(*c)) {
-        sides.push((sign, text[start..place].trim()));
-        (sign, start) = (c, place + c.len_utf8());
-    }
-    sides.push((sign, text[start..].trim()));
-    sides
-}
-
 /// Whether two formulas have the same letters, and one value wherever both have one.
 fn same(gold: &str, said: &str) -> bool {
-    let (Some(names), Some(others)) = (names(gold), names(said)) else { return false };
+    let (Some(mut names), Some(mut others)) = (names(gold), names(said)) else { return false };
+    // Euler's number has one value, and `exp(x)` does not name it.
+    names.remove(EULER);
+    others.remove(EULER);
     if names != others {
         return false;
     }
@@ -106,7 +105,11 @@ fn same(gold: &str, said: &str) -> bool {
     let mut defined = 0;
     for point in 0..POINTS {
         for sign in [1.0, -1.0] {
-            let value = |text| read(text, &|name| at(point, place(&names, name)), sign);
+            let letter = |name: &str| match name {
+                EULER => std::f64::consts::E,
+                name => at(point, place(&names, name)),
+            };
+            let value = |text| read(text, &letter, sign);
             let (Some(a), Some(b)) = (value(gold), value(said)) else { return false };
             if !a.is_finite() || !b.is_finite() {
                 continue;
@@ -325,6 +328,11 @@ mod tests {
             ("x_1 + x_2", &["x_2+x_1", "x_{1}+x_{2}", "x₁+x₂"]),
             (r"\frac{ab}{2}", &["ab/2", r"\dfrac{1}{2}ab"]),
             ("m/s^2", &["m/s²"]),
+            ("2x", &[r"x \cdot 2", "x·2"]),
+            ("e^x", &["exp(x)", r"\exp(x)", r"e^{x}"]),
+            ("x > 5", &["5 < x"]),
+            (r"x \leq 5", &["5 ≥ x"]),
+            ("y = 2x + 1", &["2x + 1 = y"]),
             (r"\boxed{n+1}", &["1+n"]),
         ] {
             for said in same {
@@ -339,6 +347,13 @@ mod tests {
             (r"\frac{a}{2}", r"\frac{2}{a}"),
             (r"\frac{a}{2}", "a"),
             ("a+b", "a-b"),
+            ("x > 5", "5 > x"),
+            ("x > 5", "x < 5"),
+            ("x > 5", "5 ≤ x"),
+            ("e^x", "exp(2x)"),
+            ("2x", "x*3"),
+            ("2x", "y*2"),
+            ("ex", "x"),
             ("a+b", "x+y"),
             ("a-b", "b-a"),
             ("x^2", "2x"),

@@ -3,6 +3,20 @@
 use super::lex::Token;
 use super::parse::Parser;
 
+/// Largest number of things to choose from.
+const MOST_CHOICES: f64 = 60.0;
+
+/// In how many ways some of several things can be chosen.
+fn binomial(of: f64, chosen: f64) -> Option<f64> {
+    let is_whole = of.fract() == 0.0 && chosen.fract() == 0.0;
+    let fits = is_whole && (0.0..=MOST_CHOICES).contains(&of) && (0.0..=of).contains(&chosen);
+    fits.then(|| {
+        (0..chosen as u32)
+            .fold(1.0, |ways, at| ways * (of - f64::from(at)) / f64::from(at + 1))
+            .round()
+    })
+}
+
 impl Parser<'_> {
     pub(super) fn command(&mut self, name: &str) -> Option<f64> {
         match name {
@@ -25,6 +39,14 @@ impl Parser<'_> {
             "cbrt" => self.argument().map(f64::cbrt),
             "pi" => Some(std::f64::consts::PI),
             "ln" => self.argument().filter(|value| *value > 0.0).map(f64::ln),
+            "binom" | "dbinom" | "tbinom" => {
+                let (of, chosen) = (self.argument()?, self.argument()?);
+                binomial(of, chosen)
+            }
+            "log" if self.takes(&Token::Sign('_')) => {
+                let base = self.argument().filter(|base| *base > 0.0 && *base != 1.0)?;
+                self.argument().filter(|value| *value > 0.0).map(|value| value.log2() / base.log2())
+            }
             "log" | "lg" => self.argument().filter(|value| *value > 0.0).map(f64::log10),
             "sin" => self.angle().map(f64::sin),
             "cos" => self.angle().map(f64::cos),

@@ -27,6 +27,9 @@ pub fn equal(gold: &str, prediction: &str, same: impl Fn(f64, f64) -> bool + Cop
     match (number(gold), number(prediction)) {
         (Some(gold), Some(prediction)) => Some(same_quantity(gold, prediction, same)),
         (None, None) => {
+            if let Some((gold, prediction)) = set(gold).zip(set(prediction)) {
+                return Some(same_set(&gold, &prediction, same));
+            }
             if brackets(gold).zip(brackets(prediction)).is_some_and(|(a, b)| a != b) {
                 return None;
             }
@@ -44,6 +47,27 @@ fn all_same(
 ) -> bool {
     let mut pairs = gold.iter().zip(prediction);
     gold.len() == prediction.len() && pairs.all(|(&a, &b)| same_quantity(a, b, same))
+}
+
+/// The numbers of a set, which has no order: `\\{1, 2\\}`.
+fn set(text: &str) -> Option<Vec<Quantity>> {
+    let text = strip(text).trim_matches('$').replace("\\left", "").replace("\\right", "");
+    let text = strip(&text).replace("\\{", "{").replace("\\}", "}");
+    (text.starts_with('{') && text.ends_with('}')).then(|| list(&text))?
+}
+
+/// Whether two sets have the same elements, each as often.
+fn same_set(
+    gold: &[Quantity],
+    prediction: &[Quantity],
+    same: impl Fn(f64, f64) -> bool + Copy,
+) -> bool {
+    let mut left = prediction.to_vec();
+    let all = gold.iter().all(|&wanted| {
+        let found = left.iter().position(|&said| same_quantity(wanted, said, same));
+        found.map(|at| left.swap_remove(at)).is_some()
+    });
+    all && left.is_empty()
 }
 
 /// A prediction without the exclamation mark behind its number, which is a factorial only where the
@@ -236,6 +260,29 @@ mod tests {
             ("3!", "6", Some(true)),
             ("7", "3! + 1", Some(true)),
             ("3:4", "3 : 4", Some(true)),
+            ("5/8", "five eighths", Some(true)),
+            ("5/8", "five-eighths", Some(true)),
+            ("1/8", "one eighth", Some(true)),
+            ("1/6", "a sixth", Some(true)),
+            ("1/100", "one hundredth", Some(true)),
+            ("2/3", "2 thirds", Some(true)),
+            ("26", "twenty sixth", None),
+            ("1/6", "sixth", None),
+            ("\\binom{5}{2}", "10", Some(true)),
+            ("\\binom52", "10", None),
+            ("\\log_2 8", "3", Some(true)),
+            ("\\log_{10} 1000", "3", Some(true)),
+            ("\\log_2 8", "0.903", Some(false)),
+            ("4/3", "1.\\overline{3}", Some(true)),
+            ("0.1\\overline{6}", "1/6", Some(true)),
+            ("\\{1,2\\}", "{2,1}", Some(true)),
+            ("\\{1,2\\}", "{1,1}", Some(false)),
+            ("\\{1,2\\}", "{1,2,2}", Some(false)),
+            ("3 dozen", "36", Some(true)),
+            ("1 L", "1000 cm^3", Some(true)),
+            ("1 L", "1000 ml", Some(true)),
+            ("1 L", "1000 cm^2", Some(false)),
+            ("5 m/s", "5 L/s", Some(false)),
             ("3:4", "3:5", Some(false)),
             ("3:4", "0.75", None),
             ("1990", "1990s", Some(false)),

@@ -177,6 +177,9 @@ impl Lexer<'_> {
             is_integer = false;
             text = format!("{text}.{}", self.digits());
         }
+        if !is_integer && let Some(value) = self.repeating(&text) {
+            return Some(Token::Number(value, false));
+        }
         if matches!(self.at(self.place), Some('e' | 'E')) {
             let signed = matches!(self.at(self.place + 1), Some('+' | '-'));
             let from = self.place + 1 + usize::from(signed);
@@ -192,6 +195,21 @@ impl Lexer<'_> {
             return None;
         }
         Some(Token::Number(format!("0{text}").parse().ok()?, is_integer))
+    }
+
+    /// The value of decimals that go on for ever, `1.\overline{3}`; what is repeated is taken.
+    fn repeating(&mut self, written: &str) -> Option<f64> {
+        let over: Vec<char> = "\\overline{".chars().collect();
+        let inner = self.characters.get(self.place..)?.strip_prefix(over.as_slice())?;
+        let length =
+            inner.iter().position(|&c| c == '}').filter(|length| (1..=6).contains(length))?;
+        let digits: String = inner[..length].iter().collect();
+        let repeated: f64 =
+            digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse())?.ok()?;
+        let places = written.rsplit_once('.')?.1.len() as i32;
+        self.place += over.len() + length + 1;
+        let share = repeated / (10f64.powi(length as i32) - 1.0);
+        Some(format!("0{written}0").parse::<f64>().ok()? + share / 10f64.powi(places))
     }
 
     /// Whether a comma or a thin space and exactly three digits follow.
@@ -269,6 +287,11 @@ impl Lexer<'_> {
             name => Token::Command(name.to_owned()),
         };
         self.tokens.push(token);
+        // The base of a logarithm: nothing else of a number has an index.
+        if name == "log" && self.at(self.place) == Some('_') {
+            self.place += 1;
+            self.tokens.push(Token::Sign('_'));
+        }
         Some(())
     }
 }

@@ -246,6 +246,9 @@ impl Parser<'_> {
         match first {
             Token::Number(value, integer) => {
                 self.rest = rest;
+                if let Some(parts) = integer.then(|| words::parts(&mut self.rest)).flatten() {
+                    return Some(value / parts);
+                }
                 Some(if *integer { value + self.fraction_part() } else { *value })
             }
             Token::Fraction(value) => {

@@ -97,7 +97,9 @@ fn fit(a: &str, b: &str) -> bool {
 }
 
 /// Words that multiply.
-const MAGNITUDES: [(&str, f64); 14] = [
+const MAGNITUDES: [(&str, f64); 16] = [
+    ("dozen", 12.0),
+    ("dozens", 12.0),
     ("hundred", 1e2),
     ("thousand", 1e3),
     ("million", 1e6),
@@ -252,7 +254,11 @@ impl Compound {
         let power = if self.divides { -power } else { power };
         (self.next_power, self.divides) = (1, false);
         self.name = self.name.or(Some(name));
-        self.parts.push((measures, factor, power));
+        // A litre is the cube of a decimetre.
+        self.parts.push(match measures {
+            "volume" => ("length", (factor * 1e-3).cbrt(), 3 * power),
+            _ => (measures, factor, power),
+        });
         (self.parts.len() <= MOST_PARTS).then_some(())
     }
 

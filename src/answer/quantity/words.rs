@@ -45,12 +45,50 @@ const PARTS: [(&str, f64); 12] = [
     ("tenth", 10.0),
     ("tenths", 10.0),
 ];
+/// Those that more often say which of a row: "a sixth" and "five sixths" are parts, "sixth" and
+/// "twenty sixth" are not.
+const RARE_PARTS: [(&str, f64); 6] = [
+    ("sixth", 6.0),
+    ("seventh", 7.0),
+    ("eighth", 8.0),
+    ("ninth", 9.0),
+    ("hundredth", 100.0),
+    ("thousandth", 1000.0),
+];
 
 /// The value of one English word below a hundred.
 pub fn english(word: &str) -> Option<f64> {
     let small = SMALL.iter().position(|&known| known == word);
     let tens = || TENS.iter().position(|&known| known == word).map(|place| 10 * (place + 2));
     small.or_else(tens).map(|value| value as f64)
+}
+
+/// The count of parts that a rare part's word says: several in the plural, one in the singular.
+fn rare_part(word: &str, before: &[&str]) -> Option<f64> {
+    let singular = word.strip_suffix('s').unwrap_or(word);
+    let (_, part) = RARE_PARTS.into_iter().find(|(known, _)| *known == singular)?;
+    let count = match before {
+        ["a" | "an" | "one"] if singular == word => 1.0,
+        [count] if singular != word => english(count)?,
+        _ => return None,
+    };
+    Some(count / part)
+}
+
+/// The parts of a whole behind an integer, which are taken: "2 thirds", "5 eighths".
+pub fn parts(rest: &mut &[Token]) -> Option<f64> {
+    let [Token::Space | Token::Sign('-'), Token::Word(word), after @ ..] = *rest else {
+        return None;
+    };
+    let mut all = PARTS
+        .into_iter()
+        .filter(|(known, _)| known.ends_with('s'))
+        .map(|(known, part)| (known.to_owned(), part));
+    let mut rare = RARE_PARTS.into_iter().map(|(known, part)| (format!("{known}s"), part));
+    let (_, part) =
+        all.find(|(known, _)| known == word).or_else(|| rare.find(|(known, _)| known == word))?;
+    *rest = after;
+    Some(part)
 }
 
 /// The number that the words at the front are; they are taken.
@@ -113,10 +151,16 @@ fn is_english(word: &str) -> bool {
         || matches!(word, "hundred" | "and" | "a" | "an" | "dozen")
         || GROUPS.iter().any(|(known, _)| *known == word)
         || PARTS.iter().any(|(known, _)| *known == word)
+        || RARE_PARTS.iter().any(|(known, _)| *known == word.strip_suffix('s').unwrap_or(word))
 }
 
 /// "two thousand three hundred and five", "three quarters", "a dozen".
 fn sentence(words: &[&str]) -> Option<f64> {
+    if let Some((last, before)) = words.split_last()
+        && let Some(part) = rare_part(last, before)
+    {
+        return Some(part);
+    }
     if let Some((&last, before)) = words.split_last()
         && let Some((_, part)) = PARTS.into_iter().find(|(known, _)| *known == last)
     {

@@ -1,10 +1,13 @@
 //! Sums that a rationale writes down: `3 + 7 = 10`. Only what is surely one is judged: an
 //! equation with a letter, an unknown mark or a unit that not all of its numbers have says nothing here.
 
+mod labelled;
+mod plain;
 mod unit;
 
 use crate::answer::quantity;
 use crate::answer::text::generous_number;
+use plain::plain;
 use unit::without_unit;
 
 /// A token, and where in its text it begins and ends.
@@ -49,6 +52,9 @@ const FUNCTIONS: [&str; 16] = [
 /// The first sum of a text that does not add up, as it is written there.
 pub fn wrong_sum(text: &str) -> Option<String> {
     text.lines().find_map(|line| {
+        if let Some(total) = labelled::wrong_total(line) {
+            return Some(total);
+        }
         let line = plain(line);
         let sides: Vec<&str> = line.split('=').collect();
         // `a <= b`, `a != b` and their kin are no equations.
@@ -57,51 +63,31 @@ pub fn wrong_sum(text: &str) -> Option<String> {
             return None;
         }
         sides.windows(2).find_map(|pair| {
-            let bare = without_unit(pair[0], pair[1]);
-            let (left, right) = match &bare {
-                Some((left, right)) => (last_sum(left)?, first_values(right)?),
-                None => (last_sum(pair[0])?, first_values(pair[1])?),
-            };
+            let (left, right) = both_sides(pair[0], pair[1], pair[0].as_ptr() == line.as_ptr())?;
             let agrees = right.iter().any(|value| agree(&left, value));
             (!agrees).then(|| format!("{} = {}", left.text.trim(), right[0].text.trim()))
         })
     })
 }
 
-/// A line with the many ways to write an operator made one.
-fn plain(line: &str) -> String {
-    let replaced = [
-        ("\\times", "*"),
-        ("\\cdot", "*"),
-        ("\\div", "/"),
-        ("\\left", ""),
-        ("\\right", ""),
-        ("×", "*"),
-        ("·", "*"),
-        ("∗", "*"),
-        ("⋅", "*"),
-        ("÷", "/"),
-        ("\u{2212}", "-"),
-        ("–", "-"),
-        ("\\$", ""),
-        ("$", ""),
-        ("€", ""),
-        ("£", ""),
-        ("**", ""),
-        ("\\(", ""),
-        ("\\)", ""),
-        ("\\[", ""),
-        ("\\]", ""),
-        ("\\,", ""),
-        ("^\\circ", "°"),
-        ("^{\\circ}", "°"),
-        (" is equal to ", " = "),
-        (" equals ", " = "),
-    ];
-    let line = line.trim_start();
-    let item = ["- ", "* ", "• "].iter().find_map(|bullet| line.strip_prefix(bullet));
-    let line = item.unwrap_or(line).to_owned();
-    replaced.iter().fold(line, |line, (from, to)| line.replace(from, to))
+/// What an equation's sides say; `begins` where its line begins with it.
+fn both_sides(left: &str, right: &str, begins: bool) -> Option<(Value, Vec<Value>)> {
+    if let Some((left, right)) = without_unit(left, right) {
+        return Some((last_sum(&left)?, first_values(&right)?));
+    }
+    labelled::sides(left, right)
+        .or_else(|| Some((last_sum(left)?, first_values(right)?)))
+        .or_else(|| turned(left, right).filter(|_| begins))
+}
+
+/// `6 = 2 + 3`: a number, and a sum that is all of the other side.
+fn turned(left: &str, right: &str) -> Option<(Value, Vec<Value>)> {
+    let (alone, sum) = (tokens(left), tokens(right.trim_end().trim_end_matches('.')));
+    let is_number = matches!(alone[..], [(Token::Number(..), ..)]);
+    let is_sum = sum.iter().all(|(token, ..)| is_of_sum(token))
+        && sum.iter().any(|(token, ..)| matches!(token, Token::Operator(_)));
+    let both = || Some((value(&alone, left)?, vec![value(&sum, right)?]));
+    (is_number && is_sum).then(both)?.filter(|(_, right)| !right[0].divides)
 }
 
 /// A side's value with how it is written.
@@ -156,6 +142,9 @@ fn tokens(text: &str) -> Vec<Placed<'_>> {
                 number(written)
             }
             '+' | '-' | '*' | '/' | '^' => Token::Operator(c),
+            '½' | '¼' | '¾' if !matches!(tokens.last(), Some((Token::Number(..), ..))) => {
+                half(c)
+            }
             '(' => Token::Open,
             ')' => Token::Close,
             'x' | 'X' if is_times(&tokens, &text[end..]) => Token::Operator('*'),
@@ -172,6 +161,15 @@ fn tokens(text: &str) -> Vec<Placed<'_>> {
         start = end;
     }
     tokens
+}
+
+/// A fraction of one sign that has an end.
+fn half(sign: char) -> Token<'static> {
+    match sign {
+        '½' => Token::Number(0.5, 1),
+        '¼' => Token::Number(0.25, 2),
+        _ => Token::Number(0.75, 2),
+    }
 }
 
 /// `1,234.5` with its decimals; unknown where commas do not separate thousands.
@@ -205,7 +203,10 @@ fn last_sum(side: &str) -> Option<Value> {
     // What stands before must not belong to it: no function, no letter, nothing that touches it.
     if let Some((token, _, end)) = first.checked_sub(1).map(|before| tokens[before]) {
         let apart = match token {
-            Token::Word(word) => end < begin && word.chars().count() > 1 && !is_function(word),
+            Token::Word(word) => {
+                let is_own = word.chars().count() > 1 && !is_function(word);
+                end < begin && is_own && !labels(&tokens[..first])
+            }
             Token::Mark => true,
             _ => false,
         };
@@ -215,7 +216,25 @@ fn last_sum(side: &str) -> Option<Value> {
         }
     }
     let is_sum = sum.iter().any(|(token, ..)| matches!(token, Token::Operator(_)));
+    let is_sum = is_sum && !is_range(sum) && !is_signed_power(sum);
     is_sum.then(|| value(sum, side)).flatten()
+}
+
+/// Whether the words that tokens end with are part of a longer sum: "$9 + cake" in "$9 + cake $4 - $1".
+fn labels(tokens: &[Placed<'_>]) -> bool {
+    let before = tokens.iter().rposition(|(token, ..)| !matches!(token, Token::Word(_)));
+    before.is_some_and(|at| at > 0 && matches!(tokens[at].0, Token::Operator(_)))
+}
+
+/// Whether a hyphen joins a number and a larger one: `1990-2010` is no difference.
+fn is_range(sum: &[Placed<'_>]) -> bool {
+    matches!(sum, [(Token::Number(from, _), _, end), (Token::Operator('-'), sign, behind), (Token::Number(to, _), begin, _)]
+        if from < to && end == sign && behind == begin)
+}
+
+/// Whether a sign stands before a power: -3² may be meant as (-3)².
+fn is_signed_power(sum: &[Placed<'_>]) -> bool {
+    matches!(sum, [(Token::Operator('-'), ..), _, (Token::Operator('^'), ..), ..])
 }
 
 /// What a side begins with: the sum that it begins with, and its first number alone. `10 + 5`
@@ -324,7 +343,6 @@ mod tests {
             "a^2 + b^2 = 26",
             "sin 30 + 1 = 2",
             "5 cm + 6 cm = 12",
-            "20% of 50 = 11",
             "2:30 + 1:00 = 4",
             "AB = 5, BC = 3",
             "√16 + 2 = 7",

@@ -111,7 +111,7 @@ pub fn cuts(shop: &Shop<'_>, of: Chosen, paired: &[(usize, usize)], stats: &mut 
                 let answers = sampled.distinct(sampled.of(place));
                 let (loops, sound): (Vec<usize>, Vec<usize>) =
                     answers.into_iter().partition(|&answer| sampled.is_degenerate(answer));
-                stats.skipped(&question.task, "degenerate", loops.len());
+                loops.iter().for_each(|&answer| stats.looping(&question.task, answer));
                 let (full, empty): (Vec<usize>, Vec<usize>) = sound
                     .into_iter()
                     .partition(|&answer| !strip(&sampled.answers[answer].text).is_empty());

@@ -1,11 +1,13 @@
-//! Who continues answers: the model here, or a server.
+//! Who continues answers: the model here, or a server, which is asked in the words of
+//! [`SERVED`], as for candidates (`sample/there.rs`), whatever template the base has.
 //!
 //! Random numbers are keyed by (seed, question, copy, draw, position): a continuation depends
 //! neither on batches nor on what was drawn before it.
 
 use super::{Cut, apart, kept, of, without_pictures};
 use crate::Result;
-use crate::data::record::Answer;
+use crate::data::record::{Answer, Question};
+use crate::data::template::{Prompter, SERVED, Template};
 use crate::pairs::Shop;
 use crate::pairs::local::Local;
 use crate::sample::prompts::asked;
@@ -105,6 +107,12 @@ fn length(answer: &Answer) -> usize {
     answer.tokens - usize::from(answer.ended)
 }
 
+/// The question of an answer as it was asked, with its pictures or without.
+fn words(template: &Template, question: &Question, answer: &Answer, pictures: bool) -> String {
+    let text = asked(template, question, answer.prompt);
+    if pictures { text } else { without_pictures(&text) }
+}
+
 /// Names the random numbers of a continuation.
 fn stream(cut: Cut, draw: usize) -> u64 {
     STREAMS + draw as u64 * A_DRAW + cut.question as u64 * A_QUESTION + cut.copy
@@ -123,8 +131,7 @@ fn write_here(
     let (mut requests, mut bounds, mut rests) = (Vec::new(), Vec::new(), Vec::new());
     for (index, &cut) in cuts.iter().enumerate() {
         let (question, answer) = of(shop, cut);
-        let text = asked(prompter.template(), question, answer.prompt);
-        let text = if settings.image { text } else { without_pictures(&text) };
+        let text = words(prompter.template(), question, answer, settings.image);
         let prompt = prompter
             .encode_prompt_with(&text, &seen.counts[index])
             .map_err(|error| error.context(format!("question {}", question.id)))?;
@@ -202,6 +209,7 @@ fn write_there(
 ) -> Result<Vec<Option<Continued>>> {
     let settings = &shop.settings.dropout_ntp;
     let root = shop.ctx.input("corpus");
+    let prompter = Prompter::new(shop.tokenizer, SERVED, 0)?;
     // A server answers the same to the same seed.
     let purpose = match draw {
         0 => "continued".to_owned(),
@@ -209,11 +217,8 @@ fn write_there(
     };
     let chat = |&cut: &Cut| {
         let (question, answer) = of(shop, cut);
-        let text = asked(shop.prompter.template(), question, answer.prompt);
-        let (text, images) = match settings.image {
-            true => (text, question.images.as_slice()),
-            false => (without_pictures(&text), [].as_slice()),
-        };
+        let text = words(prompter.template(), question, answer, settings.image);
+        let images = if settings.image { question.images.as_slice() } else { &[] };
         let prefix = kept(&answer.text, settings.ratio.get()).to_owned();
         let given = shop.tokenizer.encode(&prefix).len();
         Chat {
@@ -251,6 +256,35 @@ fn write_there(
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn a_server_goes_on_in_the_words_that_it_was_asked_with() {
+        use crate::data::tokenizer::Tokenizer;
+        use crate::spec::candidates::Prompt;
+        let tokenizer = Tokenizer::build(std::iter::empty());
+        let prompter = |name| Prompter::new(&tokenizer, name, 0).unwrap();
+        let (served, plain) = (prompter(SERVED), prompter("plain"));
+        let question = Question {
+            images: vec!["a.png".into()],
+            question: "How many?".into(),
+            ..Question::default()
+        };
+        let answer = Answer {
+            question: String::new(),
+            prompt: Prompt::Cot,
+            sample: 0,
+            text: String::new(),
+            tokens: 1,
+            ended: true,
+            final_answer: None,
+            verdict: None,
+        };
+        let said = words(served.template(), &question, &answer, true);
+        assert_eq!(said, asked(served.template(), &question, Prompt::Cot));
+        assert_ne!(said, words(plain.template(), &question, &answer, true));
+        let blind = words(served.template(), &question, &answer, false);
+        assert!(!blind.contains("<image>") && said.contains(&blind), "{blind}");
+    }
 
     #[test]
     fn no_two_continuations_share_random_numbers() {
