@@ -39,7 +39,9 @@ pub fn pairs(shop: &Shop<'_>, stats: &mut Stats) -> Result<Vec<Paired>> {
             None => true,
         })
         .collect();
-    stats.warn_of_left_out(shop.settings);
+    if let Some(told) = stats.told_of_left_out(shop.settings) {
+        shop.ctx.progress.warn(&told);
+    }
     let of = |question: usize, verdict| -> Vec<usize> {
         let with = |&answer: &usize| sampled.answers[answer].verdict == Some(verdict);
         sampled.of(question).iter().copied().filter(with).collect()

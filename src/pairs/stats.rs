@@ -156,12 +156,12 @@ impl Stats {
         }
     }
 
-    /// Says how many questions the settings leave out: a default among them does.
-    pub fn warn_of_left_out(&self, settings: &Pairs) {
+    /// What to say of questions that the settings leave out, where there are some: a default among
+    /// them does.
+    pub fn told_of_left_out(&self, settings: &Pairs) -> Option<String> {
         let left: Vec<String> = self.left_out(settings).collect();
-        if !left.is_empty() {
-            tracing::warn!("no correctness pairs are made of {}", left.join("; of "));
-        }
+        (!left.is_empty())
+            .then(|| format!("no correctness pairs are made of {}", left.join("; of ")))
     }
 
     /// The questions that settings leave out, each with the key that does.

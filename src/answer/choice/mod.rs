@@ -86,8 +86,13 @@ fn front_text(choices: &[String], prediction: &str) -> Option<usize> {
     delimited.filter(is_own).or_else(|| spaced().filter(is_own)).map(|(index, _)| index)
 }
 
-/// Of options that all say yes or no, the only one that says what a prediction of any length does.
+/// Of options that all say yes or no, the only one that says what a prediction of any length begins
+/// with and does not take back.
 pub fn by_yes_or_no(choices: &[String], prediction: &str) -> Option<usize> {
+    let first = prediction.split(|c: char| !c.is_alphabetic()).find(|word| !word.is_empty())?;
+    if !["yes", "no"].contains(&first.to_lowercase().as_str()) {
+        return None;
+    }
     let says: Option<Vec<bool>> = choices.iter().map(|choice| said(&bare(choice))).collect();
     let (says, wanted) = (says?, settled(prediction)?);
     only((0..says.len()).filter(|&index| says[index] == wanted))
@@ -303,6 +308,7 @@ mod tests {
             ("Yes, there is one", Some(0)),
             ("Yes, but actually no, there is none", None),
             ("I have no idea what this could be", None),
+            ("I would choose the answer for this question as B definitely and surely yes ok", None),
             ("There might well be one", None),
         ] {
             assert_eq!(infer(&both, prediction), picked, "{prediction}");

@@ -141,7 +141,9 @@ pub fn cuts(shop: &Shop<'_>, of: Chosen, paired: &[(usize, usize)], stats: &mut 
 pub fn pairs(shop: &Shop<'_>, cuts: &[Cut], stats: &mut Stats) -> Result<Vec<Built>> {
     let settings = &shop.settings.dropout_ntp;
     let outcomes = outcomes(shop, cuts)?;
-    check_room(&outcomes, settings.max_tokens)?;
+    if let Some(told) = check_room(&outcomes, settings.max_tokens)? {
+        shop.ctx.progress.warn(&told);
+    }
     let mut pairs = Vec::new();
     for (cut, outcome) in cuts.iter().zip(outcomes) {
         let (question, answer) = of(shop, *cut);
@@ -229,12 +231,13 @@ fn outcomes(shop: &Shop<'_>, cuts: &[Cut]) -> Result<Vec<Outcome>> {
     Ok(outcomes)
 }
 
-/// Says how many answers could not go on; refuses to go on without all of them.
-fn check_room(outcomes: &[Outcome], max_tokens: usize) -> Result<()> {
+/// What to say of answers that could not go on, where there are some; refuses to go on without all
+/// of them.
+fn check_room(outcomes: &[Outcome], max_tokens: usize) -> Result<Option<String>> {
     let full = |outcome: &&Outcome| matches!(outcome.other, Err(Reason::NoRoom));
     let (count, all) = (outcomes.iter().filter(full).count(), outcomes.len());
     if count == 0 {
-        return Ok(());
+        return Ok(None);
     }
     let told = format!(
         "the kept words of {count} of {all} answers fill `pairs.dropout_ntp.max_tokens`, which is \
@@ -247,8 +250,7 @@ fn check_room(outcomes: &[Outcome], max_tokens: usize) -> Result<()> {
              lower its `ratio`",
         ));
     }
-    tracing::warn!("{told}: they have no pair; raise it to have them");
-    Ok(())
+    Ok(Some(format!("{told}: they have no pair; raise it to have them")))
 }
 
 fn of<'a>(shop: &'a Shop<'_>, cut: Cut) -> (&'a Question, &'a Answer) {
