@@ -72,7 +72,7 @@ fn last_letter(text: &str, count: usize) -> Option<(&str, usize)> {
         let at = before.len().checked_sub(word.len())?;
         before.get(at..)?.eq_ignore_ascii_case(word).then(|| &before[..at])
     };
-    let named = ["option", "choice", "answer"].iter().find_map(|word| without_word(word));
+    let named = ["option", "choice", "answer"].iter().find_map(without_word);
     let said = named.or_else(|| is_bracketed.then_some(before))?;
     Some((said, letter.index))
 }

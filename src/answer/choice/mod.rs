@@ -1,9 +1,9 @@
 //! Multiple choice: which option a prediction picks.
 //!
-//! [`letter`] reads letters in every style that models write; [`infer`] adds the options'
-//! texts and values, [`denial`] hears what is ruled out, and [`against`] who names one option by its
-//! letter and another by its text. All prefer to pick nothing over guessing: two letters, a negation,
-//! an empty option or a part of a longer word pick nothing.
+//! [`letter`] reads letters in every style that models write; [`infer`] adds the options' texts and
+//! values, [`denial`] hears what is ruled out, and [`contradicts_itself`] who names one option by
+//! its letter and another by its text. All prefer to pick nothing over guessing: two letters, a
+//! negation, an empty option or a part of a longer word pick nothing.
 
 mod against;
 pub mod denial;
