@@ -11,6 +11,7 @@ mod tables;
 use super::say;
 use crate::error::Context;
 use crate::eval::scores::QuestionScore;
+use crate::plan::fingerprint::name_beside;
 use crate::plan::{Job, Plan, Stage};
 use crate::spec::benchmarks::file_of;
 use crate::statistics::{Paired, Scored, holm, paired, random, smallest};
@@ -292,7 +293,7 @@ fn prints<'a>(side: &Chosen<'a>, benchmark: &str) -> Vec<&'a Value> {
     let Some(path) = side.job.settings.eval.files.get(own) else { return Vec::new() };
     let task = side.plan.task_of(side.job, Stage::Benchmarks);
     let files = task.and_then(|task| task.settings.get("files")?.as_object());
-    let beside = format!("{own}: beside {path}");
+    let beside = name_beside(own, path);
     [path, &beside].into_iter().filter_map(|name| files?.get(name.as_str())).collect()
 }
 

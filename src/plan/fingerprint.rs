@@ -35,6 +35,11 @@ impl Prints {
     }
 }
 
+/// The name under which what lies beside a benchmark's file enters a key.
+pub fn name_beside(benchmark: &str, path: &str) -> String {
+    format!("{benchmark}: beside {path}")
+}
+
 /// A hash of a file, or of a folder's files by name. None where there is nothing.
 pub fn fingerprint(path: &Path) -> Option<String> {
     let mut hasher = blake3::Hasher::new();

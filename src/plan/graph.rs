@@ -1,13 +1,13 @@
 //! From points to jobs and tasks: which stage reads what, and what is shared.
 
 use super::features;
-use super::fingerprint::{Prints, annotations};
+use super::fingerprint::{Prints, annotations, name_beside};
 use super::key::{key, machine as machine_of};
-use super::slice::{manner, slice};
+use super::slice::{computes_tensors, manner, slice};
 use super::{Job, Machine, Plan, Stage, Task, id};
 use crate::eval;
 use crate::spec::Settings;
-use crate::spec::experiment::{Experiment, Point, Round};
+use crate::spec::experiment::{Experiment, Point};
 use crate::spec::root::ReferenceOf;
 use crate::tasks::corpus;
 use serde_json::{Map, Value};
@@ -121,7 +121,7 @@ impl Graph<'_> {
         let name = point.variant.as_deref().unwrap_or(algorithm);
         let seeded = settings.loss.is_some() && self.until >= Stage::Policy;
         let overridden = point.rounds.len() > 1
-            || point.rounds.iter().any(|round| in_round(&settings, round, seed) != settings);
+            || point.rounds.iter().any(|round| round.settings(&settings, seed) != settings);
         let job = Job {
             id: id::id(name, &point.swept, seeded.then_some(seed)),
             variant: point.variant.clone(),
@@ -147,7 +147,7 @@ impl Graph<'_> {
         let features = stays.then(|| self.features(settings, corpus, &base, chain)).flatten();
         let mut model = base.clone();
         for (index, round) in point.rounds.iter().enumerate() {
-            let settings = in_round(settings, round, settings.train.seed);
+            let settings = round.settings(settings, settings.train.seed);
             model = self.round(
                 &settings,
                 Models { base: &base, previous: &model, first: index == 0 },
@@ -294,7 +294,7 @@ impl Graph<'_> {
     fn benchmarks(&mut self, settings: &Settings, chain: &mut Chain) -> Option<String> {
         let mut files: Vec<String> = settings.eval.files.values().cloned().collect();
         for (benchmark, path) in &settings.eval.files {
-            let name = format!("{benchmark}: beside {path}");
+            let name = name_beside(benchmark, path);
             files.extend(
                 self.prints.beside(name, || eval::files::beside(benchmark, Path::new(path))),
             );
@@ -362,17 +362,6 @@ impl Graph<'_> {
     }
 }
 
-/// Whether what can change the bits of a tensor enters a task's key.
-fn computes_tensors(stage: Stage, settings: &Settings) -> bool {
-    match stage {
-        Stage::Scores => settings.eval.judge.checkpoint.is_some(),
-        Stage::Candidates => settings.candidates.needs_model(),
-        Stage::Answers => !settings.eval.server.is_set(),
-        Stage::Pairs => settings.pairs.needs_model(),
-        _ => stage.has_tensors(),
-    }
-}
-
 /// The models that a round can use, by key.
 #[derive(Clone, Copy)]
 struct Models<'a> {
@@ -395,16 +384,6 @@ fn with<'a>(
     key: Option<&'a String>,
 ) -> Vec<(&'a str, &'a str)> {
     inputs.iter().copied().chain(key.map(|key| (role, key.as_str()))).collect()
-}
-
-fn in_round(settings: &Settings, round: &Round, seed: u64) -> Settings {
-    let mut settings = settings.clone();
-    settings.candidates = round.candidates.clone();
-    settings.pairs = round.pairs.clone();
-    settings.loss = Some(round.loss.clone());
-    settings.train = round.train.clone();
-    settings.train.seed = seed;
-    settings
 }
 
 /// Adds a job, or notes it beside one that stands on the same tasks.

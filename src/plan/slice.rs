@@ -80,6 +80,17 @@ pub fn slice(stage: Stage, settings: &Settings) -> Map<String, Value> {
     tables
 }
 
+/// Whether what can change the bits of a tensor enters a task's key.
+pub fn computes_tensors(stage: Stage, settings: &Settings) -> bool {
+    match stage {
+        Stage::Scores => settings.eval.judge.checkpoint.is_some(),
+        Stage::Candidates => settings.candidates.needs_model(),
+        Stage::Answers => !settings.eval.server.is_set(),
+        Stage::Pairs => settings.pairs.needs_model(),
+        _ => stage.has_tensors(),
+    }
+}
+
 /// What a worker is told beside its slice, by table: how it is to work. It enters no key.
 pub fn manner(tables: &Map<String, Value>, settings: &Settings) -> Map<String, Value> {
     let (own, defaults) = (json(settings), json(embedded()));

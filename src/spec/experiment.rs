@@ -63,6 +63,19 @@ pub struct Round {
     pub reference: ReferenceOf,
 }
 
+impl Round {
+    /// What its stages run with, under one seed of the policy.
+    pub fn settings(&self, of_point: &Settings, seed: u64) -> Settings {
+        let mut settings = of_point.clone();
+        settings.candidates = self.candidates.clone();
+        settings.pairs = self.pairs.clone();
+        settings.loss = Some(self.loss.clone());
+        settings.train = self.train.clone();
+        settings.train.seed = seed;
+        settings
+    }
+}
+
 impl Experiment {
     /// Keys of paths that the spec leaves to be filled in (`PATH/TO/…`).
     pub fn blanks(&self) -> Vec<String> {
