@@ -2,10 +2,11 @@
 
 use super::Row;
 use super::asking::OF;
-use super::benchmark::file::{ALONE, parted};
+use super::benchmark::file::ALONE;
 use crate::answer::matching::{Said, answer};
 use crate::data::benchmark::{Faults, Pictures, Record, read};
 use crate::data::record::Question;
+use crate::data::template::instruction::parted;
 use crate::spec::candidates::Prompt;
 use crate::{Error, Result};
 use serde_json::Value;
@@ -140,7 +141,7 @@ fn asks(record: &Record, question: &Question) -> bool {
     };
     let known = ["question", "text"].map(|name| question.says(name));
     let known = known.into_iter().find(|text| !text.is_empty()).unwrap_or(&question.question);
-    let known = squashed(parted(known).0);
+    let known = squashed(parted(known).question);
     let own = squashed(&record.text(&["question"]).unwrap_or_default());
     own.contains(&known) || known.contains(&own)
 }

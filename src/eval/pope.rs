@@ -5,12 +5,13 @@
 //! Every split asks about present objects too. Those of generated questions are
 //! dealt out to the three splits in turn, so that each split stays near balance.
 
-use super::benchmark::file::{ALONE, File, SHORT, answered};
+use super::benchmark::file::{ALONE, File, answered};
 use super::benchmark::{FIRST_MARKER, answer_of, answer_of_internvl};
 use super::{Asked, Benchmark, Better, Counted, Counts, Metric, Row, Value, flag, ratio};
 use crate::answer::metric::yes_no::{self, settled, yes_or_no};
 use crate::data::benchmark::{Format, Record, json};
 use crate::data::record::Question;
+use crate::data::template::instruction::SHORT;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -18,7 +18,7 @@ const CONTINUED_VERSION: u64 = 2;
 const SERVED_VERSION: u64 = 4;
 /// Bumped when questions of files are asked otherwise, or answers to them, and those of released
 /// checkpoints, paired otherwise: what is generated keeps its keys.
-const FILED_VERSION: u64 = 3;
+const FILED_VERSION: u64 = 4;
 /// Bumped when free text is split into claims otherwise: generated scenes keep their keys.
 const CLAIMS_VERSION: u64 = 2;
 /// Bumped when weights share a limit otherwise: pairs without either keep their keys.

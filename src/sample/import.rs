@@ -7,11 +7,11 @@
 //! sampler's image root may differ. Every row must belong to one. A known answer that a row has beside
 //! is no part of its verdict, which stands on the corpus' own; where both differ, a warning says so.
 
-use super::prompts::without_instruction;
 use crate::answer::matching::{Said, answer, is_right};
 use crate::answer::python::text::collapse;
 use crate::data::record::{Answer, Images, Question, known_answer};
 use crate::data::template::IMAGE;
+use crate::data::template::instruction::parted;
 use crate::data::tokenizer::Tokenizer;
 use crate::error::Context;
 use crate::spec::candidates::Prompt;
@@ -88,6 +88,7 @@ pub fn answers(
     questions: &[Question],
     tokenizer: &Tokenizer,
     plain: Prompt,
+    warn: &dyn Fn(&str),
 ) -> Result<Vec<Answer>> {
     let by_text = Index::new(questions);
     let mut of: Vec<Vec<Answer>> = vec![Vec::new(); questions.len()];
@@ -128,12 +129,12 @@ pub fn answers(
         return Err(refused(&bad, unplaced));
     }
     if differing.count > 0 {
-        tracing::warn!(
+        warn(&format!(
             "{} rows of `candidates.import` have another known answer than the corpus, whose own decides \
              what is right:\n{}",
             differing.count,
             differing.list()
-        );
+        ));
     }
     Ok(of.into_iter().flatten().collect())
 }
@@ -249,7 +250,7 @@ impl Index {
 /// A question's text without picture markers and old instructions.
 fn bare(text: &str) -> String {
     let text = text.replace(IMAGE, " ");
-    collapse(without_instruction(&collapse(&text)))
+    collapse(parted(&collapse(&text)).question)
 }
 
 /// Whether both name the same pictures: one path ends in the other. The corpus keeps its
@@ -278,10 +279,14 @@ mod tests {
     }
 
     fn imported(rows: &str) -> Result<Vec<Answer>> {
+        warned(rows, &|told| panic!("{told}"))
+    }
+
+    fn warned(rows: &str, warn: &dyn Fn(&str)) -> Result<Vec<Answer>> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), rows).unwrap();
         let tokenizer = Tokenizer::build(std::iter::empty());
-        answers(file.path(), &[question()], &tokenizer, Prompt::Direct)
+        answers(file.path(), &[question()], &tokenizer, Prompt::Direct, warn)
     }
 
     #[test]
@@ -323,8 +328,11 @@ mod tests {
         ] {
             let row =
                 format!(r#"{{"question": "How many?", "response": "5", "answer": {answer}}}"#);
-            let row: Row = serde_json::from_str(&row).unwrap();
-            assert_eq!(differs(&question(), &row).is_some(), other, "{answer}");
+            let told = std::cell::RefCell::new(String::new());
+            let warn = |text: &str| text.clone_into(&mut told.borrow_mut());
+            assert_eq!(warned(&row, &warn).unwrap().len(), 1);
+            let is_told = told.take().starts_with("1 rows of `candidates.import` have another");
+            assert_eq!(is_told, other, "{answer}");
         }
     }
 }

@@ -2,27 +2,13 @@
 
 use crate::answer::matching::is_open;
 use crate::data::record::Question;
+use crate::data::template::instruction::{Parted, parted};
 use crate::data::template::{Prompter, Template};
 use crate::spec::candidates::{Candidates, Prompt};
 use crate::statistics;
 use crate::tasks::sources;
 use crate::{Error, Result};
 use rand::Rng;
-
-/// Instructions for a direct answer that data sets put behind their questions. A question loses
-/// them, whatever it is asked for: a form has an instruction of its own.
-///
-/// # Source
-///
-/// InternVL's data pipeline, which strips the same four.
-pub const DIRECT_INSTRUCTIONS: [&str; 4] = [
-    "Answer the question using a single word or phrase.",
-    "Answer with the option's letter from the given choices directly.",
-    "Please answer Yes or No.",
-    BOXED,
-];
-/// The one that no other form has an answer to be read by.
-const BOXED: &str = "Please answer the question and put the final answer within \\boxed{}.";
 
 /// The form of a question: that of its domain for a keyed share of the questions, else the
 /// table's own, which open-ended questions may have one of.
@@ -72,70 +58,23 @@ pub fn asked(template: &Template, question: &Question, prompt: Prompt) -> String
     if let Some(own) = question.meta.get(prompt.name()) {
         return template.question_text(&question.question, images, prompt, Some(own));
     }
-    let (text, own) = parted(&question.question);
-    let own = own.filter(|own| prompt == Prompt::Direct && *own != BOXED);
-    template.question_text(text, images, prompt, own)
-}
-
-/// A question without the instruction for a direct answer behind it.
-pub fn without_instruction(question: &str) -> &str {
-    parted(question).0
-}
-
-/// A question and the last of the instructions behind it.
-fn parted(question: &str) -> (&str, Option<&'static str>) {
-    let (mut text, mut last) = (question, None);
-    let before = |text, end: &&'static str| Some((without_end(text, end)?, *end));
-    while let Some((rest, end)) = DIRECT_INSTRUCTIONS.iter().find_map(|end| before(text, end)) {
-        (text, last) = (rest.trim(), last.or(Some(end)));
-    }
-    (text, last)
-}
-
-/// What stands before an ending, which may be written in other letters' case and without its point.
-fn without_end<'a>(text: &'a str, end: &str) -> Option<&'a str> {
-    let bare = |text: &str| text.trim_end().trim_end_matches('.').trim_end().len();
-    let (text, end) = (&text[..bare(text)], &end[..bare(end)]);
-    let (before, tail) = text.split_at_checked(text.len().checked_sub(end.len())?)?;
-    tail.eq_ignore_ascii_case(end).then_some(before)
+    let Parted { question, kind, .. } = parted(&question.question);
+    template.question_text(question, images, prompt, kind.filter(|_| prompt == Prompt::Direct))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::template::instruction;
     use crate::data::tokenizer::Tokenizer;
     use crate::spec::embedded;
     use crate::spec::number::Fraction;
 
     #[test]
-    fn instructions_for_direct_answers_are_taken_off() {
-        for (question, bare) in [
-            ("What is it?\nAnswer the question using a single word or phrase.", "What is it?"),
-            (
-                "Which?\nA. x\nB. y\nAnswer with the option's letter from the given choices directly.",
-                "Which?\nA. x\nB. y",
-            ),
-            ("Is it?  Please answer Yes or No. ", "Is it?"),
-            ("5+5? Please answer the question and put the final answer within \\boxed{}.", "5+5?"),
-            (
-                "Is it? Please answer Yes or No.\nAnswer the question using a single word or phrase.",
-                "Is it?",
-            ),
-            ("Which?\nanswer with the option's letter from the given choices directly", "Which?"),
-            ("How many?\nAnswer the question using a single word or phrase .", "How many?"),
-            ("図?\nPLEASE ANSWER YES OR NO.", "図?"),
-            ("Please answer Yes or No. Is it?", "Please answer Yes or No. Is it?"),
-            ("How many?", "How many?"),
-        ] {
-            assert_eq!(without_instruction(question), bare);
-        }
-    }
-
-    #[test]
     fn a_question_for_a_direct_answer_says_so_once() {
         let template = Template::named("internvl2_5").unwrap();
-        let [word, letter, ..] = DIRECT_INSTRUCTIONS;
-        let boxed = format!("5+5? {BOXED}");
+        let (word, letter) = (instruction::SHORT, instruction::LETTER);
+        let boxed = "5+5? Please answer the question and put the final answer within \\boxed{}.";
         for (question, wanted) in [
             ("How many?", format!("How many?\n{word}")),
             (
@@ -146,13 +85,13 @@ mod tests {
                 "Which? answer with the option's letter from the given choices directly",
                 format!("Which?\n{letter}"),
             ),
-            (boxed.as_str(), format!("5+5?\n{word}")),
+            (boxed, format!("5+5?\n{word}")),
         ] {
             let question = Question { question: question.into(), ..Question::default() };
             assert_eq!(asked(template, &question, Prompt::Direct), wanted);
         }
         let own = [(Prompt::Direct.name().to_owned(), "Say it.".to_owned())].into();
-        let question = Question { question: boxed.clone(), meta: own, ..Question::default() };
+        let question = Question { question: boxed.into(), meta: own, ..Question::default() };
         assert_eq!(asked(template, &question, Prompt::Direct), format!("{boxed}\nSay it."));
     }
 

@@ -3,6 +3,7 @@
 //! To add a template, add a row to [`TEMPLATES`]. A row is judged by what the
 //! reference implementation renders (`tests/suite/prompts.rs`). [`Prompter`] makes token ids of it.
 
+pub mod instruction;
 mod prompter;
 
 pub use prompter::{Filled, Prompter};
@@ -46,7 +47,6 @@ pub struct Template {
 pub const SERVED: &str = "internvl2_5";
 
 /// Instructions for checkpoints that follow them.
-const DIRECT: &str = "Answer the question using a single word or phrase.";
 const REASONED: &str = "Reason step by step before you answer. When you are ready, end with a \
                         line of its own in the form \"Final answer: ..\".";
 const BOXED: &str = "Reason step by step before you answer. End with a line of its own in the \
@@ -71,7 +71,7 @@ const CHATML: Template = Template {
     assistant: "<|im_start|>assistant\n",
     end: "<|im_end|>",
     labels: Rule::Turns,
-    direct: DIRECT,
+    direct: instruction::SHORT,
     reasoned: REASONED,
     closed: false,
 };

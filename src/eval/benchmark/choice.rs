@@ -1,12 +1,13 @@
 //! Multiple choice: M3CoT, ScienceQA and AI2D.
 
-use super::file::{ALONE, File, LETTER, choices, plain, with_options};
+use super::file::{ALONE, File, choices, plain, with_options};
 use super::{ACCURACY, FIRST_MARKER, LAST_MARKER, Scored, answer_of, answer_of_internvl, category};
 use crate::answer::choice;
 use crate::answer::matching::exact;
 use crate::answer::metric::option::post_process;
 use crate::data::benchmark::Record;
 use crate::data::record::Question;
+use crate::data::template::instruction::LETTER;
 use crate::eval::flag;
 use crate::tasks::options;
 

@@ -3,13 +3,9 @@
 use crate::Result;
 use crate::data::benchmark::{Format, Record};
 use crate::data::record::Question;
+use crate::data::template::instruction::{Parted, parted};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-
-/// The published instruction behind questions with a short answer.
-pub const SHORT: &str = "Answer the question using a single word or phrase.";
-/// The published instruction behind multiple-choice questions.
-pub const LETTER: &str = "Answer with the option's letter from the given choices directly.";
 
 /// A benchmark's file.
 pub struct File {
@@ -80,27 +76,12 @@ pub fn plain(record: &Record) -> Result<Question, String> {
             question.meta.insert(name.clone(), text);
         }
     }
-    let (asked, instruction) = parted(&text);
+    let Parted { question: asked, written, .. } = parted(&text);
     question.question = asked.to_owned();
-    if let Some(instruction) = instruction {
-        question.meta.insert("direct".to_owned(), instruction.to_owned());
+    if !written.is_empty() {
+        question.meta.insert("direct".to_owned(), written.to_owned());
     }
     Ok(question)
-}
-
-/// A question and the instruction at its end.
-pub fn parted(text: &str) -> (&str, Option<&str>) {
-    let text = text.trim_end();
-    let instruction = [SHORT, LETTER, "Please answer yes or no."]
-        .into_iter()
-        .find(|known| text.to_lowercase().ends_with(&known.to_lowercase()));
-    match instruction {
-        Some(known) if text.is_char_boundary(text.len() - known.len()) => {
-            let (asked, instruction) = text.split_at(text.len() - known.len());
-            (asked.trim_end(), Some(instruction))
-        }
-        _ => (text, None),
-    }
 }
 
 /// [`plain`] with known answers, the first of which is `answer` and the others aliases: a JSON list,

@@ -1,11 +1,12 @@
 //! What is written or drawn in a picture: ChartQA, DocVQA, InfoVQA, TextVQA and OCRBench.
 
-use super::file::{ALONE, File, SHORT, answered, answered_by_several, golds};
+use super::file::{ALONE, File, answered, answered_by_several, golds};
 use super::{ACCURACY, FIRST_MARKER, LAST_MARKER, SOFT, Scored};
 use super::{answer_of, answer_of_internvl, answer_with_space, category};
 use crate::answer::metric::{anls, relaxed, vqa};
 use crate::data::benchmark::{Format, Join, Record};
 use crate::data::record::Question;
+use crate::data::template::instruction::SHORT;
 use crate::eval::flag;
 use serde_json::Value;
 
