@@ -5,7 +5,7 @@ use crate::data::template::Template;
 use crate::data::tokenizer::Tokenizer;
 use crate::error::{Context, Error, Kind, Result};
 use crate::model::companions::{copy_files, is_companion};
-use crate::model::config::Layout;
+use crate::model::config::{Layout, processor};
 use crate::model::export::Export;
 use crate::model::{Storage, Vlm};
 use std::os::unix::fs::PermissionsExt;
@@ -100,11 +100,19 @@ fn write(args: &Args) -> Result<Vec<String>> {
     let new = new.tempdir_in(above).with_context(doing)?;
     let how = Export { layout, kind: args.dtype, shard_bytes: Export::SHARD_BYTES };
     model.export(new.path(), how)?;
-    // The original layout's code is no part of the other.
-    let belongs =
-        |name: &str| is_companion(name) && (layout == Layout::Original || !name.ends_with(".py"));
-    for folder in args.like.iter().map(PathBuf::as_path).chain([from.as_path()]) {
-        copy_files(folder, new.path(), belongs)?;
+    if layout == Layout::Native {
+        processor::write(&model.config, new.path())?;
+    }
+    // The original layout's code is no part of the other, and each has an image processor of its own.
+    let is_original = layout == Layout::Original;
+    let stays = layout == model.config.layout;
+    let like = args.like.as_deref().map(|folder| (folder, is_original));
+    for (folder, has_processor) in like.into_iter().chain([(from.as_path(), stays)]) {
+        copy_files(folder, new.path(), |name| {
+            is_companion(name)
+                && (is_original || !name.ends_with(".py"))
+                && (has_processor || !processor::is_processor(name))
+        })?;
     }
     let entries = std::fs::read_dir(new.path()).with_context(doing)?.flatten();
     let mut files: Vec<String> =

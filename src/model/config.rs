@@ -6,7 +6,7 @@
 mod fresh;
 mod language;
 mod other;
-mod processor;
+pub(crate) mod processor;
 mod vision;
 
 pub use language::{Architecture, LanguageConfig, RopeScaling};

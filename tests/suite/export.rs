@@ -2,6 +2,7 @@
 
 use crate::support::checkpoint::{picture, whole};
 use assert_cmd::Command;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -89,6 +90,42 @@ fn code_goes_with_the_original_layout_alone() {
     let native =
         exported(&from, &folder.path().join("native"), &["--like", like, "--layout", "native"]);
     assert!(!native.contains(".py") && native.contains("tokenizer.model"), "{native}");
+}
+
+#[test]
+fn each_layout_has_an_image_processor_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = |name: &str| folder.path().join(name);
+    let file = |name: &str| {
+        let path = out(name).join("preprocessor_config.json");
+        fs::read_to_string(path).ok().map(|text| serde_json::from_str::<Value>(&text).unwrap())
+    };
+    let (original, native) = (recorded("orig_internlm2_ln"), recorded("hf_qwen2_ln"));
+    let like = out("like");
+    fs::create_dir(&like).unwrap();
+    let of_clip = json!({ "feature_extractor_type": "CLIPFeatureExtractor", "size": 448 });
+    fs::write(like.join("preprocessor_config.json"), of_clip.to_string()).unwrap();
+    let like = ["--like", like.to_str().unwrap()];
+    let to = |layout| [like.as_slice(), &["--layout", layout]].concat();
+
+    exported(&original, &out("1"), &to("native"));
+    let written = file("1").unwrap();
+    assert_eq!(written["image_processor_type"], "GotOcr2ImageProcessorFast");
+    assert_eq!(written["size"], json!({ "height": 56, "width": 56 }));
+    assert_eq!(written["image_mean"], json!([0.485, 0.456, 0.406]));
+    exported(&original, &out("2"), &like);
+    assert_eq!(file("2"), Some(of_clip.clone()));
+    exported(&native, &out("3"), &to("original"));
+    assert_eq!(file("3"), Some(of_clip));
+    exported(&native, &out("4"), &["--layout", "original"]);
+    assert_eq!(file("4"), None);
+    let own = out("own");
+    exported(&native, &own, &[]);
+    let mut said = file("own").unwrap();
+    said["max_patches"] = 7.into();
+    fs::write(own.join("preprocessor_config.json"), said.to_string()).unwrap();
+    exported(&own, &out("5"), &like);
+    assert_eq!(file("5"), Some(said));
 }
 
 #[test]

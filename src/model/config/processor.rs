@@ -3,7 +3,7 @@
 //! Its limits of tiles and its tiles' side are taken as if config.json said them, under the keys
 //! of InternVL's own layout; what would make other pixels is refused.
 
-use super::{Error, Result, Value};
+use super::{Config, Error, Result, Value};
 use crate::data::image::Normalization;
 use crate::error::Context;
 use crate::model::json::Table;
@@ -44,6 +44,39 @@ pub(super) fn add(config: &mut Value, dir: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a file is an image processor's, of whichever layout.
+pub(crate) fn is_processor(name: &str) -> bool {
+    FILES.contains(&name)
+}
+
+/// Writes the image processor's file of a model in transformers' layout.
+///
+/// # Errors
+///
+/// If the disk refuses.
+pub(crate) fn write(config: &Config, dir: &Path) -> Result<()> {
+    let path = dir.join(FILES[1]);
+    let known = Normalization::Imagenet;
+    let file = serde_json::json!({
+        "crop_to_patches": config.max_tiles > 1,
+        "do_convert_rgb": true,
+        "do_normalize": true,
+        "do_rescale": true,
+        "do_resize": true,
+        "image_mean": known.mean(),
+        "image_processor_type": "GotOcr2ImageProcessorFast",
+        "image_std": known.deviation(),
+        "max_patches": config.max_tiles,
+        "min_patches": config.min_tiles,
+        "processor_class": "InternVLProcessor",
+        "resample": BICUBIC,
+        "rescale_factor": 1.0 / 255.0,
+        "size": { "height": config.image_side, "width": config.image_side },
+    });
+    let text = serde_json::to_string_pretty(&file).expect("numbers and names") + "\n";
+    std::fs::write(&path, text).with_context(|| format!("writing `{}`", path.display()))
 }
 
 fn take(config: &mut Value, table: &Table) -> Result<()> {
@@ -104,8 +137,8 @@ fn check_pixels(table: &Table) -> Result<()> {
                 got.len() == 3 && got.iter().zip(wanted).all(|(got, wanted)| is_near(*got, wanted))
             })
         };
-        let said = table.json.get(key).filter(|said| !said.is_null());
-        if !said.is_none_or(is_known) {
+        // Where it is not said, the class takes another: CLIP's.
+        if !table.json.get(key).is_some_and(is_known) {
             return Err(table.error(key, &format!("ImageNet's {wanted:?}")));
         }
     }
@@ -163,9 +196,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_is_read_as_the_same() {
+        let plain = read("hf_qwen2_ln", "config.txt", Value::Null).unwrap();
+        for config in [plain.clone(), Config { max_tiles: 6, min_tiles: 2, ..plain }] {
+            let folder = tempfile::tempdir().unwrap();
+            write(&config, folder.path()).unwrap();
+            let text = std::fs::read_to_string(folder.path().join(FILES[1])).unwrap();
+            let said = serde_json::from_str(&text).unwrap();
+            assert_eq!(read("hf_qwen2_ln", FILES[1], said).unwrap(), config);
+        }
+    }
+
+    #[test]
     fn other_pixels_are_refused_by_file_and_key() {
         for (key, value) in [
             ("image_mean", json!([0.481, 0.458, 0.408])),
+            ("image_mean", Value::Null),
             ("image_std", json!([0.229, 0.224])),
             ("do_rescale", json!(false)),
             ("rescale_factor", json!(1.0)),
