@@ -64,6 +64,12 @@ pub fn run(
     }
     for (name, picture) in &pictures {
         let file = |ending: &str| results_dir.join(format!("charts/{name}.{ending}"));
+        if picture.scene.has_boxes() {
+            tracing::warn!(
+                "boxes stand in `{}` for letters that its font lacks; the SVG and report.html have them",
+                file("png").display()
+            );
+        }
         write(&mut files, file("svg"), picture.scene.svg()?.as_bytes())?;
         write(&mut files, file("png"), &picture.scene.png()?)?;
         write(&mut files, file("csv"), picture.csv().as_bytes())?;

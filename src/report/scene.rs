@@ -176,6 +176,13 @@ impl Scene {
         }
     }
 
+    /// Whether it has letters that a PNG shows as boxes; whoever opens the SVG has more fonts.
+    pub fn has_boxes(&self) -> bool {
+        self.shapes.iter().any(
+            |shape| matches!(shape, Shape::Text { text, .. } if text.contains(is_without_glyph)),
+        )
+    }
+
     /// The picture as an SVG document.
     ///
     /// # Errors
@@ -315,6 +322,20 @@ fn load_fonts() {
     });
 }
 
+/// Whether a letter is of a script that the bundled font has not: those of India and East Asia.
+pub fn is_without_glyph(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{900}'..='\u{E7F}'
+            | '\u{1100}'..='\u{11FF}'
+            | '\u{2E80}'..='\u{A4CF}'
+            | '\u{AC00}'..='\u{D7FF}'
+            | '\u{F900}'..='\u{FAFF}'
+            | '\u{FF00}'..='\u{FFEF}'
+            | '\u{20000}'..
+    )
+}
+
 /// Width of a text in logical pixels.
 pub fn text_width(text: &str, size: f64, bold: bool) -> f64 {
     load_fonts();
@@ -349,5 +370,16 @@ mod tests {
         let cut = fitted("a very long variant name indeed", 11.0, 80.0);
         assert!(cut.ends_with('…') && text_width(&cut, 11.0, false) <= 80.0, "{cut}");
         assert_eq!(fitted("MPO", 11.0, 80.0), "MPO");
+    }
+
+    #[test]
+    fn letters_that_the_font_lacks_are_known() {
+        for (text, boxes) in
+            [("MPO, β 0.1 → Größe, Δ, точность", false), ("混合偏好", true), ("선호", true)]
+        {
+            let mut scene = Scene::new(100.0, 20.0);
+            scene.text((0.0, 10.0), text, 11.0, Anchor::Start, INK);
+            assert_eq!(scene.has_boxes(), boxes, "{text}");
+        }
     }
 }

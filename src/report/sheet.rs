@@ -1,7 +1,7 @@
 //! A contact sheet of pairs: pictures, question, chosen and rejected answer, and why.
 
 use super::pairs::{Shown, some, wrapped};
-use super::scene::{Anchor, GRID_LINE, INK, SOFT, Scene, rgb, text_width};
+use super::scene::{Anchor, GRID_LINE, INK, SOFT, Scene, is_without_glyph, rgb, text_width};
 use crate::Result;
 use crate::data::image::decode;
 use crate::data::record::Pair;
@@ -120,20 +120,6 @@ fn note(pair: &Pair) -> &'static str {
         true => ". Boxes stand for letters that this sheet's font lacks; pairs.jsonl has them",
         false => "",
     }
-}
-
-/// Whether a letter is of a script that the bundled font has not: those of India and East Asia.
-fn is_without_glyph(letter: char) -> bool {
-    matches!(
-        letter,
-        '\u{900}'..='\u{E7F}'
-            | '\u{1100}'..='\u{11FF}'
-            | '\u{2E80}'..='\u{A4CF}'
-            | '\u{AC00}'..='\u{D7FF}'
-            | '\u{F900}'..='\u{FAFF}'
-            | '\u{FF00}'..='\u{FFEF}'
-            | '\u{20000}'..
-    )
 }
 
 /// The sheet of some pairs of an artifact's payload as a PNG file; none where it has no pairs.
