@@ -114,12 +114,13 @@ impl<'a> Judge<'a> {
     /// A server that fails for more rows than it may, or a model that does not know the words.
     pub fn yes_or_no(&self, name: &str, asks: &[Ask<'_>]) -> Result<Vec<Option<Opinion>>> {
         let (ctx, batch) = (self.shop.ctx, self.shop.settings.judge.batch);
+        let warn = |told: &str| ctx.progress.warn(told);
         chunks::each(&ctx.work, name, asks, batch, |_, some, before: &[_]| {
             let opinions = match &self.who {
                 Who::Local(local) => local_opinions(local, some),
                 Who::Server(client) => {
-                    let most = client.may_fail(asks.len(), failed(before));
-                    self.server_opinions(client, some, most)
+                    let allowed = client.allowance(asks.len(), failed(before), &warn);
+                    self.server_opinions(client, some, allowed)
                 }
             }?;
             ctx.progress.report((before.len() + some.len()) as u64, asks.len() as u64, name);
@@ -135,6 +136,7 @@ impl<'a> Judge<'a> {
     /// As [`Self::yes_or_no`].
     pub fn write(&self, name: &str, texts: &[String]) -> Result<Vec<Option<Written>>> {
         let (ctx, judge) = (self.shop.ctx, &self.shop.settings.judge);
+        let warn = |told: &str| ctx.progress.warn(told);
         chunks::each(&ctx.work, name, texts, judge.batch, |_, some, before: &[_]| {
             let written = match &self.who {
                 Who::Local(local) => local.write(some, judge.max_tokens, judge.batch)?,
@@ -144,8 +146,9 @@ impl<'a> Judge<'a> {
                     };
                     let chats: Vec<Chat> = some.iter().map(chat).collect();
                     let place = |index| format!("text {}", before.len() + index + 1);
-                    let most = client.may_fail(texts.len(), failed(before));
-                    let replies = client.ask_most(&chats, place, server::ANY, &|_, _| (), most)?;
+                    let allowed = client.allowance(texts.len(), failed(before), &warn);
+                    let replies =
+                        client.ask_most(&chats, place, server::ANY, &|_, _| (), allowed)?;
                     replies.into_iter().map(|reply| reply.map(Written::of_reply)).collect()
                 }
             };
@@ -158,7 +161,7 @@ impl<'a> Judge<'a> {
         &self,
         client: &Client,
         asks: &[Ask<'_>],
-        most: usize,
+        allowed: server::Allowance<'_>,
     ) -> Result<Vec<Option<Opinion>>> {
         let root = self.shop.ctx.input("corpus");
         let chats: Vec<Chat> = asks
@@ -172,7 +175,7 @@ impl<'a> Judge<'a> {
             .collect();
         let name = |index: usize| format!("{:?}", shortened(&asks[index].question));
         let check = |reply: &Reply| opinion(reply).map(|_| ());
-        let replies = client.ask_most(&chats, name, &check, &|_, _| (), most)?;
+        let replies = client.ask_most(&chats, name, &check, &|_, _| (), allowed)?;
         let opinions = replies.iter().map(|reply| reply.as_ref().map(opinion).transpose());
         opinions.collect::<Result<_, _>>().map_err(Error::new)
     }

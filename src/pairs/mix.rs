@@ -40,6 +40,7 @@ pub fn thin<'a>(
     slots: Vec<Slot>,
     task: &dyn Fn(&Slot) -> &'a str,
     stats: &mut Stats,
+    warn: &dyn Fn(&str),
 ) -> Result<Vec<Slot>> {
     let mut draw = |slots: &mut Vec<Slot>, most, purpose: &str, reason| {
         for (task, count) in draw(slots, most, purpose, settings, task) {
@@ -57,7 +58,7 @@ pub fn thin<'a>(
         by_kind.iter().map(|(kind, pairs)| (*kind, pairs.len())).collect();
     check_room(settings, &numbers)?;
     let shares = shares(&settings.weights, &numbers, settings.max);
-    warn_of_none(settings, &numbers, &shares);
+    of_none(settings, &numbers, &shares).for_each(|told| warn(&told));
     for ((kind, mut pairs), share) in by_kind.into_iter().zip(shares) {
         let purpose = format!("pairs/weights/{}", kind.name());
         draw(&mut pairs, share, &purpose, "over_weight");
@@ -89,17 +90,22 @@ fn check_room(settings: &Pairs, numbers: &[(Kind, usize)]) -> Result<()> {
     ))
 }
 
-/// Says which kinds have pairs, and too small a weight for any.
-fn warn_of_none(settings: &Pairs, numbers: &[(Kind, usize)], shares: &[usize]) {
-    for ((kind, number), share) in numbers.iter().zip(shares) {
-        if let (Some(weight), 1.., 0) = (settings.weights.of(*kind), number, share) {
-            tracing::warn!(
-                "none of the {number} {} pairs is kept: at the weight {} their share is below one",
-                kind.name(),
-                weight.get()
-            );
-        }
-    }
+/// Which kinds have pairs, and too small a weight for any.
+fn of_none(
+    settings: &Pairs,
+    numbers: &[(Kind, usize)],
+    shares: &[usize],
+) -> impl Iterator<Item = String> {
+    numbers.iter().zip(shares).filter_map(|((kind, number), share)| {
+        let (Some(weight), 1.., 0) = (settings.weights.of(*kind), number, share) else {
+            return None;
+        };
+        Some(format!(
+            "none of the {number} {} pairs is kept: at the weight {} their share is below one",
+            kind.name(),
+            weight.get()
+        ))
+    })
 }
 
 fn split(slots: Vec<Slot>) -> Vec<(Kind, Vec<Slot>)> {
@@ -210,7 +216,7 @@ mod tests {
         let slots: Vec<Slot> = (0..8).map(slot).chain((8..12).map(format)).collect();
         let task = |slot: &Slot| if slot.number.is_multiple_of(2) { "even" } else { "odd" };
         let mut stats = Stats::default();
-        let kept = thin(&settings, slots, &task, &mut stats).unwrap();
+        let kept = thin(&settings, slots, &task, &mut stats, &|told| panic!("{told}")).unwrap();
         assert_eq!(kept.len(), 4);
         let rows = stats.rows();
         for (reason, count) in [("skipped_over_count", 5.0), ("skipped_over_max", 3.0)] {
@@ -220,6 +226,21 @@ mod tests {
             };
             assert_eq!((of(&|task| task == "all"), of(&|task| task != "all")), (count, count));
         }
+    }
+
+    #[test]
+    fn a_kind_whose_weight_keeps_none_of_it_is_told() {
+        let mut settings = crate::spec::embedded().pairs.clone();
+        settings.weights = weights(1000.0, 1.0);
+        let of = |kind, count| (0..count).map(move |number| Slot { kind, number });
+        let slots = of(Kind::Correctness, 500).chain(of(Kind::DropoutNtp, 3)).collect();
+        let told = std::cell::RefCell::new(Vec::new());
+        let warn = |text: &str| told.borrow_mut().push(text.to_owned());
+        let kept = thin(&settings, slots, &|_| "any", &mut Stats::default(), &warn).unwrap();
+        assert_eq!(kept.len(), 500);
+        let expected =
+            "none of the 3 dropout_ntp pairs is kept: at the weight 1 their share is below one";
+        assert_eq!(told.into_inner(), [expected]);
     }
 
     #[test]

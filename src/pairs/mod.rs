@@ -163,7 +163,8 @@ pub fn run(settings: &Pairs, ctx: &StageContext) -> Result<()> {
         Some(imported) if slot.kind == Kind::Imported => imported.task(slot.number),
         _ => sampled[slot.number].task.as_str(),
     };
-    let kept = mix::thin(settings, slots, &task, &mut stats)?;
+    let warn = |told: &str| ctx.progress.warn(told);
+    let kept = mix::thin(settings, slots, &task, &mut stats, &warn)?;
     if kept.is_empty() {
         return Err(match settings.is_import_alone() {
             true => {

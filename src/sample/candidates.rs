@@ -42,7 +42,8 @@ pub fn run(candidates: &Candidates, ctx: &StageContext) -> Result<()> {
     let size = candidates.chunk();
     let work = &ctx.work;
     let answers = if let Some(path) = &candidates.import {
-        import::answers(Path::new(path), &questions, &tokenizer, candidates.prompt)?
+        let warn = |told: &str| ctx.progress.warn(told);
+        import::answers(Path::new(path), &questions, &tokenizer, candidates.prompt, &warn)?
     } else if candidates.server.is_set() {
         let there = There::new(candidates, ctx, &tokenizer, questions.len())?;
         chunks::each(work, "candidates", &questions, size, |first, some, before| {

@@ -72,8 +72,9 @@ impl<'a> There<'a> {
         let name = |index: usize| format!("question {}", questions[index].id);
         // A question has all of its answers or none.
         let failed = first - before / per_question;
-        let most = self.client.may_fail(self.questions, failed);
-        let replies = self.client.ask_most(&chats, name, server::ANY, &progress, most)?;
+        let warn = |told: &str| self.ctx.progress.warn(told);
+        let allowed = self.client.allowance(self.questions, failed, &warn);
+        let replies = self.client.ask_most(&chats, name, server::ANY, &progress, allowed)?;
         let mut answers = Vec::with_capacity(questions.len() * per_question);
         for (question, reply) in questions.iter().zip(replies) {
             let Some(reply) = reply else { continue };

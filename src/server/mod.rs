@@ -62,6 +62,12 @@ pub type Check<'a> = &'a (dyn Fn(&Reply) -> Result<(), String> + Sync);
 /// Any reply will do.
 pub const ANY: Check<'static> = &|_| Ok(());
 
+/// How many rows may fail for good, and who hears of those that do.
+pub struct Allowance<'a> {
+    rows: usize,
+    warn: &'a dyn Fn(&str),
+}
+
 /// Why a row has no reply.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Failure(pub String);
@@ -228,27 +234,34 @@ impl Client {
         check: Check<'_>,
         progress: &(dyn Fn(u64, u64) + Sync),
     ) -> Result<Vec<Reply>> {
-        let replies = self.ask_most(chats, name, check, progress, 0)?;
+        let none = Allowance { rows: 0, warn: &|_| () };
+        let replies = self.ask_most(chats, name, check, progress, none)?;
         Ok(replies.into_iter().flatten().collect())
     }
 
-    /// How many of a stage's rows may fail for good, `failed` of which have.
-    pub fn may_fail(&self, rows: usize, failed: usize) -> usize {
-        ((self.failures * rows as f64) as usize).saturating_sub(failed)
+    /// How many more of a stage's rows may fail for good, `failed` of which have.
+    pub fn allowance<'a>(
+        &self,
+        rows: usize,
+        failed: usize,
+        warn: &'a dyn Fn(&str),
+    ) -> Allowance<'a> {
+        let most = (self.failures * rows as f64) as usize;
+        Allowance { rows: most.saturating_sub(failed), warn }
     }
 
     /// The replies, with none for rows that failed for good, which are warned of.
     ///
     /// # Errors
     ///
-    /// If more than `most` rows failed, or the server refuses them all: as [`Self::ask_every`].
+    /// If more rows failed than are allowed, or the server refuses them all: as [`Self::ask_every`].
     pub fn ask_most(
         &self,
         chats: &[Chat],
         name: impl Fn(usize) -> String,
         check: Check<'_>,
         progress: &(dyn Fn(u64, u64) + Sync),
-        most: usize,
+        allowed: Allowance<'_>,
     ) -> Result<Vec<Option<Reply>>> {
         let replies = self.ask_each(chats, check, progress);
         let of_row = |(row, reply): (usize, &Result<Reply, Fault>)| {
@@ -269,14 +282,14 @@ impl Client {
             chats.len(),
             listed.join("\n  ")
         );
-        if failed.len() > most || failed.iter().any(|(_, concerns_all)| *concerns_all) {
+        if failed.len() > allowed.rows || failed.iter().any(|(_, concerns_all)| *concerns_all) {
             return Err(Error::new(told).hint(format!(
                 "the other replies are kept: run again to ask only these. A server that wants a key \
                  finds it in the environment variable `{}`",
                 self.key_variable
             )));
         }
-        tracing::warn!("{told}\nthey are skipped, as `failures` allows");
+        (allowed.warn)(&format!("{told}\nthey are skipped, as `failures` allows"));
         Ok(replies.into_iter().map(Result::ok).collect())
     }
 }

@@ -52,13 +52,13 @@ pub fn run(base: &Base, model: &Model, ctx: &StageContext) -> Result<()> {
     let config = Config::of(model, tokenizer.vocabulary(), tokenizer.image_context())?;
     if let Some(rows) = model.dims.vocabulary.filter(|rows| *rows < config.language.vocabulary) {
         let words = config.language.vocabulary;
-        tracing::warn!(
+        ctx.progress.warn(&format!(
             "`model.dims.vocabulary` is {rows}, and the tokenizer has {words}: {words} it is"
-        );
+        ));
     }
     let vlm = Vlm::new(config, base.seed, ctx.device);
     if base.steps == 0 && base.vision_steps == 0 {
-        tracing::warn!("nothing is taught: `base.steps` is 0, the weights stay random");
+        ctx.progress.warn("nothing is taught: `base.steps` is 0, the weights stay random");
         lesson::write(&ctx.out.join("base_steps.csv"), "")?;
         vlm.save(&ctx.out)?;
         return tokenizer.save(&ctx.out);
@@ -80,9 +80,9 @@ pub fn run(base: &Base, model: &Model, ctx: &StageContext) -> Result<()> {
         vlm.set_trainable(&[Module::Projector, Module::Language]);
         encode(&vlm, &wanted, ctx)?
     } else {
-        tracing::warn!(
+        ctx.progress.warn(
             "the corpus has no cell labels: the vision tower is trained from answers alone, \
-             with everything else"
+             with everything else",
         );
         vlm.set_trainable(&[Module::Vision, Module::Projector, Module::Language]);
         Pictures::open(ctx, &vlm.config, Split::Base, true, &wanted)?

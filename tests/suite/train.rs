@@ -179,13 +179,9 @@ fn column(steps: &str, name: &str) -> Vec<Option<f64>> {
     steps.lines().skip(1).map(|line| line.split(',').nth(at).unwrap().parse().ok()).collect()
 }
 
-/// Runs a policy; then again from the checkpoint it left, as after a kill.
+/// Gives `resumed` the only checkpoint that a run in `whole` left, as after a kill.
 #[track_caller]
-fn assert_resumes(loss: &spec::loss::Loss, train: &spec::train::Train, eval: &str) -> String {
-    let house = House::shared();
-    let folder = tempfile::tempdir().unwrap();
-    let (whole, resumed) = (folder.path().join("whole"), folder.path().join("resumed"));
-    let (steps, weights) = house.policy(&whole, loss, train, eval).unwrap();
+fn copy_checkpoint(whole: &Path, resumed: &Path) {
     let left: Vec<_> = fs::read_dir(whole.join("work")).unwrap().flatten().collect();
     assert_eq!(left.len(), 1, "the last checkpoint");
     let checkpoint = resumed.join("work").join(left[0].file_name());
@@ -193,6 +189,16 @@ fn assert_resumes(loss: &spec::loss::Loss, train: &spec::train::Train, eval: &st
     for file in fs::read_dir(left[0].path()).unwrap().flatten() {
         fs::copy(file.path(), checkpoint.join(file.file_name())).unwrap();
     }
+}
+
+/// Runs a policy; then again from the checkpoint it left.
+#[track_caller]
+fn assert_resumes(loss: &spec::loss::Loss, train: &spec::train::Train, eval: &str) -> String {
+    let house = House::shared();
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, resumed) = (folder.path().join("whole"), folder.path().join("resumed"));
+    let (steps, weights) = house.policy(&whole, loss, train, eval).unwrap();
+    copy_checkpoint(&whole, &resumed);
     let (steps_again, weights_again) = house.policy(&resumed, loss, train, eval).unwrap();
     assert_eq!(steps, steps_again);
     assert!(weights == weights_again, "weights differ after resuming");
@@ -228,6 +234,19 @@ fn validation_and_the_best_weights_survive_a_kill() {
         "steps 0, 2, 4, 6 and the end"
     );
     assert_eq!(steps.lines().count(), 9, "the end has a row of its own");
+}
+
+#[test]
+fn weights_that_go_to_zero_stop_a_resumed_run_too() {
+    // A decay of 0.9 a step, most of it before the checkpoint: from there on it is no collapse.
+    let (house, decaying) = (House::shared(), settings("weight_decay = 900.0"));
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, resumed) = (folder.path().join("whole"), folder.path().join("resumed"));
+    let stopped = house.policy(&whole, &loss("mpo"), &decaying, EVAL).unwrap_err().to_string();
+    assert!(stopped.starts_with("step 6: the weights of `"), "{stopped}");
+    copy_checkpoint(&whole, &resumed);
+    let again = house.policy(&resumed, &loss("mpo"), &decaying, EVAL).unwrap_err();
+    assert_eq!(again.to_string(), stopped);
 }
 
 #[test]

@@ -90,11 +90,12 @@ impl Writer {
                 let done = (before.len() as u64) + done;
                 shop.ctx.progress.report(done, cuts.len() as u64, doing);
             };
+            let warn = |told: &str| shop.ctx.progress.warn(told);
             match self {
                 Self::Local(local) => write_here(shop, local, draw, some, &progress),
                 Self::Server(client) => {
-                    let most = client.may_fail(all, failed);
-                    write_there(shop, client, draw, some, &progress, most)
+                    let allowed = client.allowance(all, failed, &warn);
+                    write_there(shop, client, draw, some, &progress, allowed)
                 }
             }
         };
@@ -205,7 +206,7 @@ fn write_there(
     draw: usize,
     cuts: &[Cut],
     done: &(dyn Fn(u64) + Sync),
-    most: usize,
+    allowed: server::Allowance<'_>,
 ) -> Result<Vec<Option<Continued>>> {
     let settings = &shop.settings.dropout_ntp;
     let root = shop.ctx.input("corpus");
@@ -236,7 +237,7 @@ fn write_there(
     let chats: Vec<Chat> = cuts.iter().map(chat).collect();
     let name = |index: usize| format!("question {}", of(shop, cuts[index]).0.id);
     let progress = |finished, _| done(finished);
-    let replies = client.ask_most(&chats, name, server::ANY, &progress, most)?;
+    let replies = client.ask_most(&chats, name, server::ANY, &progress, allowed)?;
     let continued = |(reply, chat): (server::Reply, Chat)| {
         let choice = reply.choices.into_iter().next().expect("a reply has a choice");
         let written = shop.tokenizer.encode(&choice.text).len() + usize::from(choice.ended);
