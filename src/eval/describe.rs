@@ -5,7 +5,7 @@
 //! picture has one. An object counts once a description, however often it is named;
 //! with a reasoned description, what the reasoning names counts too.
 
-use super::{Asked, Benchmark, Better, Counted, Counts, Metric, Value, flag};
+use super::{Asked, Benchmark, Counted, Counts, Metric, Value, flag};
 use crate::answer::matching::is_open;
 use crate::data::record::Question;
 use std::collections::BTreeSet;
@@ -23,25 +23,17 @@ const COVERED: usize = 6;
 const ASKED: usize = 7;
 const UNPARSABLE: usize = 8;
 
-/// The rates that the judged Object HalBench has too.
-pub(super) const RESPONSE_RATE: Metric = Metric {
-    name: "response_rate",
-    about: "share of descriptions that invent an object, of those that name one",
-    better: Better::Lower,
-    value: Value::Share(INVENTS_SOME, NAMES_SOME),
-};
-pub(super) const MENTION_RATE: Metric = Metric {
-    name: "mention_rate",
-    about: "share of invented objects among all objects named",
-    better: Better::Lower,
-    value: Value::Part(INVENTED, NAMED),
-};
-pub(super) const COVERAGE: Metric = Metric {
-    name: "coverage",
-    about: "share of the objects present that are named",
-    better: Better::Higher,
-    value: Value::Part(COVERED, PRESENT),
-};
+// The rates that the judged Object HalBench has too.
+
+/// Descriptions that invent an object, of those that name one.
+pub(super) const RESPONSE_RATE: Metric =
+    Metric { name: "response_rate", value: Value::Share(INVENTS_SOME, NAMES_SOME) };
+/// Invented objects among all named.
+pub(super) const MENTION_RATE: Metric =
+    Metric { name: "mention_rate", value: Value::Part(INVENTED, NAMED) };
+/// Objects present that are named.
+pub(super) const COVERAGE: Metric =
+    Metric { name: "coverage", value: Value::Part(COVERED, PRESENT) };
 
 /// Counts the objects of a description for the rates; 1 where it names some and invents none. An
 /// object that is named by two words is named twice, and covered once.
@@ -76,27 +68,12 @@ impl Benchmark for Describe {
 
     fn metrics(&self) -> &'static [Metric] {
         &[
-            Metric {
-                name: "faithful",
-                about: "share of descriptions with an object and without an invented one",
-                better: Better::Higher,
-                value: Value::Share(FAITHFUL, ASKED),
-            },
+            Metric { name: "faithful", value: Value::Share(FAITHFUL, ASKED) },
             RESPONSE_RATE,
             MENTION_RATE,
             COVERAGE,
-            Metric {
-                name: "objects",
-                about: "objects named in a description",
-                better: Better::Neither,
-                value: Value::Ratio(NAMED, ASKED),
-            },
-            Metric {
-                name: "unparsable",
-                about: "share of descriptions without an object or without an end",
-                better: Better::Lower,
-                value: Value::Share(UNPARSABLE, ASKED),
-            },
+            Metric { name: "objects", value: Value::Ratio(NAMED, ASKED) },
+            Metric { name: "unparsable", value: Value::Share(UNPARSABLE, ASKED) },
         ]
     }
 

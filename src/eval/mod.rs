@@ -208,23 +208,8 @@ impl Counted {
 pub struct Metric {
     /// The word used in CSV files and chart axes: `reasoning.accuracy` without its benchmark.
     pub name: &'static str,
-    /// One sentence with its unit.
-    pub about: &'static str,
-    /// Which way is better.
-    pub better: Better,
     /// How it follows from the counts.
     pub value: Value,
-}
-
-/// Which way is better.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Better {
-    /// Accuracy and its kind.
-    Higher,
-    /// Errors.
-    Lower,
-    /// A description of the answers, such as their length.
-    Neither,
 }
 
 /// How a metric follows from summed counts.

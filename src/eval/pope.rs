@@ -7,7 +7,7 @@
 
 use super::benchmark::file::{ALONE, File, answered};
 use super::benchmark::{FIRST_MARKER, answer_of, answer_of_internvl};
-use super::{Asked, Benchmark, Better, Counted, Counts, Metric, Row, Value, flag, ratio};
+use super::{Asked, Benchmark, Counted, Counts, Metric, Row, Value, flag, ratio};
 use crate::answer::metric::yes_no::{self, settled, yes_or_no};
 use crate::data::benchmark::{Format, Record, json};
 use crate::data::record::Question;
@@ -81,7 +81,7 @@ pub static POPE_VLMEVALKIT: Pope = Pope {
 /// How absent objects are drawn, in the paper's order.
 pub const SPLITS: [&str; 3] = ["random", "popular", "adversarial"];
 
-/// The mean over splits.
+/// The mean of the three splits' F1, as published: of files alone.
 const MEAN_F1: &str = "mean_f1";
 
 const RIGHT: usize = 0;
@@ -136,49 +136,20 @@ impl Benchmark for Pope {
 
     fn metrics(&self) -> &'static [Metric] {
         &[
-            Metric {
-                name: "accuracy",
-                about: "share of right answers",
-                better: Better::Higher,
-                value: Value::Share(RIGHT, ASKED),
-            },
-            Metric {
-                name: "precision",
-                about: "share of present objects among those said to be there",
-                better: Better::Higher,
-                value: Value::Share(YES_AND_THERE, SAID_YES),
-            },
-            Metric {
-                name: "recall",
-                about: "share of those said to be there among present objects",
-                better: Better::Higher,
-                value: Value::Share(YES_AND_THERE, IS_THERE),
-            },
+            Metric { name: "accuracy", value: Value::Share(RIGHT, ASKED) },
+            Metric { name: "precision", value: Value::Share(YES_AND_THERE, SAID_YES) },
+            Metric { name: "recall", value: Value::Share(YES_AND_THERE, IS_THERE) },
             Metric {
                 name: "f1",
-                about: "harmonic mean of precision and recall",
-                better: Better::Higher,
                 value: Value::Within(
                     |sums| ratio(2.0 * sums[YES_AND_THERE], sums[SAID_YES] + sums[IS_THERE]),
                     |sums| sums[SAID_YES] + sums[IS_THERE],
                 ),
             },
-            Metric {
-                name: "yes_ratio",
-                about: "share of answers that say yes",
-                better: Better::Neither,
-                value: Value::Share(SAID_YES, ASKED),
-            },
-            Metric {
-                name: "unparsable",
-                about: "share of answers that are neither yes nor no",
-                better: Better::Lower,
-                value: Value::Share(UNPARSABLE, ASKED),
-            },
+            Metric { name: "yes_ratio", value: Value::Share(SAID_YES, ASKED) },
+            Metric { name: "unparsable", value: Value::Share(UNPARSABLE, ASKED) },
             Metric {
                 name: MEAN_F1,
-                about: "mean of the F1 of the three splits, as published; of files",
-                better: Better::Higher,
                 value: Value::Within(
                     |sums| {
                         let f1 = |split: usize| {

@@ -8,7 +8,7 @@ use crate::data::record::Question;
 /// See the module.
 pub struct Reasoning;
 
-const METRICS: &[Metric] = &accuracy("share of right final answers", Value::Share(RIGHT, ASKED));
+const METRICS: &[Metric] = &accuracy(Value::Share(RIGHT, ASKED));
 
 impl Benchmark for Reasoning {
     fn name(&self) -> &'static str {

@@ -7,7 +7,7 @@
 //! of its own answer writes that same answer, so accuracy after the own
 //! beginning is the accuracy with nothing given, whatever the share.
 
-use super::{Asked, Benchmark, Better, Counted, Counts, Metric, Value, flag, ratio};
+use super::{Asked, Benchmark, Counted, Counts, Metric, Value, flag, ratio};
 use crate::answer::matching::is_open;
 use crate::data::record::Question;
 use crate::spec::candidates::Prompt;
@@ -36,42 +36,20 @@ impl Benchmark for Shift {
          exposure bias of Ranzato et al. 2015, arXiv:1511.06732"
     }
 
+    /// `own` is after its own beginning, a gap the true one's less that; `logp` is in nats a token of
+    /// the true rationale's rest.
     fn metrics(&self) -> &'static [Metric] {
         &[
-            Metric {
-                name: "accuracy",
-                about: "share of right final answers after the true beginning",
-                better: Better::Higher,
-                value: Value::Share(RIGHT, ASKED),
-            },
-            Metric {
-                name: "accuracy_own",
-                about: "share of right final answers after its own beginning",
-                better: Better::Higher,
-                value: Value::Share(OWN_RIGHT, ASKED),
-            },
+            Metric { name: "accuracy", value: Value::Share(RIGHT, ASKED) },
+            Metric { name: "accuracy_own", value: Value::Share(OWN_RIGHT, ASKED) },
             Metric {
                 name: "accuracy_gap",
-                about: "accuracy after the true beginning less that after its own",
-                better: Better::Lower,
                 value: Value::Of(|sums| ratio(sums[RIGHT] - sums[OWN_RIGHT], sums[ASKED])),
             },
-            Metric {
-                name: "logp",
-                about: "nats a token of the rest of the true rationale, after its true beginning",
-                better: Better::Higher,
-                value: Value::Ratio(AFTER_TRUE, TOKENS),
-            },
-            Metric {
-                name: "logp_own",
-                about: "nats a token of the rest of the true rationale, after its own beginning",
-                better: Better::Higher,
-                value: Value::Ratio(AFTER_OWN, TOKENS),
-            },
+            Metric { name: "logp", value: Value::Ratio(AFTER_TRUE, TOKENS) },
+            Metric { name: "logp_own", value: Value::Ratio(AFTER_OWN, TOKENS) },
             Metric {
                 name: "logp_gap",
-                about: "nats a token that the true beginning makes the rest likelier by",
-                better: Better::Lower,
                 value: Value::Of(|sums| ratio(sums[AFTER_TRUE] - sums[AFTER_OWN], sums[TOKENS])),
             },
         ]

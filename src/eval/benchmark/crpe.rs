@@ -10,7 +10,7 @@ use crate::answer::matching::exact;
 use crate::answer::metric::crpe::{ROTATIONS, is_right, is_right_vlmevalkit};
 use crate::data::benchmark::{Format, Record};
 use crate::data::record::Question;
-use crate::eval::{Asked, Benchmark, Better, Counted, Counts, Metric, Row, Value, flag};
+use crate::eval::{Asked, Benchmark, Counted, Counts, Metric, Row, Value, flag};
 use crate::spec::candidates::Prompt;
 use crate::tasks::rotated;
 use crate::{Error, Result};
@@ -92,18 +92,8 @@ impl Benchmark for Crpe {
 
     fn metrics(&self) -> &'static [Metric] {
         &[
-            Metric {
-                name: "accuracy",
-                about: "share of right questions",
-                better: Better::Higher,
-                value: Value::Part(RIGHT, UNITS),
-            },
-            Metric {
-                name: "unparsable",
-                about: "share of answers without a readable final answer or without an end",
-                better: Better::Lower,
-                value: Value::Part(UNPARSABLE, ROWS),
-            },
+            Metric { name: "accuracy", value: Value::Part(RIGHT, UNITS) },
+            Metric { name: "unparsable", value: Value::Part(UNPARSABLE, ROWS) },
         ]
     }
 

@@ -25,7 +25,7 @@ pub mod reading;
 
 pub use file::File;
 
-use super::{Asked, Benchmark, Better, Counted, Counts, Metric, Row, Value, flag};
+use super::{Asked, Benchmark, Counted, Counts, Metric, Row, Value, flag};
 use crate::answer::extract::lenient;
 use crate::answer::metric::option::first_marker;
 use crate::answer::python::text::strip;
@@ -65,29 +65,19 @@ pub(super) const UNPARSABLE: usize = 1;
 pub(super) const TOKENS: usize = 2;
 pub(super) const ASKED: usize = 3;
 
-/// Metrics of those columns.
-pub(super) const fn accuracy(about: &'static str, value: Value) -> [Metric; 3] {
+/// Metrics of those columns: the score's, what has no readable final answer or no end, and the length.
+pub(super) const fn accuracy(value: Value) -> [Metric; 3] {
     [
-        Metric { name: "accuracy", about, better: Better::Higher, value },
-        Metric {
-            name: "unparsable",
-            about: "share of answers without a readable final answer or without an end",
-            better: Better::Lower,
-            value: Value::Share(UNPARSABLE, ASKED),
-        },
-        Metric {
-            name: "tokens",
-            about: "mean length of an answer, in tokens",
-            better: Better::Neither,
-            value: Value::Ratio(TOKENS, ASKED),
-        },
+        Metric { name: "accuracy", value },
+        Metric { name: "unparsable", value: Value::Share(UNPARSABLE, ASKED) },
+        Metric { name: "tokens", value: Value::Ratio(TOKENS, ASKED) },
     ]
 }
 
 /// Metrics of a benchmark whose answers are right or wrong.
-pub const ACCURACY: &[Metric] = &accuracy("share of right answers", Value::Share(SCORE, ASKED));
+pub const ACCURACY: &[Metric] = &accuracy(Value::Share(SCORE, ASKED));
 /// Metrics of a benchmark whose answers may be partly right.
-pub const SOFT: &[Metric] = &accuracy("mean score, each in [0, 1]", Value::Part(SCORE, ASKED));
+pub const SOFT: &[Metric] = &accuracy(Value::Part(SCORE, ASKED));
 
 impl Benchmark for Scored {
     fn name(&self) -> &'static str {

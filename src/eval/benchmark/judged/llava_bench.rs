@@ -7,7 +7,7 @@ use crate::data::benchmark::{Format, Join, Record};
 use crate::data::record::Question;
 use crate::eval::benchmark::File;
 use crate::eval::benchmark::file::{ALONE, plain};
-use crate::eval::{Better, Metric, Value};
+use crate::eval::{Metric, Value};
 
 static FILE: File = File {
     format: Format {
@@ -30,6 +30,7 @@ static FILE: File = File {
     ..File::PLAIN
 };
 
+// Sums of scores from 1 to 10.
 const OURS: usize = 0;
 const REFERENCE: usize = 1;
 const GRADED: usize = 2;
@@ -41,24 +42,9 @@ pub static LLAVA_BENCH: Graded = Graded {
     source: "Liu et al. 2023, arXiv:2304.08485, section 5.1; a rubric of our own wording",
     file: &FILE,
     metrics: &[
-        Metric {
-            name: "relative",
-            about: "mean score over the reference's mean score; may exceed 1",
-            better: Better::Higher,
-            value: Value::Ratio(OURS, REFERENCE),
-        },
-        Metric {
-            name: "score",
-            about: "mean score, 1 to 10",
-            better: Better::Higher,
-            value: Value::Ratio(OURS, GRADED),
-        },
-        Metric {
-            name: "reference",
-            about: "mean score of the reference answers, 1 to 10",
-            better: Better::Neither,
-            value: Value::Ratio(REFERENCE, GRADED),
-        },
+        Metric { name: "relative", value: Value::Ratio(OURS, REFERENCE) },
+        Metric { name: "score", value: Value::Ratio(OURS, GRADED) },
+        Metric { name: "reference", value: Value::Ratio(REFERENCE, GRADED) },
         FAILED_SHARE,
         LENGTH,
     ],

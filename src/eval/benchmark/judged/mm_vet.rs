@@ -7,7 +7,7 @@ use crate::data::benchmark::{Format, Join};
 use crate::data::record::Question;
 use crate::eval::benchmark::File;
 use crate::eval::benchmark::file::{ALONE, plain};
-use crate::eval::{Better, Metric, Value};
+use crate::eval::{Metric, Value};
 
 static FILE: File = File {
     format: Format {
@@ -34,16 +34,7 @@ pub static MM_VET: Graded = Graded {
     about: "open questions that need several abilities at once, graded 0 to 1",
     source: "Yu et al. 2023, arXiv:2308.02490; a rubric of our own wording",
     file: &FILE,
-    metrics: &[
-        Metric {
-            name: "grade",
-            about: "mean grade, each in [0, 1]",
-            better: Better::Higher,
-            value: Value::Part(GRADE, GRADED),
-        },
-        FAILED_SHARE,
-        LENGTH,
-    ],
+    metrics: &[Metric { name: "grade", value: Value::Part(GRADE, GRADED) }, FAILED_SHARE, LENGTH],
     group: capabilities,
     // To describe is to recognize.
     columns: |question| match question.generated {

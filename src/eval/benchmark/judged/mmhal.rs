@@ -7,7 +7,7 @@ use crate::data::benchmark::{Format, Record};
 use crate::data::record::Question;
 use crate::eval::benchmark::File;
 use crate::eval::benchmark::file::{ALONE, plain};
-use crate::eval::{Better, Metric, Value, flag};
+use crate::eval::{Metric, Value, flag};
 
 static FILE: File = File {
     format: Format { main: &["mmhal"], ..ALONE },
@@ -42,18 +42,8 @@ pub static MMHAL: Graded = Graded {
              reply without a rating fails where the published script makes it 0",
     file: &FILE,
     metrics: &[
-        Metric {
-            name: "rating",
-            about: "mean rating, 0 to 6",
-            better: Better::Higher,
-            value: Value::Ratio(RATING, GRADED),
-        },
-        Metric {
-            name: "hallucination_rate",
-            about: "share of answers rated below 3",
-            better: Better::Lower,
-            value: Value::Share(HALLUCINATES, GRADED),
-        },
+        Metric { name: "rating", value: Value::Ratio(RATING, GRADED) },
+        Metric { name: "hallucination_rate", value: Value::Share(HALLUCINATES, GRADED) },
         FAILED_SHARE,
         LENGTH,
     ],

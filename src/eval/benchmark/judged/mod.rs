@@ -21,7 +21,7 @@ use crate::answer::python::text::strip;
 use crate::data::record::Question;
 use crate::eval::asking::is_of_file;
 use crate::eval::describe::Lexicon;
-use crate::eval::{Asked, Benchmark, Better, Counted, Counts, Metric, Row, Value, flag};
+use crate::eval::{Asked, Benchmark, Counted, Counts, Metric, Row, Value, flag};
 use serde::{Deserialize, Serialize};
 
 /// What a grader made of an answer.
@@ -89,18 +89,8 @@ const TOKENS: usize = 10;
 const ASKED: usize = 11;
 
 /// The metrics that all of them have, behind their own.
-const FAILED_SHARE: Metric = Metric {
-    name: "failed",
-    about: "share of answers that could not be graded; they count nowhere else",
-    better: Better::Lower,
-    value: Value::Share(FAILED, ASKED),
-};
-const LENGTH: Metric = Metric {
-    name: "tokens",
-    about: "mean length of an answer, in tokens",
-    better: Better::Neither,
-    value: Value::Ratio(TOKENS, ASKED),
-};
+const FAILED_SHARE: Metric = Metric { name: "failed", value: Value::Share(FAILED, ASKED) };
+const LENGTH: Metric = Metric { name: "tokens", value: Value::Ratio(TOKENS, ASKED) };
 
 /// Whether a metric counts answers without a grade too.
 pub fn of_all(metric: &Metric) -> bool {
