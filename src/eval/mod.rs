@@ -32,7 +32,7 @@ use crate::spec::candidates::Prompt;
 use crate::spec::lists::suggest;
 use crate::{Error, Result};
 use benchmark::judged::{Grade, Graded};
-use benchmark::{File, choice as choice_of, crpe, judged, math, own, reading};
+use benchmark::{Extraction, File, choice as choice_of, crpe, judged, math, own, reading};
 use serde::{Deserialize, Serialize};
 
 /// Declares the list of benchmarks, in the order in which `show` prints them.
@@ -132,8 +132,8 @@ pub trait Benchmark: Sync {
     }
 
     /// Which part of a response it takes for the answer.
-    fn extraction(&self) -> &'static str {
-        "final answer, by the labeller's rules"
+    fn extraction(&self) -> Extraction {
+        Extraction::LABELLED
     }
 
     /// How its answers are graded, where a match does not do.

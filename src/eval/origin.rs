@@ -72,7 +72,7 @@ impl Origin {
             blake3::hash(text.as_bytes()).to_hex()[..8].to_owned()
         });
         let is_whole = file.is_some() && benchmark.file().is_some_and(|own| own.always_direct);
-        let extraction = if is_whole { "whole response" } else { benchmark.extraction() };
+        let extraction = if is_whole { "whole response" } else { benchmark.extraction().text() };
         Self {
             benchmark: benchmark.name().to_owned(),
             questions,

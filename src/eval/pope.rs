@@ -6,7 +6,7 @@
 //! dealt out to the three splits in turn, so that each split stays near balance.
 
 use super::benchmark::file::{ALONE, File, answered};
-use super::benchmark::{FIRST_MARKER, answer_of, answer_of_internvl};
+use super::benchmark::{Extraction, answer_of, answer_of_internvl};
 use super::{Asked, Benchmark, Counted, Counts, Metric, Row, Value, flag, ratio};
 use crate::answer::metric::yes_no::{self, settled, yes_or_no};
 use crate::data::benchmark::{Format, Record, json};
@@ -36,7 +36,7 @@ pub struct Pope {
     name: &'static str,
     about: &'static str,
     source: &'static str,
-    extraction: &'static str,
+    extraction: Extraction,
     /// What an answer says; the response is whole.
     said: fn(&Question, &Row) -> Option<bool>,
     /// Whether an answer counts once over all for each of its question's categories.
@@ -49,7 +49,7 @@ pub static POPE: Pope = Pope {
     about: "existence of objects, yes or no, in three splits by how absent objects are drawn",
     source: "Li et al. 2023, arXiv:2305.10355. An answer that is neither yes nor no is wrong, and is no \
              yes; the published script counts it as yes, and \"not\" as no",
-    extraction: "final answer; of files behind the last marker",
+    extraction: Extraction::Other("final answer; of files behind the last marker"),
     said: |question, row| match question.generated {
         Some(_) => row.answer.final_answer.as_deref().and_then(yes_or_no),
         None => settled(answer_of(row)),
@@ -62,7 +62,7 @@ pub static POPE_INTERNVL: Pope = Pope {
     name: "pope_internvl",
     about: "pope, where everything that does not say no in its first sentence is yes",
     source: "InternVL, eval/pope",
-    extraction: FIRST_MARKER,
+    extraction: Extraction::FirstMarker,
     said: |_, row| Some(yes_no::internvl(answer_of_internvl(row))),
     repeats: false,
 };
@@ -130,7 +130,7 @@ impl Benchmark for Pope {
         questions.iter().map(filed).collect()
     }
 
-    fn extraction(&self) -> &'static str {
+    fn extraction(&self) -> Extraction {
         self.extraction
     }
 

@@ -1,7 +1,7 @@
 //! Multiple choice: M3CoT, ScienceQA and AI2D.
 
 use super::file::{ALONE, File, choices, plain, with_options};
-use super::{ACCURACY, FIRST_MARKER, LAST_MARKER, Scored, answer_of, answer_of_internvl, category};
+use super::{ACCURACY, Extraction, Scored, answer_of, answer_of_internvl, category};
 use crate::answer::choice;
 use crate::answer::matching::exact;
 use crate::answer::metric::option::post_process;
@@ -27,7 +27,7 @@ pub static M3COT: Scored = Scored {
     filed: with_choices,
     tasks: &["compare", "relation", "diagram"],
     needs: "questions with options: `relation`, `compare` or `diagram` in `corpus.tasks`",
-    extraction: LAST_MARKER,
+    extraction: Extraction::LastMarker,
     score: |question, row| flag(is_right(question, answer_of(row))),
     group: domain,
     metrics: ACCURACY,
@@ -38,7 +38,7 @@ pub static M3COT_INTERNVL: Scored = Scored {
     name: "m3cot_internvl",
     about: "m3cot with InternVL's reading of letters",
     source: "InternVL, eval/scienceqa: post_process, exceptions count as wrong",
-    extraction: FIRST_MARKER,
+    extraction: Extraction::FirstMarker,
     score: |question, row| flag(is_right_internvl(question, answer_of_internvl(row))),
     ..M3COT
 };

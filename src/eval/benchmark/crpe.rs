@@ -4,7 +4,7 @@
 //! Its unit is the question, not the row: sums count four rows as one.
 
 use super::file::{ALONE, File, plain, with_options};
-use super::{LAST_MARKER, answer_of, answer_with_space, groups, is_unparsable, stands_in};
+use super::{Extraction, answer_of, answer_with_space, groups, is_unparsable, stands_in};
 use crate::answer::choice::name;
 use crate::answer::matching::exact;
 use crate::answer::metric::crpe::{ROTATIONS, is_right, is_right_vlmevalkit};
@@ -133,8 +133,8 @@ impl Benchmark for Crpe {
         questions.iter().map(filed).collect()
     }
 
-    fn extraction(&self) -> &'static str {
-        LAST_MARKER
+    fn extraction(&self) -> Extraction {
+        Extraction::LastMarker
     }
 
     /// # Panics
@@ -179,7 +179,7 @@ impl Crpe {
 
     fn row(&self, asked: &Asked<'_>) -> Counted {
         let mut counts = Counts::default();
-        counts[UNPARSABLE] = flag(is_unparsable(asked, LAST_MARKER));
+        counts[UNPARSABLE] = flag(is_unparsable(asked, Extraction::LastMarker));
         counts[ROWS] = 1.0;
         let category = asked.question.says("category").to_owned();
         Counted { groups: groups(category), counts, score: None }

@@ -1,7 +1,7 @@
 //! Mathematics with a free or a chosen answer: MathVista and MathVision.
 
 use super::file::{ALONE, File, choices, plain, with_options};
-use super::{ACCURACY, FIRST_MARKER, LAST_MARKER, Scored, answer_of, answer_of_internvl, category};
+use super::{ACCURACY, Extraction, Scored, answer_of, answer_of_internvl, category};
 use crate::answer::choice;
 use crate::answer::metric::mathvista::{self, Problem};
 use crate::answer::metric::{mathvision, option};
@@ -28,7 +28,7 @@ pub static MATHVISTA: Scored = Scored {
     tasks: &["count", "subtract", "chart", "geometry"],
     needs: "questions with a number for an answer: `geometry`, `count`, `subtract` or `chart` in \
             `corpus.tasks`",
-    extraction: LAST_MARKER,
+    extraction: Extraction::LastMarker,
     score: |question, row| flag(is_right(question, answer_of(row))),
     group: category,
     metrics: ACCURACY,
@@ -39,7 +39,7 @@ pub static MATHVISTA_INTERNVL: Scored = Scored {
     name: "mathvista_internvl",
     about: "mathvista with InternVL's extraction and comparison as text",
     source: "InternVL, eval/mathvista: extraction by rule, exceptions count as wrong",
-    extraction: FIRST_MARKER,
+    extraction: Extraction::FirstMarker,
     score: |question, row| {
         let said = answer_of_internvl(row);
         flag(with(question, |problem| internvl(problem, question, said)))
@@ -53,7 +53,7 @@ pub static MATHVISTA_VLMEVALKIT: Scored = Scored {
     about: "mathvista with VLMEvalKit's comparison",
     source: "VLMEvalKit, post_check on what stands behind the first marker; without a judge's \
              extraction, and exceptions count as wrong",
-    extraction: FIRST_MARKER,
+    extraction: Extraction::FirstMarker,
     score: |question, row| {
         let said = answer_of_internvl(row);
         flag(with(question, |problem| vlmevalkit(problem, question, said)))
@@ -72,7 +72,7 @@ pub static MATHVISION: Scored = Scored {
     filed: Question::clone,
     tasks: &["subtract", "geometry"],
     needs: "mathematics: `geometry` or `subtract` in `corpus.tasks`",
-    extraction: LAST_MARKER,
+    extraction: Extraction::LastMarker,
     score: |question, row| flag(is_equal(question, answer_of(row), mathvision::is_equal)),
     group: subject,
     metrics: ACCURACY,
@@ -84,7 +84,7 @@ pub static MATHVISION_VLMEVALKIT: Scored = Scored {
     about: "mathvision with VLMEvalKit's equality",
     source: "VLMEvalKit, is_equal on what stands behind the first marker; without a judge's \
              extraction, and functions of Python are not called",
-    extraction: FIRST_MARKER,
+    extraction: Extraction::FirstMarker,
     score: |question, row| {
         let said = answer_of_internvl(row);
         flag(is_equal_vlmevalkit(question, said))

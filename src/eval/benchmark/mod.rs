@@ -51,7 +51,7 @@ pub struct Scored {
     /// See [`Benchmark::needs`].
     pub needs: &'static str,
     /// See [`Benchmark::extraction`].
-    pub extraction: &'static str,
+    pub extraction: Extraction,
     /// Its score of an answer, from 0 to 1; the response is whole.
     pub score: fn(&Question, &Row) -> f64,
     /// What a question counts under beside `all`.
@@ -116,7 +116,7 @@ impl Benchmark for Scored {
         questions.iter().map(|question| (self.filed)(question)).collect()
     }
 
-    fn extraction(&self) -> &'static str {
+    fn extraction(&self) -> Extraction {
         self.extraction
     }
 
@@ -166,14 +166,9 @@ pub fn answer_of(row: &Row) -> &str {
 
 /// Whether an answer has no end or nothing to score. What a benchmark of files scores is what its own
 /// extraction finds; generated questions keep the rules of candidates.
-pub fn is_unparsable(asked: &Asked<'_>, extraction: &str) -> bool {
-    let found = match extraction {
-        _ if asked.question.generated.is_some() => None,
-        LAST_MARKER => Some(answer_of(asked.row)),
-        FIRST_MARKER => Some(answer_of_internvl(asked.row)),
-        _ => None,
-    };
-    match found {
+pub fn is_unparsable(asked: &Asked<'_>, extraction: Extraction) -> bool {
+    let of_file = asked.question.generated.is_none();
+    match extraction.of(asked.row).filter(|_| of_file) {
         Some(found) => !asked.row.answer.ended || strip(found).is_empty(),
         None => asked.row.is_unparsable(),
     }
@@ -195,7 +190,36 @@ pub fn answer_of_internvl(row: &Row) -> &str {
     }
 }
 
-/// [`Benchmark::extraction`] of [`answer_of`].
-pub const LAST_MARKER: &str = "whole response; reasoned: behind the last marker";
-/// [`Benchmark::extraction`] of [`answer_of_internvl`].
-pub const FIRST_MARKER: &str = "whole response; reasoned: the line behind the first marker";
+/// Which part of a response a benchmark takes for the answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Extraction {
+    /// [`answer_of`].
+    LastMarker,
+    /// [`answer_of_internvl`].
+    FirstMarker,
+    /// In words: what candidates' rules find, or a scorer of its own.
+    Other(&'static str),
+}
+
+impl Extraction {
+    /// As in candidates.
+    pub const LABELLED: Self = Self::Other("final answer, by the labeller's rules");
+
+    /// As benchmarks.csv says it.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::LastMarker => "whole response; reasoned: behind the last marker",
+            Self::FirstMarker => "whole response; reasoned: the line behind the first marker",
+            Self::Other(text) => text,
+        }
+    }
+
+    /// That part of a response; none where it is not by markers alone.
+    fn of(self, row: &Row) -> Option<&str> {
+        match self {
+            Self::LastMarker => Some(answer_of(row)),
+            Self::FirstMarker => Some(answer_of_internvl(row)),
+            Self::Other(_) => None,
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! Questions of one's own: any file of pictures, questions and known answers.
 
 use super::file::{ALONE, File, answered, answered_by_several};
-use super::{ACCURACY, Scored};
+use super::{ACCURACY, Extraction, Scored};
 use crate::data::benchmark::Record;
 use crate::data::record::Question;
 use crate::eval::flag;
@@ -18,7 +18,7 @@ pub static QUESTIONS: Scored = Scored {
     filed: Question::clone,
     tasks: &[],
     needs: "a file: `eval.files.questions`",
-    extraction: "as of candidates: the final answer of its form",
+    extraction: Extraction::Other("as of candidates: the final answer of its form"),
     score: |_, row| flag(row.is_right()),
     group: |question| match question.task.as_str() {
         "questions" => String::new(),

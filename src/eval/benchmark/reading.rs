@@ -1,7 +1,7 @@
 //! What is written or drawn in a picture: ChartQA, DocVQA, InfoVQA, TextVQA and OCRBench.
 
 use super::file::{ALONE, File, answered, answered_by_several, golds};
-use super::{ACCURACY, FIRST_MARKER, LAST_MARKER, SOFT, Scored};
+use super::{ACCURACY, Extraction, SOFT, Scored};
 use super::{answer_of, answer_of_internvl, answer_with_space, category};
 use crate::answer::metric::{anls, relaxed, vqa};
 use crate::data::benchmark::{Format, Join, Record};
@@ -67,7 +67,7 @@ pub static CHARTQA: Scored = Scored {
     filed: Question::clone,
     tasks: &["chart"],
     needs: "charts: `chart` in `corpus.tasks`",
-    extraction: LAST_MARKER,
+    extraction: Extraction::LastMarker,
     score: |question, row| {
         let said = answer_of(row);
         flag(golds(question).iter().any(|gold| relaxed::relaxed(gold, said)))
@@ -81,7 +81,7 @@ pub static CHARTQA_INTERNVL: Scored = Scored {
     name: "chartqa_internvl",
     about: "chartqa with 5 % of the prediction in place of the known answer",
     source: "InternVL, eval/vqa: the scorer's arguments are the wrong way round",
-    extraction: FIRST_MARKER,
+    extraction: Extraction::FirstMarker,
     score: |question, row| {
         relaxed::internvl_of(&golds(question), answer_of_internvl(row)).unwrap_or(0.0)
     },
@@ -108,7 +108,7 @@ pub static DOCVQA_PEERS: Scored = Scored {
     name: "docvqa_peers",
     about: "docvqa with the length of the raw texts below the distance, as both peers have it",
     source: "VLMEvalKit and InternVL",
-    extraction: FIRST_MARKER,
+    extraction: Extraction::FirstMarker,
     score: |question, row| {
         let said = match question.generated {
             Some(_) => answer_of_internvl(row),
@@ -149,7 +149,7 @@ pub static TEXTVQA_VLMEVALKIT: Scored = Scored {
     name: "textvqa_vlmevalkit",
     about: "textvqa with VLMEvalKit's normalizer",
     source: "VLMEvalKit, vqa_eval",
-    extraction: FIRST_MARKER,
+    extraction: Extraction::FirstMarker,
     score: |question, row| {
         let score = vqa::accuracy_vlmevalkit(&golds(question), answer_of_internvl(row));
         if score.is_nan() { 0.0 } else { score }

@@ -16,7 +16,7 @@ pub use mm_vet::MM_VET;
 pub use mmhal::MMHAL;
 pub use object_halbench::OBJECT_HALBENCH;
 
-use super::{File, LAST_MARKER, answer_of, groups, stands_in};
+use super::{Extraction, File, answer_of, groups, stands_in};
 use crate::answer::python::text::strip;
 use crate::data::record::Question;
 use crate::eval::asking::is_of_file;
@@ -137,8 +137,8 @@ impl Benchmark for Graded {
         questions.iter().map(filed).collect()
     }
 
-    fn extraction(&self) -> &'static str {
-        LAST_MARKER
+    fn extraction(&self) -> Extraction {
+        Extraction::LastMarker
     }
 
     fn grader(&self) -> Option<&Graded> {
