@@ -5,7 +5,8 @@
 //! picture has one. An object counts once a description, however often it is named;
 //! with a reasoned description, what the reasoning names counts too.
 
-use super::{Asked, Benchmark, Counted, Counts, Metric, Value, flag};
+use super::benchmark::Extraction;
+use super::{Asked, Benchmark, Card, Counted, Counts, Metric, Value, flag};
 use crate::answer::matching::is_open;
 use crate::data::record::Question;
 use std::collections::BTreeSet;
@@ -53,17 +54,17 @@ pub(super) fn count_objects<T: Ord>(
 }
 
 impl Benchmark for Describe {
-    fn name(&self) -> &'static str {
-        "describe"
-    }
-
-    fn about(&self) -> &'static str {
-        "objects in open-ended descriptions: invented ones by response and by mention, and coverage"
-    }
-
-    fn source(&self) -> &'static str {
-        "Rohrbach et al. 2018, arXiv:1809.02156 (CHAIR), with the rates of Object HalBench: Yu et al. \
-         2023, arXiv:2312.00849"
+    fn card(&self) -> &Card {
+        &Card {
+            name: "describe",
+            about: "objects in open-ended descriptions: invented ones by response and by mention, \
+                    and coverage",
+            source: "Rohrbach et al. 2018, arXiv:1809.02156 (CHAIR), with the rates of Object \
+                     HalBench: Yu et al. 2023, arXiv:2312.00849",
+            asks: "describe",
+            needs: "open-ended questions with known objects: `describe` in `corpus.tasks`",
+            extraction: Extraction::LABELLED,
+        }
     }
 
     fn metrics(&self) -> &'static [Metric] {
@@ -80,10 +81,6 @@ impl Benchmark for Describe {
     fn selects(&self, question: &Question) -> bool {
         is_open(question)
             && question.generated.as_ref().is_some_and(|truth| !truth.objects.is_empty())
-    }
-
-    fn needs(&self) -> &'static str {
-        "open-ended questions with known objects: `describe` in `corpus.tasks`"
     }
 
     fn count(&self, asked: &[Asked<'_>]) -> Vec<Counted> {

@@ -89,16 +89,57 @@ pub fn benchmark(name: &str) -> Result<&'static dyn Benchmark> {
     })
 }
 
+/// What a benchmark is, in words.
+#[derive(Clone, Copy, Debug)]
+pub struct Card {
+    /// The word used in specs and CSV files.
+    pub name: &'static str,
+    /// One sentence for `prefab show benchmarks`.
+    pub about: &'static str,
+    /// Where the measure comes from.
+    pub source: &'static str,
+    /// The benchmark whose questions it asks: another one, for a peer's way of scoring them.
+    pub asks: &'static str,
+    /// What a corpus needs so that it asks something, for the error when it does not.
+    pub needs: &'static str,
+    /// Which part of a response it takes for the answer.
+    pub extraction: Extraction,
+}
+
 /// A set of questions, how they are asked and how the answers count.
 pub trait Benchmark: Sync {
-    /// The word used in specs and CSV files.
-    fn name(&self) -> &'static str;
+    /// What it is.
+    fn card(&self) -> &Card;
 
-    /// One sentence for `prefab show benchmarks`.
-    fn about(&self) -> &'static str;
+    /// See [`Card::name`].
+    fn name(&self) -> &'static str {
+        self.card().name
+    }
 
-    /// Where the measure comes from.
-    fn source(&self) -> &'static str;
+    /// See [`Card::about`].
+    fn about(&self) -> &'static str {
+        self.card().about
+    }
+
+    /// See [`Card::source`].
+    fn source(&self) -> &'static str {
+        self.card().source
+    }
+
+    /// See [`Card::asks`].
+    fn asks(&self) -> &'static str {
+        self.card().asks
+    }
+
+    /// See [`Card::needs`].
+    fn needs(&self) -> &'static str {
+        self.card().needs
+    }
+
+    /// See [`Card::extraction`].
+    fn extraction(&self) -> Extraction {
+        self.card().extraction
+    }
 
     /// What it measures; the first is the one that verdicts.csv scores question by question.
     fn metrics(&self) -> &'static [Metric];
@@ -116,11 +157,6 @@ pub trait Benchmark: Sync {
         None
     }
 
-    /// The benchmark whose questions it asks: another one, for a peer's way of scoring them.
-    fn asks(&self) -> &'static str {
-        self.name()
-    }
-
     /// How its own file is read; none where it has none.
     fn file(&self) -> Option<&'static File> {
         None
@@ -131,18 +167,10 @@ pub trait Benchmark: Sync {
         questions.iter().copied().cloned().collect()
     }
 
-    /// Which part of a response it takes for the answer.
-    fn extraction(&self) -> Extraction {
-        Extraction::LABELLED
-    }
-
     /// How its answers are graded, where a match does not do.
     fn grader(&self) -> Option<&Graded> {
         None
     }
-
-    /// What a corpus needs so that it asks something, for the error when it does not.
-    fn needs(&self) -> &'static str;
 
     /// The prompts it is asked with, of those that the spec wants.
     fn prompts(&self, wanted: &[Prompt]) -> Vec<Prompt> {

@@ -7,7 +7,7 @@
 
 use super::benchmark::file::{ALONE, File, answered};
 use super::benchmark::{Extraction, answer_of, answer_of_internvl};
-use super::{Asked, Benchmark, Counted, Counts, Metric, Row, Value, flag, ratio};
+use super::{Asked, Benchmark, Card, Counted, Counts, Metric, Row, Value, flag, ratio};
 use crate::answer::metric::yes_no::{self, settled, yes_or_no};
 use crate::data::benchmark::{Format, Record, json};
 use crate::data::record::Question;
@@ -33,10 +33,7 @@ static FILE: File = File {
 
 /// POPE, with a way to read yes or no.
 pub struct Pope {
-    name: &'static str,
-    about: &'static str,
-    source: &'static str,
-    extraction: Extraction,
+    card: Card,
     /// What an answer says; the response is whole.
     said: fn(&Question, &Row) -> Option<bool>,
     /// Whether an answer counts once over all for each of its question's categories.
@@ -45,11 +42,15 @@ pub struct Pope {
 
 /// As its authors define it.
 pub static POPE: Pope = Pope {
-    name: "pope",
-    about: "existence of objects, yes or no, in three splits by how absent objects are drawn",
-    source: "Li et al. 2023, arXiv:2305.10355. An answer that is neither yes nor no is wrong, and is no \
-             yes; the published script counts it as yes, and \"not\" as no",
-    extraction: Extraction::Other("final answer; of files behind the last marker"),
+    card: Card {
+        name: "pope",
+        about: "existence of objects, yes or no, in three splits by how absent objects are drawn",
+        source: "Li et al. 2023, arXiv:2305.10355. An answer that is neither yes nor no is wrong, \
+                 and is no yes; the published script counts it as yes, and \"not\" as no",
+        asks: "pope",
+        needs: "yes/no questions about existence: `exists` in `corpus.tasks`",
+        extraction: Extraction::Other("final answer; of files behind the last marker"),
+    },
     said: |question, row| match question.generated {
         Some(_) => row.answer.final_answer.as_deref().and_then(yes_or_no),
         None => settled(answer_of(row)),
@@ -59,20 +60,26 @@ pub static POPE: Pope = Pope {
 
 /// As InternVL's evaluation reads answers, which is the published script's way.
 pub static POPE_INTERNVL: Pope = Pope {
-    name: "pope_internvl",
-    about: "pope, where everything that does not say no in its first sentence is yes",
-    source: "InternVL, eval/pope",
-    extraction: Extraction::FirstMarker,
+    card: Card {
+        name: "pope_internvl",
+        about: "pope, where everything that does not say no in its first sentence is yes",
+        source: "InternVL, eval/pope",
+        extraction: Extraction::FirstMarker,
+        ..POPE.card
+    },
     said: |_, row| Some(yes_no::internvl(answer_of_internvl(row))),
     repeats: false,
 };
 
 /// As VLMEvalKit reads answers, without its judge.
 pub static POPE_VLMEVALKIT: Pope = Pope {
-    name: "pope_vlmevalkit",
-    about: "pope with VLMEvalKit's reading, exactly one of the words yes and no, and its count: a \
-            question of several categories counts several times over all",
-    source: "VLMEvalKit, yorn; without a judge for the rest",
+    card: Card {
+        name: "pope_vlmevalkit",
+        about: "pope with VLMEvalKit's reading, exactly one of the words yes and no, and its \
+                count: a question of several categories counts several times over all",
+        source: "VLMEvalKit, yorn; without a judge for the rest",
+        ..POPE_INTERNVL.card
+    },
     said: |_, row| yes_no::vlmevalkit(answer_of_internvl(row)),
     repeats: true,
     ..POPE_INTERNVL
@@ -94,20 +101,8 @@ const UNPARSABLE: usize = 5;
 const OF_SPLITS: usize = 6;
 
 impl Benchmark for Pope {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn about(&self) -> &'static str {
-        self.about
-    }
-
-    fn source(&self) -> &'static str {
-        self.source
-    }
-
-    fn asks(&self) -> &'static str {
-        "pope"
+    fn card(&self) -> &Card {
+        &self.card
     }
 
     fn file(&self) -> Option<&'static File> {
@@ -128,10 +123,6 @@ impl Benchmark for Pope {
             filed
         };
         questions.iter().map(filed).collect()
-    }
-
-    fn extraction(&self) -> Extraction {
-        self.extraction
     }
 
     fn metrics(&self) -> &'static [Metric] {
@@ -173,10 +164,6 @@ impl Benchmark for Pope {
         let has_split = question.generated.as_ref().is_some_and(|truth| truth.negative.is_some());
         let is_about_existence = question.task == "exists" || question.source == "pope";
         is_yes_no && (has_split || is_about_existence)
-    }
-
-    fn needs(&self) -> &'static str {
-        "yes/no questions about existence: `exists` in `corpus.tasks`"
     }
 
     fn count(&self, asked: &[Asked<'_>]) -> Vec<Counted> {

@@ -1,7 +1,7 @@
 //! `reasoning`: questions with a known answer, by task and over all.
 
-use super::benchmark::{ASKED, SCORE as RIGHT, TOKENS, UNPARSABLE, accuracy};
-use super::{Asked, Benchmark, Counted, Counts, Metric, Value, flag};
+use super::benchmark::{ASKED, Extraction, SCORE as RIGHT, TOKENS, UNPARSABLE, accuracy};
+use super::{Asked, Benchmark, Card, Counted, Counts, Metric, Value, flag};
 use crate::answer::matching::is_open;
 use crate::data::record::Question;
 
@@ -11,16 +11,17 @@ pub struct Reasoning;
 const METRICS: &[Metric] = &accuracy(Value::Share(RIGHT, ASKED));
 
 impl Benchmark for Reasoning {
-    fn name(&self) -> &'static str {
-        "reasoning"
-    }
-
-    fn about(&self) -> &'static str {
-        "accuracy of final answers by task, and the share of answers in which none can be read"
-    }
-
-    fn source(&self) -> &'static str {
-        "Wang et al. 2024, arXiv:2411.10442, Figure 3 (accuracy) and supplement 10 (unparsable answers)"
+    fn card(&self) -> &Card {
+        &Card {
+            name: "reasoning",
+            about: "accuracy of final answers by task, and the share of answers in which none can \
+                    be read",
+            source: "Wang et al. 2024, arXiv:2411.10442, Figure 3 (accuracy) and supplement 10 \
+                     (unparsable answers)",
+            asks: "reasoning",
+            needs: "questions with a known answer",
+            extraction: Extraction::LABELLED,
+        }
     }
 
     fn metrics(&self) -> &'static [Metric] {
@@ -29,10 +30,6 @@ impl Benchmark for Reasoning {
 
     fn selects(&self, question: &Question) -> bool {
         !is_open(question)
-    }
-
-    fn needs(&self) -> &'static str {
-        "questions with a known answer"
     }
 
     fn count(&self, asked: &[Asked<'_>]) -> Vec<Counted> {

@@ -7,7 +7,8 @@
 //! of its own answer writes that same answer, so accuracy after the own
 //! beginning is the accuracy with nothing given, whatever the share.
 
-use super::{Asked, Benchmark, Counted, Counts, Metric, Value, flag, ratio};
+use super::benchmark::Extraction;
+use super::{Asked, Benchmark, Card, Counted, Counts, Metric, Value, flag, ratio};
 use crate::answer::matching::is_open;
 use crate::data::record::Question;
 use crate::spec::candidates::Prompt;
@@ -23,21 +24,21 @@ const AFTER_OWN: usize = 4;
 const TOKENS: usize = 5;
 
 impl Benchmark for Shift {
-    fn name(&self) -> &'static str {
-        "shift"
+    fn card(&self) -> &Card {
+        &Card {
+            name: "shift",
+            about: "accuracy and rationale likelihood after 0, 25, 50, 75 % of the true rationale, \
+                    and of its own",
+            source: "the distribution shift that Wang et al. 2024, arXiv:2411.10442, section 1, \
+                     name as MPO's reason; exposure bias of Ranzato et al. 2015, arXiv:1511.06732",
+            asks: "shift",
+            needs: "generated questions, whose true rationale is known",
+            extraction: Extraction::LABELLED,
+        }
     }
 
-    fn about(&self) -> &'static str {
-        "accuracy and rationale likelihood after 0, 25, 50, 75 % of the true rationale, and of its own"
-    }
-
-    fn source(&self) -> &'static str {
-        "the distribution shift that Wang et al. 2024, arXiv:2411.10442, section 1, name as MPO's reason; \
-         exposure bias of Ranzato et al. 2015, arXiv:1511.06732"
-    }
-
-    /// `own` is after its own beginning, a gap the true one's less that; `logp` is in nats a token of
-    /// the true rationale's rest.
+    /// `own` is after its own beginning, a gap the true one's less that; `logp` is in nats a token
+    /// of the true rationale's rest.
     fn metrics(&self) -> &'static [Metric] {
         &[
             Metric { name: "accuracy", value: Value::Share(RIGHT, ASKED) },
@@ -58,10 +59,6 @@ impl Benchmark for Shift {
     fn selects(&self, question: &Question) -> bool {
         !is_open(question)
             && question.generated.as_ref().is_some_and(|truth| !truth.rationale.is_empty())
-    }
-
-    fn needs(&self) -> &'static str {
-        "generated questions, whose true rationale is known"
     }
 
     fn prompts(&self, _wanted: &[Prompt]) -> Vec<Prompt> {

@@ -8,7 +8,7 @@ use crate::answer::metric::option::post_process;
 use crate::data::benchmark::Record;
 use crate::data::record::Question;
 use crate::data::template::instruction::LETTER;
-use crate::eval::flag;
+use crate::eval::{Card, flag};
 use crate::tasks::options;
 
 static SCIENCE: File =
@@ -18,16 +18,18 @@ static DIAGRAMS: File =
 
 /// Multimodal chain of thought in many domains.
 pub static M3COT: Scored = Scored {
-    name: "m3cot",
-    about: "multiple choice that needs several steps about a picture",
-    source: "Chen et al. 2024, arXiv:2405.16473, scored as ScienceQA is in InternVL's evaluation; \
-             letters as `eval::choice` reads them",
-    asks: "m3cot",
+    card: Card {
+        name: "m3cot",
+        about: "multiple choice that needs several steps about a picture",
+        source: "Chen et al. 2024, arXiv:2405.16473, scored as ScienceQA is in InternVL's \
+                 evaluation; letters as `eval::choice` reads them",
+        asks: "m3cot",
+        needs: "questions with options: `relation`, `compare` or `diagram` in `corpus.tasks`",
+        extraction: Extraction::LastMarker,
+    },
     file: &SCIENCE,
     filed: with_choices,
     tasks: &["compare", "relation", "diagram"],
-    needs: "questions with options: `relation`, `compare` or `diagram` in `corpus.tasks`",
-    extraction: Extraction::LastMarker,
     score: |question, row| flag(is_right(question, answer_of(row))),
     group: domain,
     metrics: ACCURACY,
@@ -35,34 +37,43 @@ pub static M3COT: Scored = Scored {
 
 /// The same, read as InternVL's evaluation reads it.
 pub static M3COT_INTERNVL: Scored = Scored {
-    name: "m3cot_internvl",
-    about: "m3cot with InternVL's reading of letters",
-    source: "InternVL, eval/scienceqa: post_process, exceptions count as wrong",
-    extraction: Extraction::FirstMarker,
+    card: Card {
+        name: "m3cot_internvl",
+        about: "m3cot with InternVL's reading of letters",
+        source: "InternVL, eval/scienceqa: post_process, exceptions count as wrong",
+        extraction: Extraction::FirstMarker,
+        ..M3COT.card
+    },
     score: |question, row| flag(is_right_internvl(question, answer_of_internvl(row))),
     ..M3COT
 };
 
 /// Science questions with pictures.
 pub static SCIENCEQA: Scored = Scored {
-    name: "scienceqa",
-    about: "school science, multiple choice",
-    source: "Lu et al. 2022, arXiv:2209.09513, questions with a picture",
-    asks: "scienceqa",
+    card: Card {
+        name: "scienceqa",
+        about: "school science, multiple choice",
+        source: "Lu et al. 2022, arXiv:2209.09513, questions with a picture",
+        asks: "scienceqa",
+        needs: "science questions: `diagram` in `corpus.tasks`",
+        ..M3COT.card
+    },
     tasks: &["diagram"],
-    needs: "science questions: `diagram` in `corpus.tasks`",
     ..M3COT
 };
 
 /// Diagrams of school science.
 pub static AI2D: Scored = Scored {
-    name: "ai2d",
-    about: "diagrams of school science, multiple choice",
-    source: "Kembhavi et al. 2016, arXiv:1603.07396, with VLMEvalKit's questions",
-    asks: "ai2d",
+    card: Card {
+        name: "ai2d",
+        about: "diagrams of school science, multiple choice",
+        source: "Kembhavi et al. 2016, arXiv:1603.07396, with VLMEvalKit's questions",
+        asks: "ai2d",
+        needs: "science questions: `diagram` in `corpus.tasks`",
+        ..M3COT.card
+    },
     file: &DIAGRAMS,
     tasks: &["diagram"],
-    needs: "science questions: `diagram` in `corpus.tasks`",
     ..M3COT
 };
 

@@ -10,7 +10,7 @@ use crate::answer::matching::exact;
 use crate::answer::metric::crpe::{ROTATIONS, is_right, is_right_vlmevalkit};
 use crate::data::benchmark::{Format, Record};
 use crate::data::record::Question;
-use crate::eval::{Asked, Benchmark, Counted, Counts, Metric, Row, Value, flag};
+use crate::eval::{Asked, Benchmark, Card, Counted, Counts, Metric, Row, Value, flag};
 use crate::spec::candidates::Prompt;
 use crate::tasks::rotated;
 use crate::{Error, Result};
@@ -27,9 +27,7 @@ static FILE: File = File {
 
 /// CRPE, as a way to judge one row.
 pub struct Crpe {
-    name: &'static str,
-    about: &'static str,
-    source: &'static str,
+    card: Card,
     is_right: fn(&str, &str) -> bool,
     /// What of a response to a file's question is judged.
     said: fn(&Row) -> &str,
@@ -39,10 +37,15 @@ pub struct Crpe {
 
 /// As its authors define it.
 pub static CRPE: Crpe = Crpe {
-    name: "crpe",
-    about: "existence and relations of objects; all four rotations of the options right",
-    source: "Wang et al. 2024, arXiv:2402.19474 (the All-Seeing project v2). Generated questions are of \
-             its category `predicate` alone",
+    card: Card {
+        name: "crpe",
+        about: "existence and relations of objects; all four rotations of the options right",
+        source: "Wang et al. 2024, arXiv:2402.19474 (the All-Seeing project v2). Generated \
+                 questions are of its category `predicate` alone",
+        asks: "crpe",
+        needs: "relations with options: `relation` in `corpus.tasks`",
+        extraction: Extraction::LastMarker,
+    },
     is_right,
     said: answer_of,
     whole: true,
@@ -50,10 +53,13 @@ pub static CRPE: Crpe = Crpe {
 
 /// As VLMEvalKit judges a row.
 pub static CRPE_VLMEVALKIT: Crpe = Crpe {
-    name: "crpe_vlmevalkit",
-    about: "crpe with VLMEvalKit's reading of a row",
-    source: "VLMEvalKit, is_correct; exceptions count as wrong. Generated questions, whose options are \
-             words, score as in crpe",
+    card: Card {
+        name: "crpe_vlmevalkit",
+        about: "crpe with VLMEvalKit's reading of a row",
+        source: "VLMEvalKit, is_correct; exceptions count as wrong. Generated questions, whose \
+                 options are words, score as in crpe",
+        ..CRPE.card
+    },
     is_right: |gold, said| is_right_vlmevalkit(gold, said).unwrap_or(false),
     said: |row| match row.answer.prompt {
         Prompt::Direct | Prompt::Open => answer_with_space(row),
@@ -64,9 +70,12 @@ pub static CRPE_VLMEVALKIT: Crpe = Crpe {
 
 /// Each row for itself.
 pub static CRPE_ROWS: Crpe = Crpe {
-    name: "crpe_rows",
-    about: "crpe with each rotation counted for itself",
-    source: "lmms-eval's unit; not comparable with the published numbers",
+    card: Card {
+        name: "crpe_rows",
+        about: "crpe with each rotation counted for itself",
+        source: "lmms-eval's unit; not comparable with the published numbers",
+        ..CRPE.card
+    },
     is_right,
     said: answer_of,
     whole: false,
@@ -78,16 +87,8 @@ const UNPARSABLE: usize = 2;
 const ROWS: usize = 3;
 
 impl Benchmark for Crpe {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn about(&self) -> &'static str {
-        self.about
-    }
-
-    fn source(&self) -> &'static str {
-        self.source
+    fn card(&self) -> &Card {
+        &self.card
     }
 
     fn metrics(&self) -> &'static [Metric] {
@@ -103,14 +104,6 @@ impl Benchmark for Crpe {
 
     fn derive(&self, question: &Question) -> Option<Vec<Question>> {
         rotated(question)
-    }
-
-    fn needs(&self) -> &'static str {
-        "relations with options: `relation` in `corpus.tasks`"
-    }
-
-    fn asks(&self) -> &'static str {
-        "crpe"
     }
 
     fn file(&self) -> Option<&'static File> {
@@ -131,10 +124,6 @@ impl Benchmark for Crpe {
             filed
         };
         questions.iter().map(filed).collect()
-    }
-
-    fn extraction(&self) -> Extraction {
-        Extraction::LastMarker
     }
 
     /// # Panics
@@ -179,7 +168,7 @@ impl Crpe {
 
     fn row(&self, asked: &Asked<'_>) -> Counted {
         let mut counts = Counts::default();
-        counts[UNPARSABLE] = flag(is_unparsable(asked, Extraction::LastMarker));
+        counts[UNPARSABLE] = flag(is_unparsable(asked, self.card.extraction));
         counts[ROWS] = 1.0;
         let category = asked.question.says("category").to_owned();
         Counted { groups: groups(category), counts, score: None }

@@ -9,7 +9,7 @@ use crate::answer::python::Py;
 use crate::answer::python::number::int;
 use crate::data::benchmark::Record;
 use crate::data::record::Question;
-use crate::eval::flag;
+use crate::eval::{Card, flag};
 
 static VISTA: File =
     File { format: ALONE, tiles: Some(6), direct: Some(""), question: vista, ..File::PLAIN };
@@ -18,17 +18,19 @@ static VISION: File =
 
 /// Mathematics in pictures of all kinds.
 pub static MATHVISTA: Scored = Scored {
-    name: "mathvista",
-    about: "mathematics in pictures: integers, decimals, lists, words and options",
-    source: "Lu et al. 2024, arXiv:2310.02255: the answer is brought to its type, then compared; \
-             extraction by rule",
-    asks: "mathvista",
+    card: Card {
+        name: "mathvista",
+        about: "mathematics in pictures: integers, decimals, lists, words and options",
+        source: "Lu et al. 2024, arXiv:2310.02255: the answer is brought to its type, then \
+                 compared; extraction by rule",
+        asks: "mathvista",
+        needs: "questions with a number for an answer: `geometry`, `count`, `subtract` or `chart` \
+                in `corpus.tasks`",
+        extraction: Extraction::LastMarker,
+    },
     file: &VISTA,
     filed: typed_by_answer,
     tasks: &["count", "subtract", "chart", "geometry"],
-    needs: "questions with a number for an answer: `geometry`, `count`, `subtract` or `chart` in \
-            `corpus.tasks`",
-    extraction: Extraction::LastMarker,
     score: |question, row| flag(is_right(question, answer_of(row))),
     group: category,
     metrics: ACCURACY,
@@ -36,10 +38,13 @@ pub static MATHVISTA: Scored = Scored {
 
 /// The same as InternVL's script has it.
 pub static MATHVISTA_INTERNVL: Scored = Scored {
-    name: "mathvista_internvl",
-    about: "mathvista with InternVL's extraction and comparison as text",
-    source: "InternVL, eval/mathvista: extraction by rule, exceptions count as wrong",
-    extraction: Extraction::FirstMarker,
+    card: Card {
+        name: "mathvista_internvl",
+        about: "mathvista with InternVL's extraction and comparison as text",
+        source: "InternVL, eval/mathvista: extraction by rule, exceptions count as wrong",
+        extraction: Extraction::FirstMarker,
+        ..MATHVISTA.card
+    },
     score: |question, row| {
         let said = answer_of_internvl(row);
         flag(with(question, |problem| internvl(problem, question, said)))
@@ -49,11 +54,14 @@ pub static MATHVISTA_INTERNVL: Scored = Scored {
 
 /// The same as VLMEvalKit has it, without its judge.
 pub static MATHVISTA_VLMEVALKIT: Scored = Scored {
-    name: "mathvista_vlmevalkit",
-    about: "mathvista with VLMEvalKit's comparison",
-    source: "VLMEvalKit, post_check on what stands behind the first marker; without a judge's \
-             extraction, and exceptions count as wrong",
-    extraction: Extraction::FirstMarker,
+    card: Card {
+        name: "mathvista_vlmevalkit",
+        about: "mathvista with VLMEvalKit's comparison",
+        source: "VLMEvalKit, post_check on what stands behind the first marker; without a judge's \
+                 extraction, and exceptions count as wrong",
+        extraction: Extraction::FirstMarker,
+        ..MATHVISTA.card
+    },
     score: |question, row| {
         let said = answer_of_internvl(row);
         flag(with(question, |problem| vlmevalkit(problem, question, said)))
@@ -63,16 +71,18 @@ pub static MATHVISTA_VLMEVALKIT: Scored = Scored {
 
 /// Competition mathematics.
 pub static MATHVISION: Scored = Scored {
-    name: "mathvision",
-    about: "competition mathematics with a picture",
-    source: "Wang et al. 2024, arXiv:2402.14804: equal as text or within 1e-6 as numbers; model \
-             output is read, never executed",
-    asks: "mathvision",
+    card: Card {
+        name: "mathvision",
+        about: "competition mathematics with a picture",
+        source: "Wang et al. 2024, arXiv:2402.14804: equal as text or within 1e-6 as numbers; \
+                 model output is read, never executed",
+        asks: "mathvision",
+        needs: "mathematics: `geometry` or `subtract` in `corpus.tasks`",
+        extraction: Extraction::LastMarker,
+    },
     file: &VISION,
     filed: Question::clone,
     tasks: &["subtract", "geometry"],
-    needs: "mathematics: `geometry` or `subtract` in `corpus.tasks`",
-    extraction: Extraction::LastMarker,
     score: |question, row| flag(is_equal(question, answer_of(row), mathvision::is_equal)),
     group: subject,
     metrics: ACCURACY,
@@ -80,11 +90,14 @@ pub static MATHVISION: Scored = Scored {
 
 /// The same as VLMEvalKit compares.
 pub static MATHVISION_VLMEVALKIT: Scored = Scored {
-    name: "mathvision_vlmevalkit",
-    about: "mathvision with VLMEvalKit's equality",
-    source: "VLMEvalKit, is_equal on what stands behind the first marker; without a judge's \
-             extraction, and functions of Python are not called",
-    extraction: Extraction::FirstMarker,
+    card: Card {
+        name: "mathvision_vlmevalkit",
+        about: "mathvision with VLMEvalKit's equality",
+        source: "VLMEvalKit, is_equal on what stands behind the first marker; without a judge's \
+                 extraction, and functions of Python are not called",
+        extraction: Extraction::FirstMarker,
+        ..MATHVISION.card
+    },
     score: |question, row| {
         let said = answer_of_internvl(row);
         flag(is_equal_vlmevalkit(question, said))

@@ -25,7 +25,7 @@ pub mod reading;
 
 pub use file::File;
 
-use super::{Asked, Benchmark, Counted, Counts, Metric, Row, Value, flag};
+use super::{Asked, Benchmark, Card, Counted, Counts, Metric, Row, Value, flag};
 use crate::answer::extract::lenient;
 use crate::answer::metric::option::first_marker;
 use crate::answer::python::text::strip;
@@ -34,24 +34,14 @@ use crate::spec::candidates::Prompt;
 
 /// A benchmark whose score is a mean over questions.
 pub struct Scored {
-    /// See [`Benchmark::name`].
-    pub name: &'static str,
-    /// See [`Benchmark::about`].
-    pub about: &'static str,
-    /// See [`Benchmark::source`].
-    pub source: &'static str,
-    /// See [`Benchmark::asks`].
-    pub asks: &'static str,
+    /// See [`Benchmark::card`].
+    pub card: Card,
     /// See [`Benchmark::file`].
     pub file: &'static File,
     /// See [`Benchmark::filed`].
     pub filed: fn(&Question) -> Question,
     /// The generated families that stand in.
     pub tasks: &'static [&'static str],
-    /// See [`Benchmark::needs`].
-    pub needs: &'static str,
-    /// See [`Benchmark::extraction`].
-    pub extraction: Extraction,
     /// Its score of an answer, from 0 to 1; the response is whole.
     pub score: fn(&Question, &Row) -> f64,
     /// What a question counts under beside `all`.
@@ -65,7 +55,7 @@ pub(super) const UNPARSABLE: usize = 1;
 pub(super) const TOKENS: usize = 2;
 pub(super) const ASKED: usize = 3;
 
-/// Metrics of those columns: the score's, what has no readable final answer or no end, and the length.
+/// Metrics of those columns: the score, answers with nothing to score or no end, and length.
 pub(super) const fn accuracy(value: Value) -> [Metric; 3] {
     [
         Metric { name: "accuracy", value },
@@ -80,16 +70,8 @@ pub const ACCURACY: &[Metric] = &accuracy(Value::Share(SCORE, ASKED));
 pub const SOFT: &[Metric] = &accuracy(Value::Part(SCORE, ASKED));
 
 impl Benchmark for Scored {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn about(&self) -> &'static str {
-        self.about
-    }
-
-    fn source(&self) -> &'static str {
-        self.source
+    fn card(&self) -> &Card {
+        &self.card
     }
 
     fn metrics(&self) -> &'static [Metric] {
@@ -100,24 +82,12 @@ impl Benchmark for Scored {
         stands_in(question, self.tasks)
     }
 
-    fn needs(&self) -> &'static str {
-        self.needs
-    }
-
-    fn asks(&self) -> &'static str {
-        self.asks
-    }
-
     fn file(&self) -> Option<&'static File> {
         Some(self.file)
     }
 
     fn filed(&self, questions: &[&Question]) -> Vec<Question> {
         questions.iter().map(|question| (self.filed)(question)).collect()
-    }
-
-    fn extraction(&self) -> Extraction {
-        self.extraction
     }
 
     fn count(&self, asked: &[Asked<'_>]) -> Vec<Counted> {
@@ -127,7 +97,7 @@ impl Benchmark for Scored {
                 Some(_) => (self.score)(&(self.filed)(asked.question), asked.row),
                 None => (self.score)(asked.question, asked.row),
             };
-            counts[UNPARSABLE] = flag(is_unparsable(asked, self.extraction));
+            counts[UNPARSABLE] = flag(is_unparsable(asked, self.card.extraction));
             counts[TOKENS] = asked.row.answer.tokens as f64;
             counts[ASKED] = 1.0;
             let groups = groups((self.group)(asked.question));

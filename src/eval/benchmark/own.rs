@@ -4,21 +4,24 @@ use super::file::{ALONE, File, answered, answered_by_several};
 use super::{ACCURACY, Extraction, Scored};
 use crate::data::benchmark::Record;
 use crate::data::record::Question;
-use crate::eval::flag;
+use crate::eval::{Card, flag};
 
 static ROWS: File = File { format: ALONE, may_be_blind: true, question, ..File::PLAIN };
 
 /// See the module.
 pub static QUESTIONS: Scored = Scored {
-    name: "questions",
-    about: "questions of your own: `image`, `question`, `answer`; by `task` where rows have one",
-    source: "right as for a corpus: matched as the rows' `source` is in `prefab show sources`",
-    asks: "questions",
+    card: Card {
+        name: "questions",
+        about: "questions of your own: `image`, `question`, `answer`; by `task` where rows have \
+                one",
+        source: "right as for a corpus: matched as the rows' `source` is in `prefab show sources`",
+        asks: "questions",
+        needs: "a file: `eval.files.questions`",
+        extraction: Extraction::Other("as of candidates: the final answer of its form"),
+    },
     file: &ROWS,
     filed: Question::clone,
     tasks: &[],
-    needs: "a file: `eval.files.questions`",
-    extraction: Extraction::Other("as of candidates: the final answer of its form"),
     score: |_, row| flag(row.is_right()),
     group: |question| match question.task.as_str() {
         "questions" => String::new(),

@@ -7,7 +7,7 @@ use crate::answer::metric::{anls, relaxed, vqa};
 use crate::data::benchmark::{Format, Join, Record};
 use crate::data::record::Question;
 use crate::data::template::instruction::SHORT;
-use crate::eval::flag;
+use crate::eval::{Card, flag};
 use serde_json::Value;
 
 static CHARTS: File = File {
@@ -59,15 +59,18 @@ static PRINT: File =
 
 /// Questions about charts.
 pub static CHARTQA: Scored = Scored {
-    name: "chartqa",
-    about: "charts, with relaxed accuracy: numbers within 5 % of the known one",
-    source: "Masry et al. 2022, arXiv:2203.10244; its halves are of one size, so that all of it is their mean",
-    asks: "chartqa",
+    card: Card {
+        name: "chartqa",
+        about: "charts, with relaxed accuracy: numbers within 5 % of the known one",
+        source: "Masry et al. 2022, arXiv:2203.10244; its halves are of one size, so that all of \
+                 it is their mean",
+        asks: "chartqa",
+        needs: "charts: `chart` in `corpus.tasks`",
+        extraction: Extraction::LastMarker,
+    },
     file: &CHARTS,
     filed: Question::clone,
     tasks: &["chart"],
-    needs: "charts: `chart` in `corpus.tasks`",
-    extraction: Extraction::LastMarker,
     score: |question, row| {
         let said = answer_of(row);
         flag(golds(question).iter().any(|gold| relaxed::relaxed(gold, said)))
@@ -78,10 +81,13 @@ pub static CHARTQA: Scored = Scored {
 
 /// The same as InternVL's evaluation has it.
 pub static CHARTQA_INTERNVL: Scored = Scored {
-    name: "chartqa_internvl",
-    about: "chartqa with 5 % of the prediction in place of the known answer",
-    source: "InternVL, eval/vqa: the scorer's arguments are the wrong way round",
-    extraction: Extraction::FirstMarker,
+    card: Card {
+        name: "chartqa_internvl",
+        about: "chartqa with 5 % of the prediction in place of the known answer",
+        source: "InternVL, eval/vqa: the scorer's arguments are the wrong way round",
+        extraction: Extraction::FirstMarker,
+        ..CHARTQA.card
+    },
     score: |question, row| {
         relaxed::internvl_of(&golds(question), answer_of_internvl(row)).unwrap_or(0.0)
     },
@@ -90,13 +96,16 @@ pub static CHARTQA_INTERNVL: Scored = Scored {
 
 /// Scanned documents.
 pub static DOCVQA: Scored = Scored {
-    name: "docvqa",
-    about: "scanned documents, by normalized edit distance",
-    source: "Mathew et al. 2021, arXiv:2007.00398, ANLS with the threshold one half",
-    asks: "docvqa",
+    card: Card {
+        name: "docvqa",
+        about: "scanned documents, by normalized edit distance",
+        source: "Mathew et al. 2021, arXiv:2007.00398, ANLS with the threshold one half",
+        asks: "docvqa",
+        needs: "documents: `form` in `corpus.tasks`",
+        ..CHARTQA.card
+    },
     file: &DOCUMENTS,
     tasks: &["form"],
-    needs: "documents: `form` in `corpus.tasks`",
     score: |question, row| anls::best(&golds(question), answer_of(row)),
     group: category,
     metrics: SOFT,
@@ -105,10 +114,13 @@ pub static DOCVQA: Scored = Scored {
 
 /// The same as VLMEvalKit and InternVL divide.
 pub static DOCVQA_PEERS: Scored = Scored {
-    name: "docvqa_peers",
-    about: "docvqa with the length of the raw texts below the distance, as both peers have it",
-    source: "VLMEvalKit and InternVL",
-    extraction: Extraction::FirstMarker,
+    card: Card {
+        name: "docvqa_peers",
+        about: "docvqa with the length of the raw texts below the distance, as both peers have it",
+        source: "VLMEvalKit and InternVL",
+        extraction: Extraction::FirstMarker,
+        ..DOCVQA.card
+    },
     score: |question, row| {
         let said = match question.generated {
             Some(_) => answer_of_internvl(row),
@@ -121,35 +133,44 @@ pub static DOCVQA_PEERS: Scored = Scored {
 
 /// Infographics.
 pub static INFOVQA: Scored = Scored {
-    name: "infovqa",
-    about: "infographics, by normalized edit distance",
-    source: "Mathew et al. 2022, arXiv:2104.12756, ANLS with the threshold one half",
-    asks: "infovqa",
+    card: Card {
+        name: "infovqa",
+        about: "infographics, by normalized edit distance",
+        source: "Mathew et al. 2022, arXiv:2104.12756, ANLS with the threshold one half",
+        asks: "infovqa",
+        needs: "pictures with print: `receipt` or `chart` in `corpus.tasks`",
+        ..DOCVQA.card
+    },
     file: &INFOGRAPHICS,
     tasks: &["chart", "receipt"],
-    needs: "pictures with print: `receipt` or `chart` in `corpus.tasks`",
     ..DOCVQA
 };
 
 /// Text in photographs.
 pub static TEXTVQA: Scored = Scored {
-    name: "textvqa",
-    about: "text in photographs, against ten annotators' answers",
-    source: "Singh et al. 2019, arXiv:1904.08920, the VQA challenge's soft accuracy",
-    asks: "textvqa",
+    card: Card {
+        name: "textvqa",
+        about: "text in photographs, against ten annotators' answers",
+        source: "Singh et al. 2019, arXiv:1904.08920, the VQA challenge's soft accuracy",
+        asks: "textvqa",
+        needs: "pictures with print: `receipt` in `corpus.tasks`",
+        ..DOCVQA.card
+    },
     file: &SCENES,
     tasks: &["receipt"],
-    needs: "pictures with print: `receipt` in `corpus.tasks`",
     score: |question, row| vqa::accuracy(&golds(question), answer_of(row)),
     ..DOCVQA
 };
 
 /// The same with VLMEvalKit's normalizer.
 pub static TEXTVQA_VLMEVALKIT: Scored = Scored {
-    name: "textvqa_vlmevalkit",
-    about: "textvqa with VLMEvalKit's normalizer",
-    source: "VLMEvalKit, vqa_eval",
-    extraction: Extraction::FirstMarker,
+    card: Card {
+        name: "textvqa_vlmevalkit",
+        about: "textvqa with VLMEvalKit's normalizer",
+        source: "VLMEvalKit, vqa_eval",
+        extraction: Extraction::FirstMarker,
+        ..TEXTVQA.card
+    },
     score: |question, row| {
         let score = vqa::accuracy_vlmevalkit(&golds(question), answer_of_internvl(row));
         if score.is_nan() { 0.0 } else { score }
@@ -159,13 +180,17 @@ pub static TEXTVQA_VLMEVALKIT: Scored = Scored {
 
 /// Print of every kind.
 pub static OCRBENCH: Scored = Scored {
-    name: "ocrbench",
-    about: "print of every kind: the known text occurs in the answer",
-    source: "Liu et al. 2023, arXiv:2305.07895; its sum over 1,000 questions is ten times this per cent",
-    asks: "ocrbench",
+    card: Card {
+        name: "ocrbench",
+        about: "print of every kind: the known text occurs in the answer",
+        source: "Liu et al. 2023, arXiv:2305.07895; its sum over 1,000 questions is ten times this \
+                 per cent",
+        asks: "ocrbench",
+        needs: "print: `receipt` or `form` in `corpus.tasks`",
+        ..CHARTQA.card
+    },
     file: &PRINT,
     tasks: &["receipt", "form"],
-    needs: "print: `receipt` or `form` in `corpus.tasks`",
     score: |question, row| flag(occurs(question, answer_of(row))),
     group: category,
     metrics: ACCURACY,

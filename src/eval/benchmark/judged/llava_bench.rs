@@ -1,7 +1,7 @@
 //! LLaVA-Bench: a judge scores a reference answer and ours from a description of the picture; the
 //! measure is the ratio of the means.
 
-use super::{FAILED_SHARE, Grade, Graded, LENGTH};
+use super::{FAILED_SHARE, Grade, Graded, LENGTH, card};
 use crate::answer::metric::llava_bench::scores;
 use crate::data::benchmark::{Format, Join, Record};
 use crate::data::record::Question;
@@ -37,9 +37,11 @@ const GRADED: usize = 2;
 
 /// See the module.
 pub static LLAVA_BENCH: Graded = Graded {
-    name: "llava_bench",
-    about: "conversation, description and reasoning in the wild, scored against a reference answer",
-    source: "Liu et al. 2023, arXiv:2304.08485, section 5.1; a rubric of our own wording",
+    card: card(
+        "llava_bench",
+        "conversation, description and reasoning in the wild, scored against a reference answer",
+        "Liu et al. 2023, arXiv:2304.08485, section 5.1; a rubric of our own wording",
+    ),
     file: &FILE,
     metrics: &[
         Metric { name: "relative", value: Value::Ratio(OURS, REFERENCE) },

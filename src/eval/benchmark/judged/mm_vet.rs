@@ -1,6 +1,6 @@
 //! MM-Vet: each answer is graded from 0 to 1 in tenths against a known answer.
 
-use super::{FAILED_SHARE, Grade, Graded, LENGTH};
+use super::{FAILED_SHARE, Grade, Graded, LENGTH, card};
 use crate::answer::metric::mm_vet::grade;
 use crate::data::benchmark::Record;
 use crate::data::benchmark::{Format, Join};
@@ -30,9 +30,11 @@ const GRADED: usize = 1;
 
 /// See the module.
 pub static MM_VET: Graded = Graded {
-    name: "mm_vet",
-    about: "open questions that need several abilities at once, graded 0 to 1",
-    source: "Yu et al. 2023, arXiv:2308.02490; a rubric of our own wording",
+    card: card(
+        "mm_vet",
+        "open questions that need several abilities at once, graded 0 to 1",
+        "Yu et al. 2023, arXiv:2308.02490; a rubric of our own wording",
+    ),
     file: &FILE,
     metrics: &[Metric { name: "grade", value: Value::Part(GRADE, GRADED) }, FAILED_SHARE, LENGTH],
     group: capabilities,

@@ -1,6 +1,6 @@
 //! MMHal-Bench: each answer is rated from 0 to 6; below 3 it is a hallucination.
 
-use super::{FAILED_SHARE, Grade, Graded, LENGTH};
+use super::{FAILED_SHARE, Grade, Graded, LENGTH, card};
 use crate::Result;
 use crate::answer::metric::mmhal::{FAITHFUL, HIGHEST, rating};
 use crate::data::benchmark::{Format, Record};
@@ -36,10 +36,12 @@ const GRADED: usize = 2;
 
 /// See the module.
 pub static MMHAL: Graded = Graded {
-    name: "mmhal",
-    about: "questions that tempt to invent, rated 0 to 6 for truth and substance",
-    source: "Sun et al. 2023, arXiv:2309.14525, section 3.2; a rubric of our own wording, and a \
-             reply without a rating fails where the published script makes it 0",
+    card: card(
+        "mmhal",
+        "questions that tempt to invent, rated 0 to 6 for truth and substance",
+        "Sun et al. 2023, arXiv:2309.14525, section 3.2; a rubric of our own wording, and a reply \
+         without a rating fails where the published script makes it 0",
+    ),
     file: &FILE,
     metrics: &[
         Metric { name: "rating", value: Value::Ratio(RATING, GRADED) },

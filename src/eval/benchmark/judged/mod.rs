@@ -21,7 +21,7 @@ use crate::answer::python::text::strip;
 use crate::data::record::Question;
 use crate::eval::asking::is_of_file;
 use crate::eval::describe::Lexicon;
-use crate::eval::{Asked, Benchmark, Counted, Counts, Metric, Row, Value, flag};
+use crate::eval::{Asked, Benchmark, Card, Counted, Counts, Metric, Row, Value, flag};
 use serde::{Deserialize, Serialize};
 
 /// What a grader made of an answer.
@@ -63,9 +63,7 @@ impl Facts {
 
 /// A benchmark whose answers are graded.
 pub struct Graded {
-    name: &'static str,
-    about: &'static str,
-    source: &'static str,
+    card: Card,
     file: &'static File,
     metrics: &'static [Metric],
     group: fn(&Question) -> Vec<String>,
@@ -83,6 +81,18 @@ pub struct Graded {
     count: fn(&Question, &Grade, &mut Counts) -> f64,
 }
 
+/// What all of them ask and read beside what each is.
+const fn card(name: &'static str, about: &'static str, source: &'static str) -> Card {
+    Card {
+        name,
+        about,
+        source,
+        asks: name,
+        needs: "open-ended questions with known objects: `describe` in `corpus.tasks`",
+        extraction: Extraction::LastMarker,
+    }
+}
+
 /// Columns that all of them have; a benchmark's own are those before.
 const FAILED: usize = 9;
 const TOKENS: usize = 10;
@@ -98,16 +108,8 @@ pub fn of_all(metric: &Metric) -> bool {
 }
 
 impl Benchmark for Graded {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn about(&self) -> &'static str {
-        self.about
-    }
-
-    fn source(&self) -> &'static str {
-        self.source
+    fn card(&self) -> &Card {
+        &self.card
     }
 
     fn metrics(&self) -> &'static [Metric] {
@@ -116,10 +118,6 @@ impl Benchmark for Graded {
 
     fn selects(&self, question: &Question) -> bool {
         stands_in(question, &["describe"])
-    }
-
-    fn needs(&self) -> &'static str {
-        "open-ended questions with known objects: `describe` in `corpus.tasks`"
     }
 
     fn file(&self) -> Option<&'static File> {
@@ -135,10 +133,6 @@ impl Benchmark for Graded {
             filed
         };
         questions.iter().map(filed).collect()
-    }
-
-    fn extraction(&self) -> Extraction {
-        Extraction::LastMarker
     }
 
     fn grader(&self) -> Option<&Graded> {

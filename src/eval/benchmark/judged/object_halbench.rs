@@ -8,7 +8,7 @@
 //! below `annotations`.
 
 use super::coco;
-use super::{FAILED_SHARE, Grade, Graded, LENGTH};
+use super::{FAILED_SHARE, Grade, Graded, LENGTH, card};
 use crate::Result;
 use crate::answer::metric::chair::{Mention, Vocabulary, object_list};
 use crate::answer::python::text::words;
@@ -45,9 +45,11 @@ const SHORTEST: usize = 3;
 
 /// See the module.
 pub static OBJECT_HALBENCH: Graded = Graded {
-    name: "object_halbench",
-    about: "objects in descriptions that are not in the picture, by response and by mention",
-    source: "Rohrbach et al. 2018, arXiv:1809.02156 (CHAIR); Yu et al. 2024, arXiv:2312.00849",
+    card: card(
+        "object_halbench",
+        "objects in descriptions that are not in the picture, by response and by mention",
+        "Rohrbach et al. 2018, arXiv:1809.02156 (CHAIR); Yu et al. 2024, arXiv:2312.00849",
+    ),
     file: &FILE,
     metrics: &[RESPONSE_RATE, MENTION_RATE, COVERAGE, FAILED_SHARE, LENGTH],
     group: |_| Vec::new(),
