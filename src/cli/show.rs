@@ -10,6 +10,7 @@ use crate::model::Config;
 use crate::model::memory::{self, Counts};
 use crate::model::sizes::{SIZES, UNRELEASED};
 use crate::plan;
+use crate::spec::benchmarks::{CLOSED, DESCRIBED};
 use crate::spec::candidates::Prompt;
 use crate::spec::chart::Chart;
 use crate::spec::model::{Dims, Lora, Model, Module};
@@ -127,9 +128,10 @@ fn benchmarks() -> String {
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     for benchmark in BENCHMARKS {
         let name = benchmark.name();
-        let tasks = benchmarks::benchmark(name).map_or(String::new(), |row| row.tasks.join(" "));
-        let tasks =
-            if name == "reasoning" || name == "shift" { "all but describe" } else { &tasks };
+        let tasks = match benchmarks::benchmark(name).map_or(&[][..], |row| row.tasks) {
+            CLOSED => format!("all but {}", DESCRIBED.join(" ")),
+            tasks => tasks.join(" "),
+        };
         let metrics: Vec<&str> = benchmark.metrics().iter().map(|metric| metric.name).collect();
         let file = benchmark.file();
         rows.push(vec![

@@ -12,6 +12,7 @@ use crate::answer::metric::yes_no::{self, settled, yes_or_no};
 use crate::data::benchmark::{Format, Record, json};
 use crate::data::record::Question;
 use crate::data::template::instruction::SHORT;
+use crate::spec::benchmarks::POPE_SPLITS as SPLITS;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -84,9 +85,6 @@ pub static POPE_VLMEVALKIT: Pope = Pope {
     repeats: true,
     ..POPE_INTERNVL
 };
-
-/// How absent objects are drawn, in the paper's order.
-pub const SPLITS: [&str; 3] = ["random", "popular", "adversarial"];
 
 /// The mean of the three splits' F1, as published: of files alone.
 const MEAN_F1: &str = "mean_f1";

@@ -11,6 +11,7 @@ use super::benchmark::Extraction;
 use super::{Asked, Benchmark, Card, Counted, Counts, Metric, Value, flag, ratio};
 use crate::answer::matching::is_open;
 use crate::data::record::Question;
+use crate::spec::benchmarks::SHIFT_SHARES;
 use crate::spec::candidates::Prompt;
 
 /// See the module.
@@ -66,7 +67,7 @@ impl Benchmark for Shift {
     }
 
     fn given_percents(&self) -> &'static [u8] {
-        &[0, 25, 50, 75]
+        &SHIFT_SHARES
     }
 
     fn needs_likelihood(&self) -> bool {

@@ -1,6 +1,8 @@
 //! What a spec may say of each benchmark, a row each; the benchmarks themselves are in `src/eval`.
 //! A law test keeps the two equal.
 
+use super::candidates::Prompt;
+
 /// A benchmark as `check` knows it.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
@@ -11,6 +13,10 @@ pub struct Row {
     /// Generated families that it asks where no file is named, one of them at least; none: it
     /// needs its file.
     pub tasks: &'static [&'static str],
+    /// What its rows of runs.csv have in the column `task`.
+    pub column: TaskColumn,
+    /// The prompt that it asks with whatever the spec's are; none: the spec's.
+    pub prompt: Option<Prompt>,
     /// What it measures, the second half of a chart's `reasoning.accuracy`.
     pub metrics: &'static [&'static str],
     /// Whether a judge grades the questions of its file.
@@ -19,12 +25,41 @@ pub struct Row {
     pub needs_likelihood: bool,
 }
 
+/// What stands in the column `task` of a benchmark's rows.
+#[derive(Clone, Copy, Debug)]
+pub enum TaskColumn {
+    /// `all` alone.
+    All,
+    /// Generated families, or what a corpus of files calls its questions, and `all`.
+    Families,
+    /// These parts, and `all`.
+    Parts(&'static [&'static str]),
+    /// How many per cent of the true rationale were given, and no `all`.
+    Shares(&'static [u8]),
+    /// What the questions of its file say, and `all`.
+    OfFile,
+}
+
+impl Row {
+    /// How many per cent of the true rationale were given to answers that count under a task.
+    pub fn given_percent(&self, task: &str) -> u8 {
+        match self.column {
+            TaskColumn::Shares(_) => task.parse().unwrap_or(0),
+            _ => 0,
+        }
+    }
+}
+
 /// Every benchmark, in documentation order.
 pub const BENCHMARKS: &[Row] = &[
-    generated("reasoning", CLOSED, ACCURACY),
-    filed("pope", "pope", &["exists"], POPE),
-    generated("describe", DESCRIBED, DESCRIBE),
-    Row { needs_likelihood: true, ..generated("shift", CLOSED, SHIFT) },
+    generated("reasoning", CLOSED, TaskColumn::Families, ACCURACY),
+    pope("pope"),
+    generated("describe", DESCRIBED, TaskColumn::All, DESCRIBE),
+    Row {
+        prompt: Some(Prompt::Cot),
+        needs_likelihood: true,
+        ..generated("shift", CLOSED, TaskColumn::Shares(&SHIFT_SHARES), SHIFT)
+    },
     filed("m3cot", "m3cot", COMPARED, ACCURACY),
     filed("m3cot_internvl", "m3cot", COMPARED, ACCURACY),
     filed("mathvista", "mathvista", COUNTED, ACCURACY),
@@ -34,8 +69,8 @@ pub const BENCHMARKS: &[Row] = &[
     filed("mathvision_vlmevalkit", "mathvision", &["subtract", "geometry"], ACCURACY),
     judged("mm_vet", MM_VET),
     judged("llava_bench", LLAVA_BENCH),
-    filed("pope_internvl", "pope", &["exists"], POPE),
-    filed("pope_vlmevalkit", "pope", &["exists"], POPE),
+    pope("pope_internvl"),
+    pope("pope_vlmevalkit"),
     filed("crpe", "crpe", &["relation"], CRPE),
     filed("crpe_vlmevalkit", "crpe", &["relation"], CRPE),
     filed("crpe_rows", "crpe", &["relation"], CRPE),
@@ -54,12 +89,18 @@ pub const BENCHMARKS: &[Row] = &[
     filed("questions", "questions", &[], ACCURACY),
 ];
 
-/// Families whose questions have one right answer.
-const CLOSED: &[&str] = &[
+/// How POPE draws absent objects, in the paper's order.
+pub const POPE_SPLITS: [&str; 3] = ["random", "popular", "adversarial"];
+/// Per cent of the true rationale that `shift` gives.
+pub const SHIFT_SHARES: [u8; 4] = [0, 25, 50, 75];
+
+/// Families whose questions have one right answer: all but [`DESCRIBED`].
+pub const CLOSED: &[&str] = &[
     "count", "subtract", "compare", "exists", "relation", "chart", "receipt", "form", "geometry",
     "diagram",
 ];
-const DESCRIBED: &[&str] = &["describe"];
+/// Families that ask for a description.
+pub const DESCRIBED: &[&str] = &["describe"];
 const COMPARED: &[&str] = &["compare", "relation", "diagram"];
 const COUNTED: &[&str] = &["count", "subtract", "chart", "geometry"];
 
@@ -79,9 +120,11 @@ const OBJECT_HALBENCH: &[&str] = &["response_rate", "mention_rate", "coverage", 
 const fn generated(
     name: &'static str,
     tasks: &'static [&'static str],
+    column: TaskColumn,
     metrics: &'static [&'static str],
 ) -> Row {
-    Row { name, file: None, tasks, metrics, is_judged: false, needs_likelihood: false }
+    let (is_judged, needs_likelihood) = (false, false);
+    Row { name, file: None, tasks, column, prompt: None, metrics, is_judged, needs_likelihood }
 }
 
 const fn filed(
@@ -90,7 +133,11 @@ const fn filed(
     tasks: &'static [&'static str],
     metrics: &'static [&'static str],
 ) -> Row {
-    Row { file: Some(file), ..generated(name, tasks, metrics) }
+    Row { file: Some(file), ..generated(name, tasks, TaskColumn::OfFile, metrics) }
+}
+
+const fn pope(name: &'static str) -> Row {
+    Row { column: TaskColumn::Parts(&POPE_SPLITS), ..filed(name, "pope", &["exists"], POPE) }
 }
 
 const fn judged(name: &'static str, metrics: &'static [&'static str]) -> Row {

@@ -1,15 +1,10 @@
 //! The values that a chart's `where` can ask for: with a slip in one, nothing would be drawn.
 
-use super::benchmarks;
+use super::benchmarks::{self, TaskColumn};
 use super::draft::Draft;
 use super::lists::{DATA_STAGES, suggest};
 use super::sweep;
 use std::collections::BTreeSet;
-
-/// How POPE's questions are parted (`src/eval/pope.rs`).
-const POPE_SPLITS: [&str; 3] = ["random", "popular", "adversarial"];
-/// Per cent of the true rationale that `shift` gives (`src/eval/shift.rs`).
-const SHARES: [&str; 4] = ["0", "25", "50", "75"];
 
 /// What is wrong, and the way out.
 type Wrong = (String, String);
@@ -63,8 +58,10 @@ impl Draft {
             }
             "prompt" => match scored {
                 None => Some(Vec::new()),
-                Some("shift") => Some(vec!["cot".to_owned()]),
-                Some(_) => self.words("eval.prompts"),
+                Some(name) => match benchmarks::benchmark(name).and_then(|row| row.prompt) {
+                    Some(own) => Some(vec![own.name().to_owned()]),
+                    None => self.words("eval.prompts"),
+                },
             },
             "split" => match (scored, benchmark) {
                 (Some(_), _) => Some([self.words("eval.split")?, vec!["test".to_owned()]].concat()),
@@ -93,18 +90,17 @@ impl Draft {
     /// A benchmark's own tasks, and `all` where it has a row for everything; none where its
     /// questions' file tells.
     fn tasks_of(&self, benchmark: &str) -> Option<Vec<String>> {
-        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        let mut tasks: Vec<String> = match benchmark {
-            "shift" => return Some(owned(&SHARES)),
-            "describe" => Vec::new(),
-            "pope" | "pope_internvl" | "pope_vlmevalkit" => owned(&POPE_SPLITS),
-            "reasoning" if self.values("corpus.files").is_empty() => {
-                let closed = benchmarks::benchmark(benchmark)?.tasks;
+        let row = benchmarks::benchmark(benchmark)?;
+        let mut tasks: Vec<String> = match row.column {
+            TaskColumn::Shares(shares) => return Some(shares.iter().map(u8::to_string).collect()),
+            TaskColumn::All => Vec::new(),
+            TaskColumn::Parts(parts) => parts.iter().map(|&part| part.to_owned()).collect(),
+            TaskColumn::Families if self.values("corpus.files").is_empty() => {
                 let mut tasks = self.words("corpus.tasks")?;
-                tasks.retain(|task| closed.contains(&task.as_str()));
+                tasks.retain(|task| row.tasks.contains(&task.as_str()));
                 tasks
             }
-            _ => return None,
+            TaskColumn::Families | TaskColumn::OfFile => return None,
         };
         tasks.push("all".to_owned());
         Some(tasks)

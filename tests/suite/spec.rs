@@ -1,6 +1,8 @@
 //! Specs as people write them, right and wrong.
 
 use crate::malformed;
+use prefab::spec::benchmarks::TaskColumn;
+use prefab::spec::candidates::Prompt;
 use prefab::spec::{self, Experiment, benchmarks, lists, schema};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -251,6 +253,18 @@ fn lists_are_those_of_their_rooms() {
         assert_eq!(row.file, reads.then(|| benchmark.asks()), "{name}");
         assert_eq!(row.is_judged, benchmark.grader().is_some(), "{name}");
         assert_eq!(row.needs_likelihood, benchmark.needs_likelihood(), "{name}");
+        let wanted = [Prompt::Direct, Prompt::Cot];
+        let asked = row.prompt.map_or(wanted.to_vec(), |own| vec![own]);
+        assert_eq!(asked, benchmark.prompts(&wanted), "{name}");
+        let shares = match row.column {
+            TaskColumn::Shares(shares) => shares,
+            _ => &[0],
+        };
+        assert_eq!(shares, benchmark.given_percents(), "{name}");
+        for share in shares {
+            assert_eq!(row.given_percent(&share.to_string()), *share, "{name}");
+        }
+        assert!(row.file.is_some() || !matches!(row.column, TaskColumn::OfFile), "{name}");
         let metrics: Vec<&str> = benchmark.metrics().iter().map(|metric| metric.name).collect();
         assert_eq!(row.metrics, metrics, "{name}");
     }

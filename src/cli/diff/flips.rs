@@ -9,6 +9,7 @@ use crate::eval::Row;
 use crate::eval::asking::Asking;
 use crate::eval::scores::QuestionScore;
 use crate::plan::Stage;
+use crate::spec::benchmarks::benchmark as row_of;
 use crate::spec::eval::Split;
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -52,8 +53,8 @@ pub(super) fn write(
         let known = question.and_then(|question| question.answer.as_deref()).unwrap_or("–");
         let root = files.as_ref().filter(|_| is_of_file(a, &was.benchmark)).unwrap_or(&corpus);
         let picture = root.join(image);
+        let percent = row_of(benchmark).map_or(0, |row| row.given_percent(task));
         let said = |rows: &HashMap<(String, &'static str, u8), String>| {
-            let percent = if benchmark == "shift" { task.parse().unwrap_or(0) } else { 0 };
             rows.get(&(id.clone(), prompt.name(), percent)).cloned().unwrap_or_default()
         };
         write!(
