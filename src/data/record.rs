@@ -30,7 +30,8 @@ pub struct Question {
     /// What only generated questions have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generated: Option<Generated>,
-    /// What a benchmark's file says beside, for its scorer: `category`, `answer_type`, ….
+    /// What a benchmark's file says beside, for its scorer: `category`, `answer_type`, …; under the
+    /// names of [`ours`] what Prefab says.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub meta: BTreeMap<String, String>,
 }
@@ -40,6 +41,25 @@ impl Question {
     pub fn says(&self, name: &str) -> &str {
         self.meta.get(name).map_or("", String::as_str)
     }
+}
+
+/// Names in [`Question::meta`] that are Prefab's own. A file's column of such a name is not kept:
+/// it would decide how pictures are cut and questions asked.
+pub mod ours {
+    /// The benchmark whose file a question is from.
+    pub const BENCHMARK: &str = "benchmark";
+    /// The instruction that asks for the answer alone.
+    pub const DIRECT: &str = "direct";
+    /// The instruction that asks for reasoning.
+    pub const COT: &str = "cot";
+    /// Most tiles of a picture.
+    pub const TILES: &str = "tiles";
+    /// The question that it is with its options in another order.
+    pub const ROTATION_OF: &str = "rotation_of";
+    /// Words for the same object, as a JSON list of lists.
+    pub const SYNONYMS: &str = "synonyms";
+    /// All of them.
+    pub const ALL: [&str; 6] = [BENCHMARK, DIRECT, COT, TILES, ROTATION_OF, SYNONYMS];
 }
 
 /// The truth behind a generated question.
@@ -79,7 +99,7 @@ pub enum Verdict {
 pub struct Answer {
     /// The question's id.
     pub question: String,
-    /// How it was asked: `direct` or `cot`.
+    /// How it was asked.
     pub prompt: crate::spec::candidates::Prompt,
     /// Which of the question's samples, from 0.
     pub sample: usize,

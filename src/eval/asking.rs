@@ -3,13 +3,13 @@
 use super::{Benchmark, benchmark};
 use crate::Result;
 use crate::data::questions::read_split;
-use crate::data::record::Question;
+use crate::data::record::{Question, ours};
 use crate::spec::eval::{Eval, Split};
 use crate::stage::StageContext;
 use std::collections::HashMap;
 
 /// The name under which a question of a file says which benchmark it belongs to.
-pub const OF: &str = "benchmark";
+pub const OF: &str = ours::BENCHMARK;
 
 /// All questions, and which of them each benchmark asks.
 pub struct Asking {

@@ -4,14 +4,12 @@
 use super::Row;
 use super::asking::{Asking, OF};
 use crate::Result;
-use crate::data::record::Question;
+use crate::data::record::{Question, ours};
 use crate::error::Context;
 use crate::spec::candidates::Prompt;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
-/// What [`Question::meta`] holds for Prefab alone.
-const OURS: [&str; 6] = [OF, "direct", "cot", "tiles", "rotation_of", "synonyms"];
 /// Columns that stand first.
 const FIRST: [&str; 3] = ["index", "question", "answer"];
 
@@ -56,7 +54,7 @@ fn table(path: &Path, answered: &[(Question, &Row)]) -> csv::Result<()> {
     let names = answered.iter().flat_map(|(question, _)| question.meta.keys());
     let own: BTreeSet<&str> = names
         .map(String::as_str)
-        .filter(|name| !OURS.contains(name) && !FIRST.contains(name) && !is_letter(name))
+        .filter(|name| !ours::ALL.contains(name) && !FIRST.contains(name) && !is_letter(name))
         .collect();
     let most = answered.iter().map(|(question, _)| question.choices.len()).max().unwrap_or(0);
     let letters: Vec<String> = ('A'..='Z').take(most).map(String::from).collect();

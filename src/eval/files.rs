@@ -9,7 +9,7 @@ use super::benchmark::File;
 use super::{Benchmark, benchmark};
 use crate::data::benchmark::{Faults, Pictures, Record, read};
 use crate::data::questions::write_questions;
-use crate::data::record::Question;
+use crate::data::record::{Question, ours};
 use crate::spec::eval::Eval;
 use crate::stage::StageContext;
 use crate::{Error, Result, data};
@@ -123,13 +123,14 @@ fn from_records(
         question.meta.insert(OF.to_owned(), name.to_owned());
         question.meta.insert("index".to_owned(), own);
         if let Some(tiles) = file.tiles {
-            question.meta.insert("tiles".to_owned(), tiles.to_string());
+            question.meta.insert(ours::TILES.to_owned(), tiles.to_string());
         }
         if let Some(direct) = file.direct {
-            let own = question.meta.entry("direct".to_owned()).or_insert_with(|| direct.to_owned());
+            let own =
+                question.meta.entry(ours::DIRECT.to_owned()).or_insert_with(|| direct.to_owned());
             if file.always_direct {
                 let own = own.clone();
-                question.meta.insert("cot".to_owned(), own);
+                question.meta.insert(ours::COT.to_owned(), own);
             }
         }
         questions.push(question);

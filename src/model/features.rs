@@ -12,7 +12,7 @@ use super::mapped::Mapped;
 use super::{Config, Storage, Vlm};
 use crate::data::image::{Tiling, View, count_of, tiles_of};
 use crate::data::questions::read_split;
-use crate::data::record::Question;
+use crate::data::record::{Question, ours};
 use crate::error::Context;
 use crate::spec::eval::Split;
 use crate::spec::model::Model;
@@ -125,7 +125,7 @@ fn views_of(corpus: &Path, split: Split, tiling: &Tiling) -> Result<Vec<(View, u
 /// A question's pictures: cut as its benchmark was published, where the model cuts pictures at all,
 /// or no finer than its data set's; else as the model says.
 pub fn shown(question: &Question, tiling: &Tiling) -> Vec<View> {
-    let published = question.says("tiles").parse().ok().filter(|_| tiling.max_tiles > 1);
+    let published = question.says(ours::TILES).parse().ok().filter(|_| tiling.max_tiles > 1);
     let most = published.or_else(|| sources::tiles(question, tiling.max_tiles));
     most.map_or(*tiling, |most| tiling.up_to(most)).views(&question.images)
 }

@@ -1,7 +1,7 @@
 //! How a question is asked: in which form, and with which text.
 
 use crate::answer::matching::is_open;
-use crate::data::record::Question;
+use crate::data::record::{Question, ours};
 use crate::data::template::instruction::{Parted, parted};
 use crate::data::template::{Prompter, Template};
 use crate::spec::candidates::{Candidates, Prompt};
@@ -55,7 +55,12 @@ pub fn check(candidates: &Candidates, prompter: &Prompter<'_>) -> Result<()> {
 /// kind: a word, a letter, yes or no.
 pub fn asked(template: &Template, question: &Question, prompt: Prompt) -> String {
     let images = question.images.len();
-    if let Some(own) = question.meta.get(prompt.name()) {
+    let own = match prompt {
+        Prompt::Direct => Some(ours::DIRECT),
+        Prompt::Cot => Some(ours::COT),
+        _ => None, // a file's column of such a name is no instruction
+    };
+    if let Some(own) = own.and_then(|name| question.meta.get(name)) {
         return template.question_text(&question.question, images, prompt, Some(own));
     }
     let Parted { question, kind, .. } = parted(&question.question);
@@ -69,6 +74,19 @@ mod tests {
     use crate::data::tokenizer::Tokenizer;
     use crate::spec::embedded;
     use crate::spec::number::Fraction;
+
+    #[test]
+    fn a_column_that_is_named_like_a_form_is_no_instruction() {
+        let template = Template::named("internvl2_5").unwrap();
+        let plain = Question { question: "Which?".to_owned(), ..Question::default() };
+        let mut named = plain.clone();
+        for prompt in [Prompt::Open, Prompt::Background, Prompt::Visual, Prompt::Grounded] {
+            named.meta.insert(prompt.name().to_owned(), "Sing.".to_owned());
+            assert_eq!(asked(&template, &named, prompt), asked(&template, &plain, prompt));
+        }
+        named.meta.insert(ours::COT.to_owned(), "Think.".to_owned());
+        assert!(asked(&template, &named, Prompt::Cot).ends_with("Think."));
+    }
 
     #[test]
     fn a_question_for_a_direct_answer_says_so_once() {

@@ -8,7 +8,7 @@ use super::raster::{GRID, cell_name};
 use super::rng::Rng;
 use super::scene::{Kind, Object, Scene};
 use super::slip::Teacher;
-use crate::data::record::Question;
+use crate::data::record::{Question, ours};
 
 /// The options, which are the answers.
 pub const SIDES: [&str; 4] = ["left", "right", "above", "below"];
@@ -75,7 +75,7 @@ pub fn rotated(question: &Question) -> Option<Vec<Question>> {
         rotated.id = format!("{}/{}", question.id, first + 1);
         rotated.question = format!("Is the {thing} {a}, {b}, {c} or {d} the {anchor}?");
         rotated.choices = [a, b, c, d].map(str::to_owned).into();
-        rotated.meta.insert("rotation_of".to_owned(), question.id.clone());
+        rotated.meta.insert(ours::ROTATION_OF.to_owned(), question.id.clone());
         rotated.meta.insert("category".to_owned(), "predicate".to_owned());
         rotated
     };

@@ -17,12 +17,12 @@ use prefab::spec::eval::Eval;
 #[test]
 fn questions_of_ones_own_are_matched_as_their_data_set_is() {
     let folder = Folder::new();
-    let rows = r#"{"images": ["1.bmp"], "question": "How high?", "answer": "10", "task": "bars", "source": "ChartQA"}
+    let rows = r#"{"images": ["1.bmp"], "question": "How high?", "answer": "10", "task": "bars", "source": "ChartQA", "tiles": 40, "direct": "Shout."}
 {"image": "1.bmp", "question": "Which?", "answer": "wine glass", "aliases": ["goblet"]}
 {"image": "1.bmp", "question": "Which?", "answer": "B", "choices": ["red", "blue"]}
 "#;
     let questions = folder.reads("questions", "own.jsonl", rows);
-    // Asked as the spec says, with the model's own tiles.
+    // Asked as the spec says, with the model's own tiles, whatever columns a file has.
     assert!(questions.iter().all(|q| q.says("direct").is_empty() && q.says("tiles").is_empty()));
     // ChartQA allows 5 %; the second is no data set's; the third is right by its option's text.
     let right: Vec<Row> =

@@ -6,7 +6,7 @@ use crate::answer::choice;
 use crate::answer::matching::exact;
 use crate::answer::metric::option::post_process;
 use crate::data::benchmark::Record;
-use crate::data::record::Question;
+use crate::data::record::{Question, ours};
 use crate::data::template::instruction::LETTER;
 use crate::eval::{Card, flag};
 use crate::tasks::options;
@@ -135,7 +135,7 @@ fn diagram(record: &Record) -> Result<Question, String> {
             record.fields.insert("answer".to_owned(), index.into());
         }
         let mut question = question(&record)?;
-        question.meta.insert("direct".to_owned(), LETTER.to_owned());
+        question.meta.insert(ours::DIRECT.to_owned(), LETTER.to_owned());
         return Ok(question);
     }
     Ok(Question { answer: Some(record.needs(&["answer"])?), ..plain(record)? })

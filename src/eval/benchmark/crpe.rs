@@ -9,7 +9,7 @@ use crate::answer::choice::name;
 use crate::answer::matching::exact;
 use crate::answer::metric::crpe::{ROTATIONS, is_right, is_right_vlmevalkit};
 use crate::data::benchmark::{Format, Record};
-use crate::data::record::Question;
+use crate::data::record::{Question, ours};
 use crate::eval::{Asked, Benchmark, Card, Counted, Counts, Metric, Row, Value, flag};
 use crate::spec::candidates::Prompt;
 use crate::tasks::rotated;
@@ -134,7 +134,7 @@ impl Benchmark for Crpe {
         // The rows of a question with a prompt, in order.
         let mut rotations: BTreeMap<_, Vec<usize>> = BTreeMap::new();
         for (row, asked) in asked.iter().enumerate() {
-            let key = (asked.question.says("rotation_of"), asked.row.answer.prompt);
+            let key = (asked.question.says(ours::ROTATION_OF), asked.row.answer.prompt);
             rotations.entry(key).or_default().push(row);
         }
         let mut counted: Vec<Counted> = asked.iter().map(|asked| self.row(asked)).collect();
@@ -215,7 +215,7 @@ fn mark_rotations(questions: &mut [Question]) -> Result<()> {
             )));
         }
         for row in rows {
-            row.meta.insert("rotation_of".to_owned(), id.clone());
+            row.meta.insert(ours::ROTATION_OF.to_owned(), id.clone());
         }
     }
     Ok(())

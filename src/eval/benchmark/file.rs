@@ -2,7 +2,7 @@
 
 use crate::Result;
 use crate::data::benchmark::{Format, Record};
-use crate::data::record::Question;
+use crate::data::record::{Question, ours};
 use crate::data::template::instruction::{Parted, parted};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ const IDS: &[&str] = &["index", "question_id", "questionId", "pid", "qid", "id"]
 const QUESTIONS: &[&str] = &["question", "text"];
 
 /// What every benchmark reads: id, pictures, the question without an instruction at its end (which
-/// becomes `direct`), and all other fields as [`Question::meta`].
+/// becomes `direct`), and all other fields as [`Question::meta`], but for names that are [`ours`].
 ///
 /// # Errors
 ///
@@ -68,6 +68,9 @@ pub fn plain(record: &Record) -> Result<Question, String> {
         ..Question::default()
     };
     for (name, value) in &record.fields {
+        if ours::ALL.contains(&name.as_str()) {
+            continue;
+        }
         let text = match value {
             Value::Array(_) => value.to_string(),
             _ => record.text(&[name]).unwrap_or_default(),
@@ -79,7 +82,7 @@ pub fn plain(record: &Record) -> Result<Question, String> {
     let Parted { question: asked, written, .. } = parted(&text);
     question.question = asked.to_owned();
     if !written.is_empty() {
-        question.meta.insert("direct".to_owned(), written.to_owned());
+        question.meta.insert(ours::DIRECT.to_owned(), written.to_owned());
     }
     Ok(question)
 }
@@ -135,4 +138,31 @@ pub fn with_options(question: &str, choices: &[String]) -> String {
     let letters = ('A'..='Z').zip(choices);
     letters
         .fold(question.to_owned(), |text, (letter, choice)| format!("{text}\n{letter}. {choice}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::template::instruction::SHORT;
+    use serde_json::json;
+
+    #[test]
+    fn no_column_of_a_file_steers() {
+        let said = |question: &str| {
+            let fields = json!({
+                "question": question, "category": "rare", "benchmark": "pope", "tiles": 40,
+                "direct": "Shout.", "cot": "Sing.", "rotation_of": "1", "synonyms": [["cat"]],
+            });
+            let fields = fields.as_object().unwrap().clone();
+            plain(&Record { fields, ..Record::default() }).unwrap().meta
+        };
+        let names = |meta: &std::collections::BTreeMap<String, String>| -> Vec<String> {
+            meta.keys().cloned().collect()
+        };
+        assert_eq!(names(&said("Which?")), ["category", "question"]);
+        // Its question's own instruction is no column.
+        let meta = said(&format!("Which?\n{SHORT}"));
+        assert_eq!(names(&meta), ["category", "direct", "question"]);
+        assert_eq!(meta[ours::DIRECT], SHORT);
+    }
 }

@@ -13,7 +13,7 @@ use crate::Result;
 use crate::answer::metric::chair::{Mention, Vocabulary, object_list};
 use crate::answer::python::text::words;
 use crate::data::benchmark::{Format, Join, Record};
-use crate::data::record::Question;
+use crate::data::record::{Question, ours};
 use crate::error::{Context, Error};
 use crate::eval::benchmark::File;
 use crate::eval::benchmark::file::{ALONE, plain};
@@ -73,7 +73,7 @@ fn classes(question: &Question, said: &[String]) -> (Vec<String>, BTreeSet<Strin
         };
         return (lower(said).into_iter().collect(), lower(&truth.objects));
     }
-    let rows = serde_json::from_str(question.says("synonyms")).unwrap_or_default();
+    let rows = serde_json::from_str(question.says(ours::SYNONYMS)).unwrap_or_default();
     let present = serde_json::from_str(question.says("objects")).unwrap_or_default();
     let named = named(&Vocabulary::new(&synonyms(rows)), said);
     (named.into_iter().map(|mention| mention.class).collect(), present)
@@ -152,6 +152,9 @@ fn question(record: &Record) -> std::result::Result<Question, String> {
     })?;
     let objects = serde_json::to_string(&objects).expect("texts print");
     question.meta.insert("objects".to_owned(), objects);
+    // Brought by `bring_gold`, over any column of the file's.
+    let synonyms = record.text(&[ours::SYNONYMS]);
+    question.meta.extend(synonyms.map(|rows| (ours::SYNONYMS.to_owned(), rows)));
     Ok(question)
 }
 
@@ -170,7 +173,7 @@ fn bring_gold(records: &mut [Record], path: &Path) -> Result<()> {
     }
     let rows = serde_json::to_string(&rows).expect("texts print");
     for record in records {
-        record.fields.insert("synonyms".to_owned(), rows.as_str().into());
+        record.fields.insert(ours::SYNONYMS.to_owned(), rows.as_str().into());
     }
     Ok(())
 }
