@@ -7,7 +7,8 @@
 
 use super::benchmark::file::{ALONE, File, answered};
 use super::benchmark::{Extraction, answer_of, answer_of_internvl};
-use super::{Asked, Benchmark, Card, Counted, Counts, Metric, Row, Value, flag, ratio};
+use super::metric::ratio;
+use super::{Asked, Benchmark, Card, Counted, Counts, Metric, Row, Value, flag};
 use crate::answer::metric::yes_no::{self, settled, yes_or_no};
 use crate::data::benchmark::{Format, Record, json};
 use crate::data::record::Question;

@@ -8,7 +8,8 @@
 //! beginning is the accuracy with nothing given, whatever the share.
 
 use super::benchmark::Extraction;
-use super::{Asked, Benchmark, Card, Counted, Counts, Metric, Value, flag, ratio};
+use super::metric::ratio;
+use super::{Asked, Benchmark, Card, Counted, Counts, Metric, Value, flag};
 use crate::answer::matching::is_open;
 use crate::data::record::Question;
 use crate::spec::benchmarks::SHIFT_SHARES;
