@@ -3,8 +3,10 @@
 
 use crate::Result;
 use crate::store::parts;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 /// Where a stage reads, writes and says how far it is.
 #[derive(Debug)]
@@ -45,36 +47,83 @@ impl StageContext {
     }
 }
 
+/// A line that a worker writes to its parent.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(untagged)]
+pub enum Line {
+    /// How far it is.
+    Progress {
+        /// Steps done.
+        done: u64,
+        /// Steps in all.
+        total: u64,
+        /// A short note.
+        note: String,
+    },
+    /// Something that the person at the terminal should know.
+    Warning {
+        /// The message.
+        warning: String,
+    },
+    /// The artifact was there already: another run made it.
+    Found {
+        /// Always true.
+        found: bool,
+    },
+    /// What went wrong.
+    Error {
+        /// The message.
+        error: String,
+        /// The way out.
+        hint: Option<String>,
+    },
+}
+
+impl Line {
+    /// Writes it.
+    pub fn tell(&self) {
+        println!("{}", serde_json::to_string(self).expect("numbers and texts"));
+    }
+}
+
 /// Says how far a stage is; the parent turns it into a line with an ETA.
 #[derive(Clone, Debug, Default)]
-pub struct Progress {
-    silent: bool,
+pub enum Progress {
+    /// To the parent process.
+    #[default]
+    Parent,
+    /// To nobody but the log: for tests and library use.
+    Silent,
+    /// Warnings to a list.
+    Kept(Arc<Mutex<Vec<String>>>),
 }
 
 impl Progress {
-    /// One that says nothing: for tests and library use.
-    pub fn silent() -> Self {
-        Self { silent: true }
-    }
-
     /// `done` of `total` steps (or questions, or pictures), with a short note such as
     /// `loss 0.61  112 pairs/s`. Cheap: call it as often as you like.
     pub fn report(&self, done: u64, total: u64, note: impl std::fmt::Display) {
-        if !self.silent {
-            println!(
-                "{}",
-                serde_json::json!({ "done": done, "total": total, "note": note.to_string() })
-            );
+        if matches!(self, Self::Parent) {
+            Line::Progress { done, total, note: note.to_string() }.tell();
         }
     }
-}
 
-impl Progress {
     /// What the person who started the run should know, said above the progress lines.
     pub fn warn(&self, warning: &str) {
         tracing::warn!("{warning}");
-        if !self.silent {
-            println!("{}", serde_json::json!({ "warning": warning }));
+        match self {
+            Self::Parent => Line::Warning { warning: warning.to_owned() }.tell(),
+            Self::Silent => {}
+            Self::Kept(list) => {
+                list.lock().expect("nobody panics with it").push(warning.to_owned());
+            }
+        }
+    }
+
+    /// What was warned of, where it is kept.
+    pub fn warnings(&self) -> Vec<String> {
+        match self {
+            Self::Kept(list) => list.lock().expect("nobody panics with it").clone(),
+            Self::Parent | Self::Silent => Vec::new(),
         }
     }
 }

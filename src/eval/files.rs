@@ -11,7 +11,7 @@ use crate::data::benchmark::{Faults, Pictures, Record, read};
 use crate::data::questions::write_questions;
 use crate::data::record::{Question, ours};
 use crate::spec::eval::Eval;
-use crate::stage::StageContext;
+use crate::stage::{Progress, StageContext};
 use crate::{Error, Result, data};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -24,9 +24,8 @@ use std::path::{Path, PathBuf};
 pub fn run(eval: &Eval, ctx: &StageContext) -> Result<()> {
     let mut questions = Vec::new();
     for (done, (name, path)) in (1..).zip(&eval.files) {
-        let warn = |text: &str| ctx.progress.warn(text);
         let benchmark = benchmark(name)?;
-        let of_file = questions_of(benchmark, Path::new(path), &ctx.out, &warn)?;
+        let of_file = questions_of(benchmark, Path::new(path), &ctx.out, &ctx.progress)?;
         let may_be_blind = benchmark.file().is_some_and(|file| file.may_be_blind);
         if !may_be_blind && of_file.iter().all(|question| question.images.is_empty()) {
             return Err(Error::new(format!("{path} has no picture in any row")).hint(
@@ -41,7 +40,7 @@ pub fn run(eval: &Eval, ctx: &StageContext) -> Result<()> {
     write_questions(&ctx.out.join("test.jsonl"), &questions)
 }
 
-/// The questions of a benchmark's file, its pictures going below `out`. `warn` hears what is odd.
+/// The questions of a benchmark's file, its pictures going below `out`. `progress` hears what is odd.
 ///
 /// # Errors
 ///
@@ -50,12 +49,12 @@ pub fn questions_of(
     benchmark: &'static dyn Benchmark,
     path: &Path,
     out: &Path,
-    warn: &dyn Fn(&str),
+    progress: &Progress,
 ) -> Result<Vec<Question>> {
     let name = benchmark.asks();
     let file = benchmark.file().ok_or_else(|| no_file(name))?;
     let records = read(path, &file.format, &mut Pictures::new(out, name, path)?)?;
-    from_records(name, file, records, path, warn)
+    from_records(name, file, records, path, progress)
 }
 
 /// As [`questions_of`], pictures left where they are: for scoring answers that are there.
@@ -66,7 +65,7 @@ pub fn questions_of(
 pub fn read_blind(benchmark: &'static dyn Benchmark, path: &Path) -> Result<Vec<Question>> {
     let file = benchmark.file().ok_or_else(|| no_file(benchmark.asks()))?;
     let records = read(path, &file.format, &mut Pictures::unseen())?;
-    from_records(benchmark.asks(), file, records, path, &|text| tracing::warn!("{text}"))
+    from_records(benchmark.asks(), file, records, path, &Progress::Silent)
 }
 
 /// The files that reading a benchmark's path opens beside itself, its pictures among them.
@@ -89,7 +88,7 @@ fn from_records(
     file: &File,
     mut records: Vec<Record>,
     path: &Path,
-    warn: &dyn Fn(&str),
+    progress: &Progress,
 ) -> Result<Vec<Question>> {
     (file.bring)(&mut records, path)?;
     let (mut questions, mut faults) = (Vec::with_capacity(records.len()), Faults::default());
@@ -137,7 +136,7 @@ fn from_records(
     }
     faults.check(path, records.len())?;
     if let Some(text) = lone_answers(file, &records, path) {
-        warn(&text);
+        progress.warn(&text);
     }
     (file.mark)(&mut questions).map_err(|error| error.context(path.display()))?;
     Ok(questions)

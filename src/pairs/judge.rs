@@ -114,12 +114,11 @@ impl<'a> Judge<'a> {
     /// A server that fails for more rows than it may, or a model that does not know the words.
     pub fn yes_or_no(&self, name: &str, asks: &[Ask<'_>]) -> Result<Vec<Option<Opinion>>> {
         let (ctx, batch) = (self.shop.ctx, self.shop.settings.judge.batch);
-        let warn = |told: &str| ctx.progress.warn(told);
         chunks::each(&ctx.work, name, asks, batch, |_, some, before: &[_]| {
             let opinions = match &self.who {
                 Who::Local(local) => local_opinions(local, some),
                 Who::Server(client) => {
-                    let allowed = client.allowance(asks.len(), failed(before), &warn);
+                    let allowed = client.allowance(asks.len(), failed(before), &ctx.progress);
                     self.server_opinions(client, some, allowed)
                 }
             }?;
@@ -136,7 +135,6 @@ impl<'a> Judge<'a> {
     /// As [`Self::yes_or_no`].
     pub fn write(&self, name: &str, texts: &[String]) -> Result<Vec<Option<Written>>> {
         let (ctx, judge) = (self.shop.ctx, &self.shop.settings.judge);
-        let warn = |told: &str| ctx.progress.warn(told);
         chunks::each(&ctx.work, name, texts, judge.batch, |_, some, before: &[_]| {
             let written = match &self.who {
                 Who::Local(local) => local.write(some, judge.max_tokens, judge.batch)?,
@@ -146,7 +144,7 @@ impl<'a> Judge<'a> {
                     };
                     let chats: Vec<Chat> = some.iter().map(chat).collect();
                     let place = |index| format!("text {}", before.len() + index + 1);
-                    let allowed = client.allowance(texts.len(), failed(before), &warn);
+                    let allowed = client.allowance(texts.len(), failed(before), &ctx.progress);
                     let replies =
                         client.ask_most(&chats, place, server::ANY, &|_, _| (), allowed)?;
                     replies.into_iter().map(|reply| reply.map(Written::of_reply)).collect()

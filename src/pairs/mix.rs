@@ -5,6 +5,7 @@ use super::{Kind, choose, no_pairs};
 use crate::Result;
 use crate::spec::number::Positive;
 use crate::spec::pairs::{Kinds, Pairs};
+use crate::stage::Progress;
 use crate::statistics;
 use std::collections::BTreeMap;
 
@@ -40,7 +41,7 @@ pub fn thin<'a>(
     slots: Vec<Slot>,
     task: &dyn Fn(&Slot) -> &'a str,
     stats: &mut Stats,
-    warn: &dyn Fn(&str),
+    progress: &Progress,
 ) -> Result<Vec<Slot>> {
     let mut draw = |slots: &mut Vec<Slot>, most, purpose: &str, reason| {
         for (task, count) in draw(slots, most, purpose, settings, task) {
@@ -58,7 +59,7 @@ pub fn thin<'a>(
         by_kind.iter().map(|(kind, pairs)| (*kind, pairs.len())).collect();
     check_room(settings, &numbers)?;
     let shares = shares(&settings.weights, &numbers, settings.max);
-    of_none(settings, &numbers, &shares).for_each(|told| warn(&told));
+    of_none(settings, &numbers, &shares).for_each(|told| progress.warn(&told));
     for ((kind, mut pairs), share) in by_kind.into_iter().zip(shares) {
         let purpose = format!("pairs/weights/{}", kind.name());
         draw(&mut pairs, share, &purpose, "over_weight");
@@ -182,6 +183,7 @@ fn shares(weights: &Kinds<Positive>, numbers: &[(Kind, usize)], max: Option<usiz
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
 
     fn weights(correctness: f64, dropout_ntp: f64) -> Kinds<Positive> {
         let positive = |weight| Some(Positive::try_from(weight).unwrap());
@@ -216,7 +218,7 @@ mod tests {
         let slots: Vec<Slot> = (0..8).map(slot).chain((8..12).map(format)).collect();
         let task = |slot: &Slot| if slot.number.is_multiple_of(2) { "even" } else { "odd" };
         let mut stats = Stats::default();
-        let kept = thin(&settings, slots, &task, &mut stats, &|told| panic!("{told}")).unwrap();
+        let kept = thin(&settings, slots, &task, &mut stats, &Progress::Silent).unwrap();
         assert_eq!(kept.len(), 4);
         let rows = stats.rows();
         for (reason, count) in [("skipped_over_count", 5.0), ("skipped_over_max", 3.0)] {
@@ -234,13 +236,12 @@ mod tests {
         settings.weights = weights(1000.0, 1.0);
         let of = |kind, count| (0..count).map(move |number| Slot { kind, number });
         let slots = of(Kind::Correctness, 500).chain(of(Kind::DropoutNtp, 3)).collect();
-        let told = std::cell::RefCell::new(Vec::new());
-        let warn = |text: &str| told.borrow_mut().push(text.to_owned());
-        let kept = thin(&settings, slots, &|_| "any", &mut Stats::default(), &warn).unwrap();
+        let progress = Progress::Kept(Arc::default());
+        let kept = thin(&settings, slots, &|_| "any", &mut Stats::default(), &progress).unwrap();
         assert_eq!(kept.len(), 500);
         let expected =
             "none of the 3 dropout_ntp pairs is kept: at the weight 1 their share is below one";
-        assert_eq!(told.into_inner(), [expected]);
+        assert_eq!(progress.warnings(), [expected]);
     }
 
     #[test]

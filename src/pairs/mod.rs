@@ -163,8 +163,7 @@ pub fn run(settings: &Pairs, ctx: &StageContext) -> Result<()> {
         Some(imported) if slot.kind == Kind::Imported => imported.task(slot.number),
         _ => sampled[slot.number].task.as_str(),
     };
-    let warn = |told: &str| ctx.progress.warn(told);
-    let kept = mix::thin(settings, slots, &task, &mut stats, &warn)?;
+    let kept = mix::thin(settings, slots, &task, &mut stats, &ctx.progress)?;
     if kept.is_empty() {
         return Err(match settings.is_import_alone() {
             true => {

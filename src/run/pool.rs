@@ -1,12 +1,13 @@
 //! The loop that works off a plan: looks at what exists, starts workers on what
 //! does not, hears them, and ends them on a signal.
 
-use super::process::{Line, Worker, Workers};
+use super::process::{Worker, Workers};
 use super::progress::{Display, say};
 use super::state::{Board, End, State};
 use super::{Options, exit, machine, results, worker};
 use crate::error::{Context, Error, Result};
 use crate::plan::{Plan, Task};
+use crate::stage::Line;
 use crate::store::{Checker, Look, Record, Store};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::collections::BTreeMap;

@@ -5,45 +5,12 @@ use super::{device, machine};
 use crate::error::{Context, Result};
 use crate::kernel::exact::CUBLAS;
 use crate::store::disk;
-use serde::Deserialize;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::Sender;
-
-/// A line of a worker's standard output.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
-pub enum Line {
-    /// How far it is.
-    Progress {
-        /// Steps done.
-        done: u64,
-        /// Steps in all.
-        total: u64,
-        /// A short note.
-        note: String,
-    },
-    /// Something that the person at the terminal should know.
-    Warning {
-        /// The message.
-        warning: String,
-    },
-    /// The artifact was there already: another run made it.
-    Found {
-        /// Always true.
-        found: bool,
-    },
-    /// What went wrong.
-    Error {
-        /// The message.
-        error: String,
-        /// The way out.
-        hint: Option<String>,
-    },
-}
 
 /// What every worker of a run is started with.
 #[derive(Clone, Debug)]

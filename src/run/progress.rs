@@ -2,9 +2,9 @@
 //! whole, else a plain line every tenth of a task and one for each that is done.
 //! All of it on standard error.
 
-use super::process::Line;
 use super::state::{Board, State};
 use crate::report::number::duration;
+use crate::stage::Line;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write};

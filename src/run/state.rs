@@ -2,8 +2,8 @@
 //! bookkeeping: no process, no file.
 
 use super::Outcome;
-use super::process::Line;
 use crate::plan::{Plan, Stage};
+use crate::stage::Line;
 use crate::store::Record;
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};

@@ -7,7 +7,7 @@ use super::dispatch::Executor;
 use super::{device, exit, machine};
 use crate::error::{Context, Error, Result};
 use crate::plan::{Plan, Task};
-use crate::stage::{Progress, StageContext};
+use crate::stage::{Line, Progress, StageContext};
 use crate::store::{Checker, Held, Input, Look, Record, Store, disk, manifest};
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -59,7 +59,7 @@ fn tell(error: &Error) -> u8 {
     let message = error.to_string();
     tracing::error!("{message}");
     let hint = error.hint_text().or_else(|| is_full(&message).then_some(disk::MAKE_ROOM));
-    println!("{}", serde_json::json!({ "error": message, "hint": hint }));
+    Line::Error { error: message.clone(), hint: hint.map(str::to_owned) }.tell();
     if is_memory(&message) { exit::MEMORY } else { error.exit_code() }
 }
 
@@ -89,7 +89,7 @@ fn make(order: &Order, task: &Task, executor: &Executor) -> Result<u8> {
     let inputs = inputs(store, task)?;
     let mut checker = Checker::new(store);
     if checker.settle_locked(&lock, &task.key, &inputs, Look::Quick)?.is_some() {
-        println!("{}", serde_json::json!({ "found": true }));
+        Line::Found { found: true }.tell();
         return Ok(exit::DONE);
     }
     check_device(order, task)?;

@@ -42,8 +42,7 @@ pub fn run(candidates: &Candidates, ctx: &StageContext) -> Result<()> {
     let size = candidates.chunk();
     let work = &ctx.work;
     let answers = if let Some(path) = &candidates.import {
-        let warn = |told: &str| ctx.progress.warn(told);
-        import::answers(Path::new(path), &questions, &tokenizer, candidates.prompt, &warn)?
+        import::answers(Path::new(path), &questions, &tokenizer, candidates.prompt, &ctx.progress)?
     } else if candidates.server.is_set() {
         let there = There::new(candidates, ctx, &tokenizer, questions.len())?;
         chunks::each(work, "candidates", &questions, size, |first, some, before| {

@@ -15,6 +15,7 @@ use crate::data::template::instruction::parted;
 use crate::data::tokenizer::Tokenizer;
 use crate::error::Context;
 use crate::spec::candidates::Prompt;
+use crate::stage::Progress;
 use crate::{Error, Result};
 use serde::Deserialize;
 use serde_json::Value;
@@ -88,7 +89,7 @@ pub fn answers(
     questions: &[Question],
     tokenizer: &Tokenizer,
     plain: Prompt,
-    warn: &dyn Fn(&str),
+    progress: &Progress,
 ) -> Result<Vec<Answer>> {
     let by_text = Index::new(questions);
     let mut of: Vec<Vec<Answer>> = vec![Vec::new(); questions.len()];
@@ -129,7 +130,7 @@ pub fn answers(
         return Err(refused(&bad, unplaced));
     }
     if differing.count > 0 {
-        warn(&format!(
+        progress.warn(&format!(
             "{} rows of `candidates.import` have another known answer than the corpus, whose own decides \
              what is right:\n{}",
             differing.count,
@@ -267,6 +268,7 @@ fn same(own: &[String], sampled: &[String]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
 
     /// The question that every row of these tests answers.
     fn question() -> Question {
@@ -279,14 +281,14 @@ mod tests {
     }
 
     fn imported(rows: &str) -> Result<Vec<Answer>> {
-        warned(rows, &|told| panic!("{told}"))
+        told(rows, &Progress::Silent)
     }
 
-    fn warned(rows: &str, warn: &dyn Fn(&str)) -> Result<Vec<Answer>> {
+    fn told(rows: &str, progress: &Progress) -> Result<Vec<Answer>> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), rows).unwrap();
         let tokenizer = Tokenizer::build(std::iter::empty());
-        answers(file.path(), &[question()], &tokenizer, Prompt::Direct, warn)
+        answers(file.path(), &[question()], &tokenizer, Prompt::Direct, progress)
     }
 
     #[test]
@@ -328,11 +330,11 @@ mod tests {
         ] {
             let row =
                 format!(r#"{{"question": "How many?", "response": "5", "answer": {answer}}}"#);
-            let told = std::cell::RefCell::new(String::new());
-            let warn = |text: &str| text.clone_into(&mut told.borrow_mut());
-            assert_eq!(warned(&row, &warn).unwrap().len(), 1);
-            let is_told = told.take().starts_with("1 rows of `candidates.import` have another");
-            assert_eq!(is_told, other, "{answer}");
+            let progress = Progress::Kept(Arc::default());
+            assert_eq!(told(&row, &progress).unwrap().len(), 1);
+            let warnings = progress.warnings();
+            assert_eq!(warnings.len(), usize::from(other), "{answer}");
+            assert!(warnings.iter().all(|text| text.contains("have another known answer")));
         }
     }
 }

@@ -72,8 +72,7 @@ impl<'a> There<'a> {
         let name = |index: usize| format!("question {}", questions[index].id);
         // A question has all of its answers or none.
         let failed = first - before / per_question;
-        let warn = |told: &str| self.ctx.progress.warn(told);
-        let allowed = self.client.allowance(self.questions, failed, &warn);
+        let allowed = self.client.allowance(self.questions, failed, &self.ctx.progress);
         let replies = self.client.ask_most(&chats, name, server::ANY, &progress, allowed)?;
         let mut answers = Vec::with_capacity(questions.len() * per_question);
         for (question, reply) in questions.iter().zip(replies) {

@@ -19,6 +19,7 @@ pub use chat::{Chat, Choice, Part, Reply, is_refusal};
 
 use crate::spec::number::Fraction;
 use crate::spec::server::Server;
+use crate::stage::Progress;
 use crate::{Error, Result};
 use cache::Cache;
 use http::{Fault, Http};
@@ -65,7 +66,7 @@ pub const ANY: Check<'static> = &|_| Ok(());
 /// How many rows may fail for good, and who hears of those that do.
 pub struct Allowance<'a> {
     rows: usize,
-    warn: &'a dyn Fn(&str),
+    told: &'a Progress,
 }
 
 /// Why a row has no reply.
@@ -234,20 +235,15 @@ impl Client {
         check: Check<'_>,
         progress: &(dyn Fn(u64, u64) + Sync),
     ) -> Result<Vec<Reply>> {
-        let none = Allowance { rows: 0, warn: &|_| () };
+        let none = Allowance { rows: 0, told: &Progress::Silent };
         let replies = self.ask_most(chats, name, check, progress, none)?;
         Ok(replies.into_iter().flatten().collect())
     }
 
     /// How many more of a stage's rows may fail for good, `failed` of which have.
-    pub fn allowance<'a>(
-        &self,
-        rows: usize,
-        failed: usize,
-        warn: &'a dyn Fn(&str),
-    ) -> Allowance<'a> {
+    pub fn allowance<'a>(&self, rows: usize, failed: usize, told: &'a Progress) -> Allowance<'a> {
         let most = (self.failures * rows as f64) as usize;
-        Allowance { rows: most.saturating_sub(failed), warn }
+        Allowance { rows: most.saturating_sub(failed), told }
     }
 
     /// The replies, with none for rows that failed for good, which are warned of.
@@ -289,7 +285,7 @@ impl Client {
                 self.key_variable
             )));
         }
-        (allowed.warn)(&format!("{told}\nthey are skipped, as `failures` allows"));
+        allowed.told.warn(&format!("{told}\nthey are skipped, as `failures` allows"));
         Ok(replies.into_iter().map(Result::ok).collect())
     }
 }

@@ -71,7 +71,7 @@ impl World {
             work: self.folder(&format!("work-{out}")),
             replies: self.folder("replies"),
             device: tch::Device::Cpu,
-            progress: Progress::silent(),
+            progress: Progress::Silent,
         }
     }
 

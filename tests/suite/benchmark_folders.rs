@@ -5,6 +5,7 @@ use crate::plan::{changed, planned};
 use prefab::data::record::Question;
 use prefab::eval::{benchmark, files};
 use prefab::plan::Stage;
+use prefab::stage::Progress;
 use std::path::{Path, PathBuf};
 
 struct Folder(tempfile::TempDir);
@@ -31,7 +32,7 @@ impl Folder {
     }
 
     fn read(&self, name: &str, path: &Path) -> prefab::Result<Vec<Question>> {
-        files::questions_of(benchmark(name)?, path, &self.0.path().join("out"), &|_| ())
+        files::questions_of(benchmark(name)?, path, &self.0.path().join("out"), &Progress::Silent)
     }
 
     #[track_caller]

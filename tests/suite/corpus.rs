@@ -25,7 +25,7 @@ fn context(out: &Path) -> StageContext {
         work: out.to_owned(),
         replies: out.to_owned(),
         device: tch::Device::Cpu,
-        progress: Progress::silent(),
+        progress: Progress::Silent,
     }
 }
 

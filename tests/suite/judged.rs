@@ -147,7 +147,7 @@ fn a_stage_is_done_when_every_reply_is_there() {
         work: place("scores"),
         replies: place("replies"),
         device: tch::Device::Cpu,
-        progress: Progress::silent(),
+        progress: Progress::Silent,
     };
     let error = scores::run(&eval, &ctx).unwrap_err();
     assert!(

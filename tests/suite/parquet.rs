@@ -2,6 +2,7 @@
 
 use prefab::data::record::Question;
 use prefab::eval::{benchmark, files};
+use prefab::stage::Progress;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,7 @@ fn recorded(name: &str) -> PathBuf {
 /// The questions of a table, and how many pictures were written for them.
 fn read(name: &str, path: &Path) -> prefab::Result<(Vec<Question>, usize)> {
     let out = tempfile::tempdir().unwrap();
-    let questions = files::questions_of(benchmark(name)?, path, out.path(), &|_| ())?;
+    let questions = files::questions_of(benchmark(name)?, path, out.path(), &Progress::Silent)?;
     for image in questions.iter().flat_map(|question| &question.images) {
         assert!(out.path().join(image).is_file(), "{image}");
     }

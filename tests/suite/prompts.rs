@@ -158,7 +158,7 @@ fn import(model: &str, tokens: &Path, template: Option<&str>) -> prefab::Result<
     let root = tempfile::tempdir().unwrap();
     let (out, work) = (root.path().join("out"), root.path().join("work"));
     fs::create_dir(&out).unwrap();
-    let (device, progress) = (tch::Device::Cpu, Progress::silent());
+    let (device, progress) = (tch::Device::Cpu, Progress::Silent);
     let (inputs, replies) = (BTreeMap::new(), root.path().join("replies"));
     let ctx = StageContext { inputs, out, work, replies, device, progress };
     let mut settings = prefab::spec::defaults();

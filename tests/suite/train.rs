@@ -73,7 +73,7 @@ fn context(root: &Path, inputs: &[(&str, &Path)]) -> StageContext {
         inputs.iter().map(|(role, path)| ((*role).to_owned(), path.to_path_buf())).collect();
     let device = tch::Device::Cpu;
     let replies = root.join("replies");
-    StageContext { inputs, out, work, replies, device, progress: Progress::silent() }
+    StageContext { inputs, out, work, replies, device, progress: Progress::Silent }
 }
 
 /// A corpus, an untaught base, 28 pairs and their reference, made once.

@@ -90,11 +90,10 @@ impl Writer {
                 let done = (before.len() as u64) + done;
                 shop.ctx.progress.report(done, cuts.len() as u64, doing);
             };
-            let warn = |told: &str| shop.ctx.progress.warn(told);
             match self {
                 Self::Local(local) => write_here(shop, local, draw, some, &progress),
                 Self::Server(client) => {
-                    let allowed = client.allowance(all, failed, &warn);
+                    let allowed = client.allowance(all, failed, &shop.ctx.progress);
                     write_there(shop, client, draw, some, &progress, allowed)
                 }
             }

@@ -4,6 +4,7 @@ use super::files::write;
 use base64::Engine;
 use prefab::data::record::Question;
 use prefab::eval::{benchmark, files};
+use prefab::stage::Progress;
 use std::path::{Path, PathBuf};
 
 /// A picture's bytes, a different one for each number.
@@ -34,7 +35,7 @@ impl Folder {
     }
 
     pub fn questions(&self, name: &str, path: &Path) -> prefab::Result<Vec<Question>> {
-        files::questions_of(benchmark(name)?, path, &self.0.path().join("out"), &|_| ())
+        files::questions_of(benchmark(name)?, path, &self.0.path().join("out"), &Progress::Silent)
     }
 
     #[track_caller]

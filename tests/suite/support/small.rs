@@ -85,7 +85,7 @@ impl Small {
             work,
             replies: self.folder.path().join("replies"),
             device: tch::Device::Cpu,
-            progress: Progress::silent(),
+            progress: Progress::Silent,
         }
     }
 
