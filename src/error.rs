@@ -10,6 +10,7 @@ pub struct Error {
     message: String,
     #[help]
     hint: Option<String>,
+    setting: Option<&'static str>,
     kind: Kind,
 }
 
@@ -32,7 +33,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// A failure of the work itself: a bad file, a full disk, a `NaN`.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, kind: Kind::Job }
+        Self { message: message.into(), hint: None, setting: None, kind: Kind::Job }
     }
 
     /// The command line or a spec is wrong.
@@ -52,6 +53,12 @@ impl Error {
         self
     }
 
+    /// Names the setting that is wrong, so that a spec's error can point at it.
+    pub fn at(mut self, setting: &'static str) -> Self {
+        self.setting = Some(setting);
+        self
+    }
+
     /// Puts what was being done before the message.
     pub fn context(mut self, doing: impl Display) -> Self {
         self.message = format!("{doing}: {}", self.message);
@@ -63,7 +70,12 @@ impl Error {
         self.hint.as_deref()
     }
 
-    /// The process exit code (design: 0 done, 1 bug, 2 spec, 3 job, 130 interrupted).
+    /// The setting that is wrong, such as `loss.w_p`, where it is one.
+    pub fn setting(&self) -> Option<&'static str> {
+        self.setting
+    }
+
+    /// The process exit code. A bug, which is a panic, ends in 1 too (`main.rs`).
     pub fn exit_code(&self) -> u8 {
         match self.kind {
             Kind::Verification => 1,

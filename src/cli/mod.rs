@@ -76,7 +76,7 @@ verbs! {
     help_template = "{name}: preference-optimization experiments, declared in TOML\n\n\
                      Usage: prefab <verb> [spec]... [options]\n\n{subcommands}\n\n{options}{after-help}",
     after_help = "Numbers come from specs and --set. Try: prefab plan experiments/quickstart.toml\n\
-                  Exit codes: 0 done, 1 bug, 2 bad command or spec, 3 a job failed, 130 stopped."
+                  Exit codes: 0 done, 1 failed check or bug, 2 bad spec, 3 failed job, 130 stopped"
 )]
 pub struct Cli {
     /// What to do.

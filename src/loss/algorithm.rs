@@ -1,5 +1,7 @@
 //! What a row of the list of algorithms says, and what a loss is a function of.
 
+use crate::Result;
+use crate::spec::loss::Loss;
 use tch::{Kind, Tensor};
 
 /// Log-probabilities, in nats, of both answers of every pair of a step.
@@ -116,8 +118,18 @@ pub struct Algorithm {
     pub at_reference: Option<fn(&Knobs) -> f64>,
     /// Whether the term mixes pairs, so that a micro-batch is not a piece of the step.
     pub mixes_pairs: bool,
-    /// Whether the reference enters the loss.
-    pub uses_reference: bool,
+    /// Whether the reference follows the policy.
+    pub moves_reference: bool,
+    /// What the line of a mix calls the preference term; none: the algorithm's name.
+    pub term_name: Option<&'static str>,
+    /// `ε` of its own table in `[loss]`; 0 without one.
+    pub label_smoothing: fn(&Loss) -> f64,
+    /// What it is told in its own table beside `ε`: `, τ 0.05`.
+    pub particulars: fn(&Knobs) -> String,
+    /// Refuses values that the formula has no meaning for.
+    pub check: fn(&Knobs) -> Result<()>,
+    /// Copies its own table from one `[loss]` to another.
+    pub copy_table: fn(&Loss, &mut Loss),
 }
 
 impl PartialEq for Algorithm {
@@ -138,7 +150,12 @@ impl Algorithm {
         term: None,
         at_reference: None,
         mixes_pairs: false,
-        uses_reference: true,
+        moves_reference: false,
+        term_name: None,
+        label_smoothing: |_| 0.0,
+        particulars: |_| String::new(),
+        check: |_| Ok(()),
+        copy_table: |_, _| (),
     };
 }
 

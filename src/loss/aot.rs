@@ -21,6 +21,9 @@ pub const AOT: Algorithm = Algorithm {
     term: Some(per_rank),
     at_reference: Some(|_| LN_2),
     mixes_pairs: true,
+    label_smoothing: |loss| loss.aot.label_smoothing.get(),
+    particulars: |knobs| if knobs.paired { ", paired" } else { ", unpaired" }.to_owned(),
+    copy_table: |from, to| to.aot = from.aot,
     ..Algorithm::PLAIN
 };
 

@@ -13,6 +13,8 @@ pub const CDPO: Algorithm = Algorithm {
     formula: "−(1−ε)·log σ(β·h) − ε·log σ(−β·h)",
     term: Some(per_pair),
     at_reference: Some(|_| LN_2),
+    label_smoothing: |loss| loss.cdpo.label_smoothing.get(),
+    copy_table: |from, to| to.cdpo = from.cdpo,
     ..Algorithm::PLAIN
 };
 

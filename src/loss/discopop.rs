@@ -13,6 +13,8 @@ pub const DISCOPOP: Algorithm = Algorithm {
     formula: "(1−m)·(−log σ(β·h)) + m·exp(−β·h), m = σ(β·h/τ)",
     term: Some(per_pair),
     at_reference: Some(|_| 0.5 * LN_2 + 0.5),
+    particulars: |knobs| format!(", τ {}", knobs.temperature),
+    copy_table: |from, to| to.discopop = from.discopop,
     ..Algorithm::PLAIN
 };
 

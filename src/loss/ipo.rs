@@ -16,6 +16,8 @@ pub const IPO: Algorithm = Algorithm {
     beta: Beta { paper: 0.1, embedded: 1.0 },
     term: Some(per_pair),
     at_reference: Some(|knobs| (0.5 / knobs.beta).powi(2)),
+    particulars: |knobs| if knobs.average { "" } else { ", summed" }.to_owned(),
+    copy_table: |from, to| to.ipo = from.ipo,
     ..Algorithm::PLAIN
 };
 

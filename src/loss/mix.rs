@@ -64,35 +64,24 @@ impl Mix {
             },
             |beta| beta.get(),
         );
-        let label_smoothing = match algorithm.name {
-            "cdpo" => loss.cdpo.label_smoothing.get(),
-            "robust_dpo" => loss.robust_dpo.label_smoothing.get(),
-            "aot" => loss.aot.label_smoothing.get(),
-            "exo" => loss.exo.label_smoothing.get(),
-            _ => 0.0,
+        let knobs = Knobs {
+            beta,
+            label_smoothing: (algorithm.label_smoothing)(loss),
+            average: loss.ipo.average,
+            paired: loss.aot.paired,
+            temperature: loss.discopop.temperature.get(),
         };
-        if algorithm.name == "exo" && label_smoothing == 0.0 {
-            return Err(Error::spec(
-                "`loss.exo.label_smoothing` must be above 0: exo takes its logarithm",
-            )
-            .hint("the paper uses 1e-3"));
-        }
+        (algorithm.check)(&knobs)?;
         Ok(Self {
             algorithm,
             weights,
-            knobs: Knobs {
-                beta,
-                label_smoothing,
-                average: loss.ipo.average,
-                paired: loss.aot.paired,
-                temperature: loss.discopop.temperature.get(),
-            },
+            knobs,
             delta: loss.delta.unwrap_or_else(|| peer_delta(loss.as_peer)),
             generation: loss.generation.unwrap_or(match loss.as_peer {
                 Some(Peer::LlamaFactory | Peer::Paper) => Generation::Answer,
                 Some(Peer::Internvl | Peer::Trl) | None => Generation::Token,
             }),
-            sync: loss.moves_reference().then(|| sync(loss)),
+            sync: algorithm.moves_reference.then(|| sync(loss)),
         })
     }
 
@@ -145,8 +134,7 @@ impl Mix {
     pub fn describe(&self) -> String {
         let Weights { w_p, w_q, w_g } = self.weights;
         let beta = self.knobs.beta;
-        // MPO's preference term is DPO's.
-        let name = if self.algorithm.name == "mpo" { "dpo" } else { self.algorithm.name };
+        let name = self.algorithm.term_name.unwrap_or(self.algorithm.name);
         let mut terms = Vec::new();
         if w_p > 0.0 {
             terms.push(format!("{w_p}·{name}(β {beta}{})", self.particulars()));
@@ -165,18 +153,10 @@ impl Mix {
         }
         terms.join(" + ")
     }
-}
 
-impl Mix {
     /// What of its own an algorithm is told: `, ε 0.1`.
     fn particulars(&self) -> String {
-        let mut text = match self.algorithm.name {
-            "aot" if self.knobs.paired => ", paired".to_owned(),
-            "aot" => ", unpaired".to_owned(),
-            "ipo" if !self.knobs.average => ", summed".to_owned(),
-            "discopop" => format!(", τ {}", self.knobs.temperature),
-            _ => String::new(),
-        };
+        let mut text = (self.algorithm.particulars)(&self.knobs);
         if self.knobs.label_smoothing > 0.0 {
             text += &format!(", ε {}", self.knobs.label_smoothing);
         }
@@ -220,7 +200,8 @@ fn effective_weights(loss: &Loss) -> Result<Weights> {
         ))
         .hint(
             "leave `w_p` out, or choose an algorithm with a term of its own: `prefab show losses`",
-        ));
+        )
+        .at("loss.w_p"));
     }
     if loss.as_peer == Some(Peer::LlamaFactory) && weights.w_p + weights.w_q > 0.0 {
         let sum = weights.w_p + weights.w_q;
@@ -228,8 +209,12 @@ fn effective_weights(loss: &Loss) -> Result<Weights> {
         weights.w_q /= sum;
     }
     if weights == (Weights { w_p: 0.0, w_q: 0.0, w_g: 0.0 }) {
+        let set = [("loss.w_p", loss.w_p), ("loss.w_q", loss.w_q), ("loss.w_g", loss.w_g)];
+        let (key, _) =
+            set.into_iter().find(|(_, weight)| weight.is_some()).expect("no own are all 0");
         return Err(Error::spec("all weights of `[loss]` are 0: nothing would be learned")
-            .hint("set at least one of `w_p`, `w_q`, `w_g` above 0"));
+            .hint("set at least one of `w_p`, `w_q`, `w_g` above 0")
+            .at(key));
     }
     Ok(weights)
 }

@@ -13,5 +13,6 @@ pub const MPO: Algorithm = Algorithm {
     weights: Weights { w_p: 0.8, w_q: 0.2, w_g: 1.0 },
     term: Some(dpo::per_pair),
     at_reference: Some(|_| LN_2),
+    term_name: Some("dpo"),
     ..Algorithm::PLAIN
 };

@@ -15,7 +15,6 @@ pub const ORPO: Algorithm = Algorithm {
     formula: "−β·log σ(log odds(m⁺) − log odds(m⁻))",
     weights: Weights { w_p: 1.0, w_q: 0.0, w_g: 1.0 },
     term: Some(per_pair),
-    uses_reference: false,
     ..Algorithm::PLAIN
 };
 

@@ -13,6 +13,8 @@ pub const ROBUST_DPO: Algorithm = Algorithm {
     formula: "[−(1−ε)·log σ(β·h) + ε·log σ(−β·h)] / (1−2ε)",
     term: Some(per_pair),
     at_reference: Some(|_| LN_2),
+    label_smoothing: |loss| loss.robust_dpo.label_smoothing.get(),
+    copy_table: |from, to| to.robust_dpo = from.robust_dpo,
     ..Algorithm::PLAIN
 };
 

@@ -9,6 +9,5 @@ pub const SFT: Algorithm = Algorithm {
     source: "likelihood of the chosen answer",
     formula: "none; L_g = −Σ log π(y⁺|x) / Σ |y⁺|",
     weights: Weights { w_p: 0.0, w_q: 0.0, w_g: 1.0 },
-    uses_reference: false,
     ..Algorithm::PLAIN
 };

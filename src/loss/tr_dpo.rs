@@ -14,6 +14,8 @@ pub const TR_DPO: Algorithm = Algorithm {
     beta: Beta { paper: 0.05, embedded: 0.1 },
     term: Some(dpo::per_pair),
     at_reference: Some(|_| LN_2),
+    moves_reference: true,
+    copy_table: |from, to| to.tr_dpo = from.tr_dpo,
     ..Algorithm::PLAIN
 };
 

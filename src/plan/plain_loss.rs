@@ -8,30 +8,10 @@ use crate::spec::number::{NonNegative, Positive};
 /// The table with β written out, without what the algorithm's own defaults say anyway, and with
 /// other algorithms' settings as they are by default.
 pub(super) fn plain(loss: &Loss) -> Loss {
-    let mut plain = loss.clone();
     let default = embedded().loss.as_ref().expect("the embedded defaults have a loss");
-    let is = |name: &str| loss.algorithm.row().name == name;
-    if !is("cdpo") {
-        plain.cdpo = default.cdpo;
-    }
-    if !is("robust_dpo") {
-        plain.robust_dpo = default.robust_dpo;
-    }
-    if !is("ipo") {
-        plain.ipo = default.ipo;
-    }
-    if !is("aot") {
-        plain.aot = default.aot;
-    }
-    if !is("tr_dpo") {
-        plain.tr_dpo = default.tr_dpo;
-    }
-    if !is("exo") {
-        plain.exo = default.exo;
-    }
-    if !is("discopop") {
-        plain.discopop = default.discopop;
-    }
+    let Loss { cdpo, robust_dpo, ipo, aot, tr_dpo, exo, discopop, .. } = *default;
+    let mut plain = Loss { cdpo, robust_dpo, ipo, aot, tr_dpo, exo, discopop, ..loss.clone() };
+    (loss.algorithm.row().copy_table)(loss, &mut plain);
     let own = loss.algorithm.row().weights;
     let unless = |weight: Option<NonNegative>, own: f64| weight.filter(|given| given.get() != own);
     plain.w_p = unless(loss.w_p, own.w_p);

@@ -132,21 +132,8 @@ fn loss(settings: &Settings, find: &mut Finder) {
             several_pairs(settings, &mix, find);
         }
         Err(error) => {
-            let message = error.to_string();
-            // The loss names the key in backticks; the table serves where it names none.
-            let named =
-                |word: &&str| ["loss.", "w_p", "w_q", "w_g"].iter().any(|k| word.starts_with(k));
-            let key = match message.split('`').find(named) {
-                Some(key) if key.starts_with("loss.") => key.to_owned(),
-                Some(weight) => format!("loss.{}", &weight[..3]),
-                None => ["w_p", "w_q", "w_g"]
-                    .into_iter()
-                    .zip([loss.w_p, loss.w_q, loss.w_g])
-                    .find(|(_, weight)| weight.is_some())
-                    .map_or("loss.algorithm".to_owned(), |(name, _)| format!("loss.{name}")),
-            };
             let hint = error.hint_text().unwrap_or("`prefab show losses` says what each takes");
-            find.wrong(&key, message.clone(), hint);
+            find.wrong(error.setting().unwrap_or("loss.algorithm"), error.to_string(), hint);
         }
     }
 }

@@ -61,9 +61,9 @@ pub struct Loss {
 pub struct Name(&'static Algorithm);
 
 impl Loss {
-    /// Whether the reference follows the policy: TR-DPO.
+    /// Whether the reference follows the policy.
     pub fn moves_reference(&self) -> bool {
-        self.algorithm.row().name == "tr_dpo"
+        self.algorithm.row().moves_reference
     }
 }
 
