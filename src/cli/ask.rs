@@ -64,7 +64,7 @@ fn answer(args: &Args) -> Result<(String, bool)> {
     let tiles = pixels.size()[0] as usize;
     let pixels = pixels.to_device(device);
     let features = tch::no_grad(|| model.image_features_in(&pixels, model.config.precision));
-    let text = prompter.question_text(&args.question, args.prompt);
+    let text = prompter.question_text(&args.question, 1, args.prompt);
     let request = Request {
         prompt: prompter.encode_prompt_with(&text, &[tiles])?,
         tiles: 0..tiles,

@@ -2,29 +2,9 @@
 //! meta.json that names data sets (Wang et al. 2024, arXiv:2411.10442; the
 //! layout of the OpenGVLab/MMPR data card).
 
-use super::lines;
-use super::record::Pair;
 use crate::error::{Context, Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-
-/// The pairs of a JSONL file, in file order.
-///
-/// # Errors
-///
-/// An unreadable file, or a line that is not a pair: named with its number.
-pub fn read_pairs(path: &Path) -> Result<Vec<Pair>> {
-    lines::read(path)
-}
-
-/// Writes pairs, one a line.
-///
-/// # Errors
-///
-/// If the file cannot be written.
-pub fn write_pairs<'a>(path: &Path, pairs: impl IntoIterator<Item = &'a Pair>) -> Result<()> {
-    lines::write(path, pairs)
-}
 
 /// One data set of a meta.json.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]

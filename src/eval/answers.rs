@@ -19,7 +19,7 @@ use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
 use crate::error::Context;
 use crate::model::features::{all_shown, shown};
-use crate::model::{Group, Pictures, Seen, Vlm};
+use crate::model::{Group, Pictures, Seen, Tower, Vlm};
 use crate::sample::prompts::asked;
 use crate::sample::{Generated, Generation, Request, chunks, generate};
 use crate::spec::candidates::Prompt;
@@ -48,7 +48,7 @@ pub fn run(eval: &Eval, ctx: &StageContext) -> Result<()> {
     let asker = Asker::new(&model, &tokenizer, eval)?;
     let views =
         |items: &[Item<'_>]| all_shown(items.iter().map(|item| item.question), &model.config);
-    let pictures = Pictures::open(ctx, &model.config, eval.split, false, &views(&items))?;
+    let pictures = Pictures::open(ctx, &model.config, eval.split, Tower::Frozen, &views(&items))?;
     let total = items.len() + of_files.len() + likely.len();
     let mut chunks = Chunks { ctx, done: 0, total, size: eval.chunk() };
     let see = |pictures: &Pictures, items: &[Item<'_>]| {

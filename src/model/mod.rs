@@ -74,6 +74,6 @@ mod vlm;
 pub use checkpoint::Storage;
 pub use config::{Config, LanguageConfig, VisionConfig};
 pub use features::Features;
-pub use pictures::{Pictures, Seen};
+pub use pictures::{Pictures, Seen, Tower};
 pub use vlm::{AnswerLogps, Group, Trace, Vlm};
 pub(crate) use vlm::{Prompt, kind_of};

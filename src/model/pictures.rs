@@ -26,8 +26,17 @@ enum Source {
     Artifact { features: Features, split: Split },
     /// `[pictures, image_tokens, 4·vision_width]` and the row of each path: one tile each.
     Memory { features: Tensor, rows: HashMap<String, i64> },
-    /// Folders to look in, first hit wins; whether the encoding carries a gradient.
-    Files { roots: Vec<PathBuf>, trains: bool },
+    /// Folders to look in, first hit wins; the encoding of a tower that trains carries a gradient.
+    Files { roots: Vec<PathBuf>, tower: Tower },
+}
+
+/// Whether the vision tower learns from what its pictures are for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Tower {
+    /// It stays as it is: a picture is encoded once.
+    Frozen,
+    /// It learns: a picture is encoded whenever it is seen, with gradient.
+    Trains,
 }
 
 /// The features of some questions' pictures, and which rows are whose.
@@ -53,11 +62,11 @@ impl Pictures {
         ctx: &StageContext,
         config: &Config,
         split: Split,
-        trains_vision: bool,
+        tower: Tower,
         wanted: impl IntoIterator<Item = &'a View>,
     ) -> Result<Self> {
         let wanted: BTreeSet<&View> = wanted.into_iter().collect();
-        Self::of(ctx, "features", config, split, trains_vision, wanted)
+        Self::of(ctx, "features", config, split, tower, wanted)
     }
 
     /// Those of benchmarks' own files, as [`Self::open`] finds a split's.
@@ -71,7 +80,7 @@ impl Pictures {
         wanted: impl IntoIterator<Item = &'a View>,
     ) -> Result<Self> {
         let wanted: BTreeSet<&View> = wanted.into_iter().collect();
-        Self::of(ctx, "benchmark_features", config, Split::Test, false, wanted)
+        Self::of(ctx, "benchmark_features", config, Split::Test, Tower::Frozen, wanted)
     }
 
     fn of(
@@ -79,10 +88,10 @@ impl Pictures {
         role: &str,
         config: &Config,
         split: Split,
-        trains_vision: bool,
+        tower: Tower,
         wanted: BTreeSet<&View>,
     ) -> Result<Self> {
-        if let Some(folder) = ctx.inputs.get(role).filter(|_| !trains_vision) {
+        if let Some(folder) = ctx.inputs.get(role).filter(|_| tower == Tower::Frozen) {
             let features = Features::open(folder)?;
             // Imported pairs bring pictures of their own, which have no features.
             if wanted.iter().all(|view| features.rows_of(split, view).is_ok()) {
@@ -93,9 +102,9 @@ impl Pictures {
         tracing::info!(
             "{} pictures are encoded once a pass{}",
             wanted.len(),
-            if trains_vision { ", with gradient" } else { "" }
+            if tower == Tower::Trains { ", with gradient" } else { "" }
         );
-        Self::files(ctx, config, trains_vision)
+        Self::files(ctx, config, tower)
     }
 
     /// Pictures that go through the model's own tower whenever they are seen.
@@ -103,8 +112,8 @@ impl Pictures {
     /// # Errors
     ///
     /// If the meta.json of the pairs cannot be read.
-    pub fn files(ctx: &StageContext, config: &Config, trains_vision: bool) -> Result<Self> {
-        let source = Source::Files { roots: image_roots(ctx)?, trains: trains_vision };
+    pub fn files(ctx: &StageContext, config: &Config, tower: Tower) -> Result<Self> {
+        let source = Source::Files { roots: image_roots(ctx)?, tower };
         Ok(Self { source, tiling: config.tiling(), device: ctx.device })
     }
 
@@ -170,10 +179,10 @@ impl Pictures {
                 let at = Tensor::from_slice(&at).to_device(features.device());
                 Ok(features.index_select(0, &at))
             }
-            Source::Files { roots, trains } => {
+            Source::Files { roots, tower } => {
                 let file = |view: &&View| Ok((find(roots, &view.path)?, view.max_tiles));
                 let files: Vec<(PathBuf, usize)> = views.iter().map(file).collect::<Result<_>>()?;
-                self.encode(model, &files, trains.then_some(precision))
+                self.encode(model, &files, (*tower == Tower::Trains).then_some(precision))
             }
         }
     }

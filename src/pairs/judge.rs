@@ -261,7 +261,7 @@ fn local_opinions(local: &Local, asks: &[Ask<'_>]) -> Result<Vec<Option<Opinion>
                 let markers = "<image>\n".repeat(ask.images().len());
                 format!("{markers}{}\n{INSTRUCTION}", ask.question)
             }
-            false => prompter.question_text_with(&ask.question, ask.images().len(), Prompt::Direct),
+            false => prompter.question_text(&ask.question, ask.images().len(), Prompt::Direct),
         };
         prompter.encode_prompt_with(&text, tiles).map_err(|error| {
             error.context(format!("asking the judge {:?}", shortened(&ask.question))).hint(

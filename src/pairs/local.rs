@@ -7,7 +7,7 @@ use crate::data::record::Question;
 use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
 use crate::model::features::{all_shown, shown};
-use crate::model::{Group, Pictures, Seen, Vlm};
+use crate::model::{Group, Pictures, Seen, Tower, Vlm};
 use crate::sample::texts::write_texts;
 use crate::spec::eval::Split;
 use crate::stage::StageContext;
@@ -32,7 +32,7 @@ impl Local {
         let (tokenizer, model) = load(ctx.input("base"), ctx)?;
         let questions = read_split(ctx.input("corpus"), Split::Train)?;
         let views = all_shown(&questions, &model.config);
-        let pictures = Pictures::open(ctx, &model.config, Split::Train, false, &views)?;
+        let pictures = Pictures::open(ctx, &model.config, Split::Train, Tower::Frozen, &views)?;
         Ok(Self { tokenizer, model, pictures })
     }
 
@@ -43,7 +43,7 @@ impl Local {
     /// As [`Self::base`].
     pub fn checkpoint(dir: &Path, ctx: &StageContext) -> Result<Self> {
         let (tokenizer, model) = load(dir, ctx)?;
-        let pictures = Pictures::files(ctx, &model.config, false)?;
+        let pictures = Pictures::files(ctx, &model.config, Tower::Frozen)?;
         Ok(Self { tokenizer, model, pictures })
     }
 

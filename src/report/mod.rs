@@ -26,6 +26,7 @@ mod table;
 use crate::error::Context;
 use crate::plan::Plan;
 use crate::spec::lists::suggest;
+use crate::store::disk;
 use crate::{Error, Result};
 use chart::{Chart, Picture};
 use runs::Runs;
@@ -78,11 +79,11 @@ pub fn run(
     if let Some(bytes) = &origins {
         write(&mut files, results_dir.join("benchmarks.csv"), bytes)?;
     } else {
-        let _ = fs::remove_file(results_dir.join("benchmarks.csv"));
+        disk::remove_file(&results_dir.join("benchmarks.csv"))?;
     }
     let shared = shared_pairs::compare(store, plan)?;
     if shared.is_empty() {
-        let _ = fs::remove_file(results_dir.join("pairs_shared.csv"));
+        disk::remove_file(&results_dir.join("pairs_shared.csv"))?;
     }
     for (name, bytes) in pair_sets::files(store, plan, &shared)? {
         write(&mut files, results_dir.join(name), &bytes)?;

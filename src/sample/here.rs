@@ -7,7 +7,7 @@ use crate::answer::matching::{Said, answer};
 use crate::data::record::{Answer, Question};
 use crate::data::tokenizer::Tokenizer;
 use crate::model::features::{all_shown, shown};
-use crate::model::{Pictures, Vlm};
+use crate::model::{Pictures, Tower, Vlm};
 use crate::spec::candidates::Candidates;
 use crate::spec::eval::Split;
 use crate::stage::StageContext;
@@ -42,7 +42,7 @@ impl<'a> Here<'a> {
         Ok(Self {
             candidates,
             ctx,
-            pictures: Pictures::open(ctx, &model.config, Split::Train, false, &views)?,
+            pictures: Pictures::open(ctx, &model.config, Split::Train, Tower::Frozen, &views)?,
             tokenizer,
             model,
             total: questions.len() * candidates.per_question,

@@ -3,7 +3,7 @@
 use super::benchmarks::metrics_of;
 use super::chart::{Chart, Differences};
 use super::draft::Draft;
-use super::lists::{COLUMNS, DATA_STAGES, PAPER_TABLES, STEP_METRICS, paired, suggest};
+use super::lists::{BASE_STEPS, COLUMNS, DATA_STAGES, PAPER_TABLES, POLICY_STEPS, paired, suggest};
 use super::mistake::{Mistake, Mistakes};
 use super::root;
 use super::schema;
@@ -89,9 +89,10 @@ impl Draft {
         benchmarks: Option<&[String]>,
     ) -> Result<(), (String, String)> {
         let Some((benchmark, metric)) = measured.split_once('.') else {
-            if !STEP_METRICS.contains(&measured) {
+            let known = [POLICY_STEPS.as_slice(), &BASE_STEPS].concat();
+            if !known.contains(&measured) {
                 let message = format!("training measures no `{measured}`");
-                return Err((message, suggest(measured, "steps.csv has", STEP_METRICS)));
+                return Err((message, suggest(measured, "steps.csv has", &known)));
             }
             let looks =
                 || self.values("eval.every").iter().any(|every| every.as_integer() != Some(0));

@@ -52,9 +52,9 @@ pub const PAIRED_METRICS: &[&str] = &["accuracy", "faithful", "grade"];
 /// Tables of results/paper/ that the binary carries (`src/report/overlay.rs`).
 pub const PAPER_TABLES: &[&str] = &["figure_3"];
 
-/// What is measured step by step: of a policy (`src/train/record.rs`) and of a base
-/// (`src/train/lesson.rs`).
-pub const STEP_METRICS: &[&str] = &[
+/// What is measured at each step of a policy: the columns of steps.csv behind `step`, which are
+/// only ever appended.
+pub const POLICY_STEPS: [&str; 22] = [
     "epoch",
     "loss",
     "loss/preference",
@@ -77,6 +77,15 @@ pub const STEP_METRICS: &[&str] = &[
     "validation/cot",
     "validation/unparsable",
     "validation/n",
+];
+
+/// What is measured at each step of a base: the columns of base_steps.csv behind `lesson` and
+/// `step`. Cell accuracies are those of occupied cells, a layer each, and empty in the language
+/// lesson.
+pub const BASE_STEPS: [&str; 8] = [
+    "loss",
+    "grad_norm",
+    "learning_rate",
     "accuracy/object",
     "accuracy/bar",
     "accuracy/digit",

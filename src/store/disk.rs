@@ -101,6 +101,20 @@ fn sync_file_system(root: &Path) -> io::Result<()> {
     }
 }
 
+/// Removes a file; none is fine.
+///
+/// # Errors
+///
+/// If the file system refuses.
+pub fn remove_file(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            explain(Err(error), "removing", path)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Removes a folder and everything in it; none is fine.
 ///
 /// # Errors

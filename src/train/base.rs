@@ -17,7 +17,7 @@ use crate::data::tokenizer::Tokenizer;
 use crate::error::Context;
 use crate::model::companions::{copy_files, is_companion, is_weights};
 use crate::model::sizes::Row;
-use crate::model::{Config, Group, Pictures, Storage, Vlm};
+use crate::model::{Config, Group, Pictures, Storage, Tower, Vlm};
 use crate::sample::prompts::asked;
 use crate::spec::base::Base;
 use crate::spec::candidates::Prompt;
@@ -74,18 +74,21 @@ pub fn run(base: &Base, model: &Model, ctx: &StageContext) -> Result<()> {
         .collect();
     let labels = Labels::of(&questions, vlm.config.image_tokens)?;
     let mut rows = String::new();
-    let pictures = if let Some(labels) = labels.filter(|_| base.vision_steps > 0) {
-        let pictures = Pictures::open(ctx, &vlm.config, Split::Base, true, &wanted)?;
-        rows += &vision::teach(base, &vlm, &questions, &labels, &pictures, ctx)?;
+    let pictures = if let Some(labels) = labels.as_ref().filter(|_| base.vision_steps > 0) {
+        let pictures = Pictures::open(ctx, &vlm.config, Split::Base, Tower::Trains, &wanted)?;
+        rows += &vision::teach(base, &vlm, &questions, labels, &pictures, ctx)?;
         vlm.set_trainable(&[Module::Projector, Module::Language]);
         encode(&vlm, &wanted, ctx)?
     } else {
-        ctx.progress.warn(
-            "the corpus has no cell labels: the vision tower is trained from answers alone, \
-             with everything else",
-        );
+        let why = match labels {
+            Some(_) => "`base.vision_steps` is 0",
+            None => "the corpus has no cell labels",
+        };
+        ctx.progress.warn(&format!(
+            "{why}: the vision tower is trained from answers alone, with everything else"
+        ));
         vlm.set_trainable(&[Module::Vision, Module::Projector, Module::Language]);
-        Pictures::open(ctx, &vlm.config, Split::Base, true, &wanted)?
+        Pictures::open(ctx, &vlm.config, Split::Base, Tower::Trains, &wanted)?
     };
     rows += &teach_language(base, &vlm, &questions, &texts, &pictures, ctx)?;
 
@@ -258,7 +261,7 @@ fn encode(vlm: &Vlm, views: &[View], ctx: &StageContext) -> Result<Pictures> {
     let mut unique: Vec<&View> = views.iter().collect();
     unique.sort();
     unique.dedup();
-    let files = Pictures::files(ctx, &vlm.config, false)?;
+    let files = Pictures::files(ctx, &vlm.config, Tower::Frozen)?;
     let mut features = Vec::new();
     for (index, chunk) in unique.chunks(ENCODED).enumerate() {
         features.push(files.features(vlm, chunk)?);

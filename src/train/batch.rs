@@ -8,7 +8,7 @@ use crate::data::record::Pair;
 use crate::data::rows::{Row, Rows};
 use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
-use crate::model::{Config, Group, Pictures, Vlm};
+use crate::model::{Config, Group, Pictures, Tower, Vlm};
 use crate::spec::eval::Split;
 use crate::spec::train::Precision;
 use crate::stage::StageContext;
@@ -61,7 +61,7 @@ impl<'a> Pairs<'a> {
         ctx: &StageContext,
         config: &Config,
         tokenizer: &'a Tokenizer,
-        trains_vision: bool,
+        tower: Tower,
         max_tokens: usize,
     ) -> Result<Self> {
         let rows = Rows::open(&ctx.input("pairs").join("pairs.jsonl"))?;
@@ -71,7 +71,7 @@ impl<'a> Pairs<'a> {
         }
         let mut pairs = Self {
             prompter: config.prompter(tokenizer)?,
-            pictures: Pictures::open(ctx, config, Split::Train, trains_vision, &wanted)?,
+            pictures: Pictures::open(ctx, config, Split::Train, tower, &wanted)?,
             lengths: Vec::with_capacity(rows.len()),
             rows,
         };

@@ -13,7 +13,7 @@ use crate::data::tokenizer::Tokenizer;
 use crate::error::Context;
 use crate::loss::Mix;
 use crate::model::companions::{copy_files, is_companion};
-use crate::model::{Storage, Vlm};
+use crate::model::{Storage, Tower, Vlm};
 use crate::spec::eval::Eval;
 use crate::spec::loss::Loss;
 use crate::spec::model::{Model, Module};
@@ -43,11 +43,14 @@ pub fn run(
     let start = ctx.input("model");
     let tokenizer = Tokenizer::load(start)?;
     let policy = load(start, train, model, ctx.device)?;
-    let trains_vision = model.train.contains(&Module::Vision);
-    let pairs = Pairs::open(ctx, &policy.config, &tokenizer, trains_vision, train.max_tokens)?;
+    let tower = match model.train.contains(&Module::Vision) {
+        true => Tower::Trains,
+        false => Tower::Frozen,
+    };
+    let pairs = Pairs::open(ctx, &policy.config, &tokenizer, tower, train.max_tokens)?;
     let table =
         ReferenceTable::read(&ctx.input("reference").join("reference.csv"), &pairs.lengths)?;
-    let validation = Validation::open(eval, trains_vision, &policy, &tokenizer, ctx)?;
+    let validation = Validation::open(eval, tower, &policy, &tokenizer, ctx)?;
     step::check_keep(train, validation.is_some())?;
 
     let mix = Mix::new(loss)?;
@@ -86,7 +89,7 @@ pub fn run(
         checkpoints: Checkpoints::new(&ctx.work, "policy"),
         progress: &ctx.progress,
         starts_at_reference,
-        drop_path: trains_vision
+        drop_path: (tower == Tower::Trains)
             .then(|| train.drop_path.map_or(policy.config.vision.drop_path, Fraction::get))
             .filter(|share| *share > 0.0),
         has_dropout: model.lora.as_ref().is_some_and(|lora| lora.dropout.get() > 0.0),

@@ -8,6 +8,7 @@
 use super::validation::Scores;
 use crate::Result;
 use crate::error::Context;
+use crate::spec::lists::POLICY_STEPS;
 use std::fmt::{Display, Write as _};
 use std::path::Path;
 
@@ -50,32 +51,9 @@ pub struct StepRow {
     pub synced: bool,
 }
 
-/// The header of steps.csv. Columns are only ever appended.
-pub const COLUMNS: [&str; 23] = [
-    "step",
-    "epoch",
-    "loss",
-    "loss/preference",
-    "loss/quality",
-    "loss/generation",
-    "delta",
-    "rewards/chosen",
-    "rewards/rejected",
-    "rewards/margins",
-    "rewards/accuracies",
-    "logps/chosen",
-    "logps/rejected",
-    "nll_loss",
-    "grad_norm",
-    "learning_rate",
-    "num_tokens",
-    "pairs",
-    "reference/synced",
-    "validation/direct",
-    "validation/cot",
-    "validation/unparsable",
-    "validation/n",
-];
+/// Columns of steps.csv that are validation's; those before them are training's.
+const OF_VALIDATION: usize = 4;
+const OF_TRAINING: usize = POLICY_STEPS.len() - OF_VALIDATION;
 
 /// Rows so far, as the text of the file; a checkpoint carries it whole.
 #[derive(Clone, Debug, Default)]
@@ -99,7 +77,7 @@ impl Record {
         let mut cells: Vec<String> = vec![step.to_string()];
         match row {
             Some(row) => cells.extend(training_cells(row)),
-            None => cells.extend(vec![String::new(); 18]),
+            None => cells.extend([const { String::new() }; OF_TRAINING]),
         }
         match scores {
             Some(scores) => cells.extend([
@@ -108,9 +86,8 @@ impl Record {
                 scores.unparsable.to_string(),
                 scores.questions.to_string(),
             ]),
-            None => cells.extend(vec![String::new(); 4]),
+            None => cells.extend([const { String::new() }; OF_VALIDATION]),
         }
-        debug_assert_eq!(cells.len(), COLUMNS.len());
         writeln!(self.rows, "{}", cells.join(",")).expect("a string takes every row");
     }
 
@@ -120,12 +97,12 @@ impl Record {
     ///
     /// If the disk refuses.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let text = format!("{}\n{}", COLUMNS.join(","), self.rows);
+        let text = format!("step,{}\n{}", POLICY_STEPS.join(","), self.rows);
         std::fs::write(path, text).with_context(|| format!("writing `{}`", path.display()))
     }
 }
 
-fn training_cells(row: &StepRow) -> [String; 18] {
+fn training_cells(row: &StepRow) -> [String; OF_TRAINING] {
     [
         row.epoch.to_string(),
         row.loss.to_string(),
@@ -187,6 +164,9 @@ mod tests {
             "0,0.125,0.1,0.7,,1.5,,0.25,-0.5,0.75,1,-20.5,-30,0.3,2,0.0003,1234,32,0,,,,"
         );
         assert_eq!(lines.next().unwrap(), "1,,,,,,,,,,,,,,,,,,,0.5,,0,10");
-        assert_eq!(record.rows().lines().map(|l| l.split(',').count()).max(), Some(COLUMNS.len()));
+        assert_eq!(
+            record.rows().lines().map(|l| l.split(',').count()).max(),
+            Some(1 + POLICY_STEPS.len())
+        );
     }
 }

@@ -5,7 +5,7 @@
 use super::batch::{self, PairRow, Pairs, REFERENCE_COLUMNS};
 use crate::data::tokenizer::Tokenizer;
 use crate::error::Context;
-use crate::model::{Pictures, Storage, Vlm};
+use crate::model::{Pictures, Storage, Tower, Vlm};
 use crate::spec::model::Model;
 use crate::spec::train::Train;
 use crate::stage::StageContext;
@@ -37,7 +37,7 @@ pub fn run(_: &Model, train: &Train, ctx: &StageContext) -> Result<()> {
     let tokenizer = Tokenizer::load(start)?;
     let model = Vlm::load_as(start, ctx.device, Storage::AsStored)?;
     model.set_trainable(&[]);
-    let pairs = Pairs::open(ctx, &model.config, &tokenizer, false, train.max_tokens)?;
+    let pairs = Pairs::open(ctx, &model.config, &tokenizer, Tower::Frozen, train.max_tokens)?;
 
     let mut text = format!("{REFERENCE_COLUMNS}\n");
     for first in (0..pairs.len()).step_by(CHUNK) {

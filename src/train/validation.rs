@@ -7,7 +7,7 @@ use crate::data::questions::read_questions;
 use crate::data::record::{Question, Verdict};
 use crate::data::tokenizer::Tokenizer;
 use crate::model::features::{all_shown, shown};
-use crate::model::{Pictures, Vlm};
+use crate::model::{Pictures, Tower, Vlm};
 use crate::sample::prompts::asked;
 use crate::spec::candidates::Prompt;
 use crate::spec::eval::{Eval, Split};
@@ -56,7 +56,7 @@ impl Validation {
     /// If the split cannot be read.
     pub fn open(
         eval: &Eval,
-        trains_vision: bool,
+        tower: Tower,
         model: &Vlm,
         tokenizer: &Tokenizer,
         ctx: &StageContext,
@@ -75,8 +75,7 @@ impl Validation {
         }
         let prompter = model.config.prompter(tokenizer)?;
         let views = all_shown(&questions, &model.config);
-        let pictures =
-            Pictures::open(ctx, &model.config, Split::Validation, trains_vision, &views)?;
+        let pictures = Pictures::open(ctx, &model.config, Split::Validation, tower, &views)?;
         let (mut requests, mut rows) = (Vec::new(), 0);
         for question in &questions {
             let views = shown(question, pictures.tiling());

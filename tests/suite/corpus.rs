@@ -63,7 +63,7 @@ fn a_generated_corpus_is_the_same_twice_and_its_tokenizer_gives_back_every_text(
                 assert_eq!(*ids.last().unwrap(), tokenizer.eos());
             }
             for prompt in [Prompt::Direct, Prompt::Cot] {
-                let text = prompter.question_text(&question.question, prompt);
+                let text = prompter.question_text(&question.question, 1, prompt);
                 assert!(text.starts_with("<image>\n"));
                 let ids = prompter.encode_prompt(&text, 1).unwrap();
                 let images = ids.iter().filter(|id| **id == tokenizer.image_context()).count();

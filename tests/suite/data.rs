@@ -1,9 +1,10 @@
 //! Readers, tokenizer and templates, on real files.
 
 use crate::support::files::{message, write};
-use prefab::data::pairs::{DataSet, read_meta, read_pairs, write_meta, write_pairs};
+use prefab::data::lines;
+use prefab::data::pairs::{DataSet, read_meta, write_meta};
 use prefab::data::questions::{read_questions, write_questions};
-use prefab::data::record::{Images, Question};
+use prefab::data::record::{Images, Pair, Question};
 use prefab::data::template::{Prompter, TEMPLATES};
 use prefab::data::tokenizer::Tokenizer;
 use prefab::spec::candidates::Prompt;
@@ -41,20 +42,20 @@ fn pairs_and_meta_are_mmprs_records() {
         "\n"
     );
     let path = write(dir.path(), "p.jsonl", line);
-    let pairs = read_pairs(&path).unwrap();
+    let pairs = lines::read::<Pair>(&path).unwrap();
     assert_eq!(pairs[0].image, Images(vec!["images/a.png".into()]));
     assert_eq!(pairs[1].image.0.len(), 2);
     assert_eq!(pairs[2].image, Images::default());
     let again = dir.path().join("again.jsonl");
-    write_pairs(&again, &pairs).unwrap();
+    lines::write(&again, &pairs).unwrap();
     assert_eq!(std::fs::read_to_string(&again).unwrap(), line);
     // What InternVL writes besides is tolerated; a missing answer is not.
     let extra =
         write(dir.path(), "e.jsonl", line.replace("\"rejected\"", "\"length\":3,\"rejected\""));
-    assert_eq!(read_pairs(&extra).unwrap(), pairs);
+    assert_eq!(lines::read::<Pair>(&extra).unwrap(), pairs);
     let short =
         write(dir.path(), "s.jsonl", format!("{line}{{\"question\":\"q\",\"chosen\":\"x\"}}\n"));
-    assert!(message(read_pairs(&short)).contains("s.jsonl:4:"));
+    assert!(message(lines::read::<Pair>(&short)).contains("s.jsonl:4:"));
 
     let entry = DataSet {
         root: "images".into(),
@@ -130,7 +131,7 @@ fn any_text_of_known_pieces_is_given_back_exactly() {
 fn pictures_and_markers_must_agree() {
     let tokenizer = Tokenizer::build(["What is it? Answer directly.", "\n"]);
     let prompter = Prompter::new(&tokenizer, "plain", 4).unwrap();
-    let text = prompter.question_text_with("What is it?", 0, Prompt::Direct);
+    let text = prompter.question_text("What is it?", 0, Prompt::Direct);
     assert_eq!(text, "What is it?\nAnswer directly.");
     assert!(message(prompter.encode_prompt(&text, 1)).starts_with("a question has 0 `<image>`"));
     assert!(message(Prompter::new(&tokenizer, "plane", 4)).contains("`plane`"));

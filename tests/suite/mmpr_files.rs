@@ -112,7 +112,9 @@ fn pairs_of_several_limits_have_an_entry_each_and_warnings_say_what_was_not_take
         [("prefab_pairs_own_tiles", None, Some(2)), ("prefab_pairs_3_tiles", Some(3), Some(1))]
     );
     for (_, set) in &sets {
-        let rows = prefab::data::pairs::read_pairs(&ctx.out.join(&set.annotation)).unwrap();
+        let rows =
+            prefab::data::lines::read::<prefab::data::record::Pair>(&ctx.out.join(&set.annotation))
+                .unwrap();
         assert_eq!(Some(rows.len()), set.length);
         assert!(rows.iter().all(|pair| pair.max_tiles == set.max_dynamic_patch));
     }

@@ -3,7 +3,7 @@
 
 use crate::support::small::Small;
 use prefab::data::lines;
-use prefab::data::pairs::{read_meta, read_pairs};
+use prefab::data::pairs::read_meta;
 use prefab::data::questions::write_questions;
 use prefab::data::record::{Answer, Generated, Pair, Question, Verdict};
 use prefab::pairs::run;
@@ -99,7 +99,7 @@ fn build(settings: &Pairs, made: (Vec<Question>, Vec<Answer>)) -> prefab::Result
     write_questions(&out("corpus").join("train.jsonl"), &made.0).unwrap();
     lines::write(&out("candidates").join("candidates.jsonl"), &made.1).unwrap();
     run(settings, &small.stage("pairs", &["corpus", "candidates"]))?;
-    let pairs = read_pairs(&small.path("pairs").join("pairs.jsonl"))?;
+    let pairs = lines::read::<Pair>(&small.path("pairs").join("pairs.jsonl"))?;
     let stats = small.stats("pairs");
     Ok(Built { small, pairs, stats })
 }

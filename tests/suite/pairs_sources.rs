@@ -300,7 +300,7 @@ fn ready_made_pairs_stand_beside_sampled_ones() {
     assert_eq!(lengths, [("prefab_pairs", pairs.len() - 2), ("prefab_imported", 2)]);
     for (_, set) in &sets {
         let file = small.path("beside").join(&set.annotation);
-        let rows = prefab::data::pairs::read_pairs(&file).unwrap();
+        let rows = prefab::data::lines::read::<Pair>(&file).unwrap();
         assert_eq!(Some(rows.len()), set.length);
         for image in rows.iter().flat_map(|pair| &pair.image.0) {
             assert!(small.path("beside").join(&set.root).join(image).is_file(), "{image}");

@@ -5,7 +5,7 @@ use prefab::data::image::View;
 use prefab::data::questions::read_split;
 use prefab::data::record::{Answer, Verdict};
 use prefab::data::{image, record::Question};
-use prefab::model::{Config, Features, Pictures, Vlm, features};
+use prefab::model::{Config, Features, Pictures, Tower, Vlm, features};
 use prefab::sample::candidates;
 use prefab::spec::candidates::{Candidates, Prompt};
 use prefab::spec::corpus::Corpus;
@@ -134,7 +134,8 @@ fn a_picture_is_cut_by_its_share_of_the_tiles_and_seen_the_same_with_and_without
     let views: Vec<View> = shown().flatten().collect();
     let see = |inputs: &[&str]| {
         let ctx = store.stage("see", inputs);
-        let pictures = Pictures::open(&ctx, &vlm.config, Split::Train, false, &views).unwrap();
+        let pictures =
+            Pictures::open(&ctx, &vlm.config, Split::Train, Tower::Frozen, &views).unwrap();
         pictures.see_as(&vlm, shown()).unwrap()
     };
     let (cached, encoded) = (see(&["corpus", "features"]), see(&["corpus"]));

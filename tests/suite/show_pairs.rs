@@ -1,6 +1,6 @@
 //! Looking at pairs: `show pairs`, the contact sheet and pairs.csv of a report; and `show sources`.
 
-use prefab::data::pairs::read_pairs;
+use prefab::data::lines;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -39,7 +39,7 @@ fn paired() -> (tempfile::TempDir, PathBuf) {
 #[test]
 fn pairs_are_shown_side_by_side_and_on_a_sheet() {
     let (folder, payload) = paired();
-    let pairs = read_pairs(&payload.join("pairs.jsonl")).unwrap();
+    let pairs = lines::read::<prefab::data::record::Pair>(&payload.join("pairs.jsonl")).unwrap();
     let key = payload.parent().unwrap().file_name().unwrap().to_str().unwrap();
 
     let text = said(&prefab(folder.path(), &["show", "pairs", &key[6..12], "-n", "1000"]), 0);

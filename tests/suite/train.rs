@@ -2,7 +2,7 @@
 //! base, reference and policy; killed and resumed runs end in the same bytes.
 
 use crate::support::loss_table::loss_table;
-use prefab::data::pairs::write_pairs;
+use prefab::data::lines;
 use prefab::data::questions::read_questions;
 use prefab::data::record::{Images, Pair};
 use prefab::data::template::Prompter;
@@ -130,7 +130,7 @@ impl House {
                 let sloppy = generated.sloppy.clone().filter(|text| *text != generated.rationale);
                 Pair {
                     image: Images(question.images.clone()),
-                    question: prompter.question_text(&question.question, Prompt::Cot),
+                    question: prompter.question_text(&question.question, 1, Prompt::Cot),
                     chosen: generated.rationale.clone(),
                     rejected: sloppy.unwrap_or_else(|| "Final answer: 0".to_owned()),
                     ..Pair::default()
@@ -139,7 +139,7 @@ impl House {
             .collect();
         let folder = self.artifact("pairs");
         fs::create_dir_all(&folder).unwrap();
-        write_pairs(&folder.join("pairs.jsonl"), &pairs).unwrap();
+        lines::write(&folder.join("pairs.jsonl"), &pairs).unwrap();
     }
 
     fn inputs(&self) -> Vec<(&'static str, PathBuf)> {

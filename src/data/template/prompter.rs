@@ -82,13 +82,8 @@ impl<'a> Prompter<'a> {
         }
     }
 
-    /// The question as the model is asked: MMPR's `question`. One picture, in front.
-    pub fn question_text(&self, question: &str, prompt: Prompt) -> String {
-        self.question_text_with(question, 1, prompt)
-    }
-
-    /// As [`Self::question_text`], about any number of pictures.
-    pub fn question_text_with(&self, question: &str, images: usize, prompt: Prompt) -> String {
+    /// The question as the model is asked about so many pictures: MMPR's `question`.
+    pub fn question_text(&self, question: &str, images: usize, prompt: Prompt) -> String {
         self.template.question_text(question, images, prompt, None)
     }
 

@@ -1,7 +1,6 @@
 //! A few artifacts of a small generated corpus, made with the committed base.
 
 use prefab::data::lines;
-use prefab::data::pairs::read_pairs;
 use prefab::data::record::{Answer, Pair, Question};
 use prefab::data::tokenizer::Tokenizer;
 use prefab::model::sizes::Row;
@@ -64,7 +63,7 @@ impl Small {
     pub fn pair(&self, settings: &Pairs, name: &str) -> prefab::Result<Vec<Pair>> {
         let ctx = self.stage(name, &["corpus", "base", "candidates"]);
         prefab::pairs::run(settings, &ctx)?;
-        read_pairs(&ctx.out.join("pairs.jsonl"))
+        lines::read::<Pair>(&ctx.out.join("pairs.jsonl"))
     }
 
     pub fn path(&self, role: &str) -> PathBuf {
