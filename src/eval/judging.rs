@@ -9,7 +9,7 @@ use super::{Asked, Benchmark};
 use crate::data::tokenizer::Tokenizer;
 use crate::model::Vlm;
 use crate::sample::texts::write_texts;
-use crate::server::{self, Chat, Client, Part};
+use crate::server::{self, Chat, Client, Failure, Part};
 use crate::spec::candidates::Prompt;
 use crate::spec::eval::Judge as Table;
 use crate::stage::StageContext;
@@ -43,22 +43,9 @@ pub struct Judgement {
     /// The judge's last reply, whole; or why there is none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reply: String,
-}
-
-/// How the reason begins why there is no reply.
-const NO_REPLY: &str = "no reply: ";
-/// What a server says of a request that it will refuse again.
-const LASTING: [&str; 4] = ["status 400", "status 413", "status 415", "status 422"];
-
-impl Judgement {
     /// Whether another run may get the reply that this one did not.
-    pub fn may_heal(&self) -> bool {
-        let reason = self.reply.strip_prefix(NO_REPLY).filter(|_| self.by == By::Failed);
-        let lasts = |reason: &str| {
-            LASTING.iter().any(|lasting| reason.starts_with(lasting)) || server::is_refusal(reason)
-        };
-        reason.is_some_and(|reason| !lasts(reason))
-    }
+    #[serde(skip)]
+    pub may_heal: bool,
 }
 
 /// Refuses to go on where a judge gave no reply: what is kept as a result stays. Unreadable replies,
@@ -68,7 +55,7 @@ impl Judgement {
 ///
 /// If another run may get replies that are missing.
 pub fn complete(judgements: &[Judgement]) -> Result<()> {
-    let missing: Vec<&Judgement> = judgements.iter().filter(|one| one.may_heal()).collect();
+    let missing: Vec<&Judgement> = judgements.iter().filter(|one| one.may_heal).collect();
     let Some(first) = missing.first() else { return Ok(()) };
     let (id, reason) = (&first.question, &first.reply);
     Err(Error::new(format!(
@@ -226,6 +213,7 @@ impl<'a> Judge<'a> {
                     by: if grade.is_some() { By::Rule } else { By::Failed },
                     grade,
                     reply: String::new(),
+                    may_heal: false,
                 }
             })
             .collect();
@@ -242,7 +230,8 @@ impl<'a> Judge<'a> {
             }
             let texts: Vec<&str> = open.iter().map(|&at| prompts[at].as_str()).collect();
             let replies = self.ask(&texts, round)?;
-            let can_ask_again = !matches!(self.who, Who::Nobody | Who::Here(_));
+            let can_ask_again = matches!(self.who, Who::Server(_));
+            let mut unread = Vec::new();
             for (&at, reply) in open.iter().zip(replies) {
                 let judgement = &mut judgements[at];
                 match reply {
@@ -254,16 +243,18 @@ impl<'a> Judge<'a> {
                             judgement.by = By::Judge;
                         }
                         judgement.reply = reply;
+                        if judgement.grade.is_none() && can_ask_again {
+                            unread.push(at);
+                        }
                     }
-                    Err(reason) => judgement.reply = format!("{NO_REPLY}{reason}"),
+                    // A server that gave no reply has had its attempts.
+                    Err(Failure { message, is_about_row }) => {
+                        judgement.reply = format!("no reply: {message}");
+                        judgement.may_heal = !is_about_row;
+                    }
                 }
             }
-            // A server that gave no reply has had its attempts.
-            let unread = |at: &usize| {
-                let Judgement { by, reply, .. } = &judgements[*at];
-                *by == By::Failed && can_ask_again && !reply.starts_with(NO_REPLY)
-            };
-            open.retain(unread);
+            open = unread;
         }
         Ok(judgements)
     }
@@ -285,11 +276,11 @@ impl<'a> Judge<'a> {
     }
 
     /// One reply each and whether it came to its end, or why there is none.
-    fn ask(&mut self, texts: &[&str], round: u64) -> Result<Vec<Result<(String, bool), String>>> {
+    fn ask(&mut self, texts: &[&str], round: u64) -> Result<Vec<Result<(String, bool), Failure>>> {
         match &self.who {
             Who::Nobody => {
-                let why = "there is no judge: `[eval.judge]` names one";
-                Ok(texts.iter().map(|_| Err(why.to_owned())).collect())
+                let message = "there is no judge: `[eval.judge]` names one".to_owned();
+                Ok(vec![Err(Failure { message, is_about_row: false }); texts.len()])
             }
             Who::Here(here) => {
                 let Table { max_tokens, batch, .. } = *self.table;
@@ -305,7 +296,7 @@ impl<'a> Judge<'a> {
                 let read = replies
                     .into_iter()
                     .map(|reply| {
-                        let mut reply = reply.map_err(|failure| failure.0)?;
+                        let mut reply = reply?;
                         used.read += reply.prompt_tokens;
                         used.written += reply.completion_tokens;
                         let choice = reply.choices.pop();

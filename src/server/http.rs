@@ -104,7 +104,12 @@ impl Http {
             );
         let concerns_all = matches!(
             status,
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND
+            StatusCode::UNAUTHORIZED
+                | StatusCode::PAYMENT_REQUIRED
+                | StatusCode::FORBIDDEN
+                | StatusCode::NOT_FOUND
+                | StatusCode::METHOD_NOT_ALLOWED
+                | StatusCode::GONE
         );
         let is_about_row = !may_heal && !concerns_all;
         Err(Fault { message, may_heal, concerns_all, is_about_row, wait })

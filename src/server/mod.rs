@@ -15,7 +15,7 @@ mod cache;
 pub mod chat;
 mod http;
 
-pub use chat::{Chat, Choice, Part, Reply, is_refusal};
+pub use chat::{Chat, Choice, Part, Reply};
 
 use crate::spec::number::Fraction;
 use crate::spec::server::Server;
@@ -71,7 +71,19 @@ pub struct Allowance<'a> {
 
 /// Why a row has no reply.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Failure(pub String);
+pub struct Failure {
+    /// In a sentence fragment, without the key.
+    pub message: String,
+    /// Whether it is about what was asked: another run would fail alike.
+    pub is_about_row: bool,
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        let is_about_row = fault.is_about_row && !fault.concerns_all;
+        Self { message: fault.message, is_about_row }
+    }
+}
 
 impl Client {
     /// For a server whose `url` and `model` are set; replies are kept below `replies`.
@@ -106,7 +118,7 @@ impl Client {
     ///
     /// What the last attempt failed with.
     pub fn ask(&self, chat: &Chat, check: Check<'_>) -> Result<Reply, Failure> {
-        self.ask_whole(chat, check).map_err(|fault| Failure(fault.message))
+        Ok(self.ask_whole(chat, check)?)
     }
 
     fn ask_whole(&self, chat: &Chat, check: Check<'_>) -> Result<Reply, Fault> {
@@ -168,7 +180,7 @@ impl Client {
         progress: &(dyn Fn(u64, u64) + Sync),
     ) -> Vec<Result<Reply, Failure>> {
         let replies = self.ask_each(chats, check, progress).into_iter();
-        replies.map(|reply| reply.map_err(|fault| Failure(fault.message))).collect()
+        replies.map(|reply| reply.map_err(Failure::from)).collect()
     }
 
     fn ask_each(

@@ -115,7 +115,10 @@ fn a_slow_server_is_given_up_in_time() {
     let slow =
         Table { timeout_s: Positive::try_from(0.2).unwrap(), attempts: 2, ..table(&server.url) };
     let failure = Client::new(&slow, folder.path()).unwrap().ask(&ask("q"), ANY).unwrap_err();
-    assert!(failure.0.contains("timeout") && failure.0.contains("2 attempts"), "{failure:?}");
+    assert!(
+        failure.message.contains("timeout") && failure.message.contains("2 attempts"),
+        "{failure:?}"
+    );
 }
 
 #[test]
@@ -126,7 +129,7 @@ fn a_refused_request_is_not_repeated_and_its_reason_is_told() {
     });
     let failure = client(&server, folder.path()).ask(&ask("q"), ANY).unwrap_err();
     assert!(
-        failure.0.contains("status 400: max_tokens is too large for this model"),
+        failure.message.contains("status 400: max_tokens is too large for this model"),
         "{failure:?}"
     );
     assert_eq!(server.count(), 1);
@@ -157,7 +160,7 @@ fn the_rows_concerned_fail_and_the_others_are_kept() {
         match reply {
             Ok(reply) => assert_eq!(only_text(reply), format!("re: good {row}")),
             Err(failure) => {
-                assert!(row % 7 == 3 && failure.0.contains("status 500"), "{failure:?}")
+                assert!(row % 7 == 3 && failure.message.contains("status 500"), "{failure:?}")
             }
         }
     }
@@ -182,7 +185,7 @@ fn a_server_that_is_gone_is_not_asked_for_every_row() {
     let told = |text: &str| {
         replies
             .iter()
-            .filter(|reply| reply.as_ref().is_err_and(|failure| failure.0.contains(text)))
+            .filter(|reply| reply.as_ref().is_err_and(|failure| failure.message.contains(text)))
             .count()
     };
     assert!(told("not asked") > 480, "{}", told("not asked"));
@@ -215,7 +218,9 @@ fn rows_that_are_refused_do_not_keep_others_from_being_asked() {
     let unread = |reply: &Reply| Err(reply.choices[0].text.clone());
     let replies = Client::new(&one_by_one, &folder.path().join("other")).unwrap();
     let replies = replies.ask_all(&chats[36..], &unread, &|_, _| ());
-    assert!(replies.iter().all(|reply| reply.as_ref().is_err_and(|why| why.0.contains("ok"))));
+    assert!(
+        replies.iter().all(|reply| reply.as_ref().is_err_and(|why| why.message.contains("ok")))
+    );
 }
 
 #[test]
@@ -274,7 +279,7 @@ fn a_reply_that_makes_no_sense_is_a_failure_and_is_not_kept() {
         other => Err(format!("neither: {other}")),
     };
     let failure = client.ask(&ask("q"), &yes_or_no).unwrap_err();
-    assert!(failure.0.contains("neither: maybe (3 attempts)"), "{failure:?}");
+    assert!(failure.message.contains("neither: maybe (3 attempts)"), "{failure:?}");
     assert_eq!(only_text(&client.ask(&ask("q"), &yes_or_no).unwrap()), "yes");
 }
 
@@ -328,12 +333,12 @@ fn a_good_status_hides_no_key_either() {
         Table { key_variable: "PREFAB_TEST_ECHOED_KEY".into(), attempts: 1, ..table(&server.url) };
     let client = Client::new(&keyed, folder.path()).unwrap();
     for text in ["error", "reason", "status"] {
-        let told = client.ask(&ask(text), ANY).unwrap_err().0;
+        let told = client.ask(&ask(text), ANY).unwrap_err().message;
         assert!(told.contains("***") && !told.contains("secret"), "{told}");
     }
     // What a check quotes a part of holds no part of the key.
     let short = |reply: &Reply| Err(reply.choices[0].text.chars().take(50).collect());
-    let told = client.ask(&ask("checked"), &short).unwrap_err().0;
+    let told = client.ask(&ask("checked"), &short).unwrap_err().message;
     assert!(!told.contains("sk-"), "{told}");
     assert_eq!(only_text(&client.ask(&ask("answer"), ANY).unwrap()), "I was given ***");
     let files = walk(folder.path());
