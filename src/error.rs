@@ -1,5 +1,6 @@
 //! What went wrong and the way out: one error type for the whole crate.
 
+use std::any::Any;
 use std::fmt::Display;
 
 /// The user's or the world's fault, in a sentence fragment that completes
@@ -86,7 +87,7 @@ impl Error {
     }
 }
 
-/// Adds context to any error and makes it Prefab's.
+/// Adds context to any error and makes it Prefab's; one that is already keeps its hint and kind.
 pub trait Context<T> {
     /// Says what was being done, once, by the caller: `.context("reading a.jsonl")`.
     fn context(self, doing: impl Display) -> Result<T>;
@@ -94,17 +95,39 @@ pub trait Context<T> {
     fn with_context<D: Display>(self, doing: impl FnOnce() -> D) -> Result<T>;
 }
 
-impl<T, E: Display> Context<T> for std::result::Result<T, E> {
+impl<T, E: Display + 'static> Context<T> for std::result::Result<T, E> {
     fn context(self, doing: impl Display) -> Result<T> {
         self.with_context(|| doing)
     }
 
     fn with_context<D: Display>(self, doing: impl FnOnce() -> D) -> Result<T> {
-        // A libtorch error carries some 24 lines of C++ frames; the first line is for people.
         self.map_err(|error| {
-            let text = error.to_string();
+            let mut error = Some(error);
+            let own = (&mut error as &mut dyn Any).downcast_mut::<Option<Error>>();
+            if let Some(own) = own.and_then(Option::take) {
+                return own.context(doing());
+            }
+            // A libtorch error carries some 24 lines of C++ frames; the first line is for people.
+            let text = error.expect("it is another's").to_string();
             let first = text.lines().next().unwrap_or_default();
             Error::new(format!("{}: {first}", doing()))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn context_keeps_the_hint_and_kind_of_an_own_error_and_one_line_of_anothers() {
+        let own: Result<()> = Err(Error::spec("it is odd").hint("make it even").at("loss.w_p"));
+        let told = own.context("reading a.toml").unwrap_err();
+        assert_eq!(told.to_string(), "reading a.toml: it is odd");
+        assert_eq!(told.hint_text(), Some("make it even"));
+        assert_eq!((told.exit_code(), told.setting()), (2, Some("loss.w_p")));
+        let other: Result<(), String> = Err("no room\nframe 1\nframe 2".to_owned());
+        let told = other.with_context(|| "writing b").unwrap_err();
+        assert_eq!((told.to_string().as_str(), told.exit_code()), ("writing b: no room", 3));
     }
 }

@@ -257,7 +257,7 @@ impl<'a> Asker<'a> {
         let text = asked(self.prompter.template(), item.question, item.prompt);
         self.prompter
             .encode_prompt_with(&text, tiles)
-            .map_err(|error| error.context(format!("question `{}`", item.question.id)))
+            .with_context(|| format!("question `{}`", item.question.id))
     }
 
     /// The first `percent` of a question's true rationale, and what is left of it before

@@ -10,6 +10,7 @@ use super::{Benchmark, benchmark};
 use crate::data::benchmark::{Faults, Pictures, Record, read};
 use crate::data::questions::write_questions;
 use crate::data::record::{Question, ours};
+use crate::error::Context;
 use crate::spec::eval::Eval;
 use crate::stage::{Progress, StageContext};
 use crate::{Error, Result, data};
@@ -138,7 +139,7 @@ fn from_records(
     if let Some(text) = lone_answers(file, &records, path) {
         progress.warn(&text);
     }
-    (file.mark)(&mut questions).map_err(|error| error.context(path.display()))?;
+    (file.mark)(&mut questions).with_context(|| path.display())?;
     Ok(questions)
 }
 

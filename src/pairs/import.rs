@@ -39,7 +39,7 @@ impl Imported {
     /// A meta.json that cannot be read, and bad rows: each with file, line and reason, at most five
     /// listed and all counted.
     pub fn open(meta: &Path, seed: u64) -> Result<Self> {
-        let sets = open(meta).map_err(|error| error.context("`pairs.import`"))?;
+        let sets = open(meta).context("`pairs.import`")?;
         let mut checks = Checks::default();
         sets.iter().try_for_each(|(set, _)| checks.read(set))?;
         checks.into_result()?;
@@ -164,7 +164,7 @@ fn open(meta: &Path) -> Result<Vec<(Set, Passes)>> {
         .iter()
         .map(|(name, entry)| {
             let set = Set::open(meta, name, entry)?;
-            let passes = set.passes().map_err(|error| error.context(meta.display()))?;
+            let passes = set.passes().with_context(|| meta.display())?;
             Ok((set, passes))
         })
         .collect()

@@ -6,6 +6,7 @@ use crate::Result;
 use crate::answer::matching::{Said, answer};
 use crate::data::record::{Answer, Question};
 use crate::data::tokenizer::Tokenizer;
+use crate::error::Context;
 use crate::model::features::{all_shown, shown};
 use crate::model::{Pictures, Tower, Vlm};
 use crate::spec::candidates::Candidates;
@@ -68,8 +69,7 @@ impl<'a> Here<'a> {
             let text = asked(prompter.template(), question, form(self.candidates, question));
             let prompt = prompter.encode_prompt_with(&text, &seen.counts[index]);
             requests.push(Request {
-                prompt: prompt
-                    .map_err(|error| error.context(format!("question {}", question.id)))?,
+                prompt: prompt.with_context(|| format!("question {}", question.id))?,
                 tiles: seen.tiles[index].clone(),
                 samples: self.candidates.per_question,
                 stream: (first + index) as u64,

@@ -30,6 +30,7 @@ pub mod prompts;
 pub mod texts;
 mod there;
 
+use crate::error::Context;
 use crate::model::Vlm;
 use crate::model::kind_of;
 use crate::model::language::Decoder;
@@ -275,7 +276,7 @@ impl Run<'_> {
         let embedded = self
             .model
             .embed(&prompts, self.features, self.settings.precision)
-            .map_err(|error| error.context(format!("requests from {}", jobs[0].request)))?;
+            .with_context(|| format!("requests from {}", jobs[0].request))?;
         let lengths = prompts.iter().map(|prompt| prompt.ids.len() + prompt.branches.len());
         let lengths: Vec<usize> = lengths.collect();
         let groups = lengths.iter().map(|&prompt| Lengths { prompt, answers: vec![] });

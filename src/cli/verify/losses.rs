@@ -67,10 +67,10 @@ pub fn run(path: &Path) -> Result<()> {
         }
     }
     for case in list(&file, "cases") {
-        verify_case(case, &mut ledger).map_err(|error| error.context(format!("`{name}`")))?;
+        verify_case(case, &mut ledger).with_context(|| format!("`{name}`"))?;
     }
     for trace in list(&file, "trdpo") {
-        verify_trace(trace, &mut ledger).map_err(|error| error.context(format!("`{name}`")))?;
+        verify_trace(trace, &mut ledger).with_context(|| format!("`{name}`"))?;
     }
     ledger.close(&name)
 }

@@ -112,13 +112,13 @@ impl Prompts<'_> {
         self.unknown(file, FILES[0], &known)?;
         let image_tokens = image_tokens(file)?;
         for (at, row) in rows(file, "prompts")? {
-            self.prompt(&at, row, image_tokens, rendered).map_err(|error| error.context(&at))?;
+            self.prompt(&at, row, image_tokens, rendered).context(&at)?;
         }
         for (at, row) in rows(file, "plain")? {
-            self.plain(&at, row).map_err(|error| error.context(&at))?;
+            self.plain(&at, row).context(&at)?;
         }
         if let Some(batch) = file.get("batch_chat_left_padded") {
-            self.batch(batch, image_tokens).map_err(|error| error.context("batch"))?;
+            self.batch(batch, image_tokens).context("batch")?;
         }
         Ok(())
     }
@@ -253,7 +253,7 @@ impl Prompts<'_> {
         let ignored = file["ignore_index"].as_i64();
         self.ledger.same("ignore_index", "", &Some(crate::data::labels::IGNORE), &ignored);
         for (at, case) in rows(file, "cases")? {
-            self.mask(&at, case, image_tokens).map_err(|error| error.context(&at))?;
+            self.mask(&at, case, image_tokens).context(&at)?;
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use super::decode::decode;
 use super::tiling::{Tiles, Tiling};
+use crate::error::Context;
 use crate::error::Result;
 use rayon::prelude::*;
 use std::path::Path;
@@ -155,7 +156,7 @@ pub fn fill(tiles: &Tiles, tiling: &Tiling, values: &mut [f32]) {
 }
 
 fn tiles(path: &Path, tiling: &Tiling) -> Result<Tiles> {
-    tiling.cut(&decode(path)?).map_err(|error| error.context(path.display()))
+    tiling.cut(&decode(path)?).with_context(|| path.display())
 }
 
 /// A tensor `[tiles, 3, side, side]` and its values, to be filled: a copy would cost as much

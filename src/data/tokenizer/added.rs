@@ -60,11 +60,11 @@ impl Settings {
         };
         settings
             .decoder()
-            .map_err(|error| error.context(dir.join("tokenizer_config.json").display()))?;
+            .with_context(|| dir.join("tokenizer_config.json").display().to_string())?;
         let listed = object(&dir.join("added_tokens.json"))?;
         settings
             .listed(listed)
-            .map_err(|error| error.context(dir.join("added_tokens.json").display()))?;
+            .with_context(|| dir.join("added_tokens.json").display().to_string())?;
         Ok(settings)
     }
 

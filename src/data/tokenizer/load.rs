@@ -76,8 +76,8 @@ impl Tokenizer {
         let cleans_up = settings.class() == Some("InternLM2Tokenizer")
             || settings.switch("clean_up_tokenization_spaces").unwrap_or(false);
         let bytes = converted.file.to_string().into_bytes();
-        let mut tokenizer = Self::of_file(&bytes, &settings, cleans_up)
-            .map_err(|error| error.context(path.display()))?;
+        let mut tokenizer =
+            Self::of_file(&bytes, &settings, cleans_up).with_context(|| path.display())?;
         tokenizer.lead = converted.lead;
         Ok(tokenizer)
     }

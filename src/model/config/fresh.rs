@@ -1,6 +1,7 @@
 //! `config.json` of a model that is made here, from its row of the table of sizes.
 
 use super::{Architecture, Config, type_name};
+use crate::error::Context;
 use crate::model::sizes::Row;
 use crate::spec::train::Precision;
 use crate::{Result, spec};
@@ -55,7 +56,7 @@ impl Config {
                 "qkv_bias": !row.tower.is_6b,
             },
         });
-        Self::parse(json).map_err(|error| error.context("`model.dims`"))
+        Self::parse(json).context("`model.dims`")
     }
 }
 

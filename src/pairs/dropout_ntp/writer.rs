@@ -8,6 +8,7 @@ use super::{Cut, apart, kept, of, without_pictures};
 use crate::Result;
 use crate::data::record::{Answer, Question};
 use crate::data::template::{Prompter, SERVED, Template};
+use crate::error::Context;
 use crate::pairs::Shop;
 use crate::pairs::local::Local;
 use crate::sample::prompts::asked;
@@ -134,7 +135,7 @@ fn write_here(
         let text = words(prompter.template(), question, answer, settings.image);
         let prompt = prompter
             .encode_prompt_with(&text, &seen.counts[index])
-            .map_err(|error| error.context(format!("question {}", question.id)))?;
+            .with_context(|| format!("question {}", question.id))?;
         let beginning = kept(&answer.text, settings.ratio.get());
         let prefix = match beginning {
             "" => Vec::new(),

@@ -17,6 +17,7 @@ use super::runs::Runs;
 use super::scene::Scene;
 use super::table::{Table, cell};
 use crate::Result;
+use crate::error::Context;
 use std::path::Path;
 
 /// One point of a chart: a row of its CSV.
@@ -83,5 +84,5 @@ pub fn draw(name: &str, chart: &Chart, runs: &Runs, results_dir: &Path) -> Resul
         Chart::Heat(heat) => heat::picture(heat, runs),
         Chart::Differences(differences) => differences::picture(differences, runs),
     };
-    picture.map_err(|error| error.context(format!("drawing chart `{name}`")))
+    picture.with_context(|| format!("drawing chart `{name}`"))
 }

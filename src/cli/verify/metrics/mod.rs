@@ -179,7 +179,7 @@ pub fn run(path: &Path) -> Result<()> {
     })?;
     let mut tally = Tally::default();
     for group in groups {
-        tally.verify(group).map_err(|error| error.context(format!("`{name}`")))?;
+        tally.verify(group).with_context(|| format!("`{name}`"))?;
     }
     tally.close(&name)
 }

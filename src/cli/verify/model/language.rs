@@ -5,6 +5,7 @@ use super::record::{IGNORED, Sample};
 use super::{Check, EXACT, HIDDEN, LOGITS, LOGPS, LOSS, malformed};
 use crate::Result;
 use crate::cli::verify::Tolerance;
+use crate::error::Context;
 use crate::model::config::{LanguageConfig, RopeScaling};
 use crate::model::{Trace, Vlm};
 use serde_json::Value;
@@ -203,8 +204,7 @@ pub(super) fn trace(model: &Vlm, sample: &Sample, features: &Tensor) -> Result<T
     }
     let traced = model.trace(&ids, sample.tiles.clone(), features);
     let row = sample.row;
-    let Trace { inputs, last, logits } =
-        traced.map_err(|error| error.context(format!("row {row}")))?;
+    let Trace { inputs, last, logits } = traced.with_context(|| format!("row {row}"))?;
     let own = |whole: Tensor| whole.narrow(0, 0, sample.ids.len() as i64);
     Ok(Trace {
         inputs: inputs.into_iter().map(own).collect(),

@@ -39,18 +39,18 @@ pub fn run(dir: &Path) -> Result<()> {
     }
     note_unknown_files(dir, &mut ledger)?;
     if let Some(table) = json(&dir.join(FILES[0]))? {
-        verify_grids(&table, &mut ledger).map_err(|error| error.context(FILES[0]))?;
+        verify_grids(&table, &mut ledger).context(FILES[0])?;
     }
     let tensors = Tensors::open(&dir.join(FILES[2]))?;
     if let Some(expected) = json(&dir.join(FILES[1]))? {
         Pictures::of(dir, &expected, &tensors, &mut ledger)
             .and_then(|mut pictures| pictures.verify(&expected))
-            .map_err(|error| error.context(FILES[1]))?;
+            .context(FILES[1])?;
     } else if let Some(name) = tensors.names().first() {
         return Err(Error::new(format!("`{name}` of {} needs {}", FILES[2], FILES[1])));
     }
     let units = Tensors::open(&dir.join(FILES[3]))?;
-    verify_units(&units, &mut ledger).map_err(|error| error.context(FILES[3]))?;
+    verify_units(&units, &mut ledger).context(FILES[3])?;
     ledger.close(&dir.display().to_string())
 }
 

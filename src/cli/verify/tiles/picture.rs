@@ -70,7 +70,7 @@ impl<'a> Pictures<'a> {
                 "images" => {
                     for image in array(expected, "images")? {
                         let file = text(image, "file")?;
-                        self.picture(file, image).map_err(|error| error.context(file))?;
+                        self.picture(file, image).context(file)?;
                     }
                 }
                 "target_ratios" => self.candidates(value)?,
