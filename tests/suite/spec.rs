@@ -318,6 +318,18 @@ fn committed_experiments_are_sound_and_open_with_their_question() {
 }
 
 #[test]
+fn what_readme_writes_is_sound() {
+    let readme = include_str!("../../README.md");
+    let blocks: Vec<&str> =
+        readme.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let [whole, sweep, ..] = blocks[..] else { panic!("{} blocks", blocks.len()) };
+    assert_eq!(parse(whole).unwrap_or_else(|error| panic!("{error}")).points.len(), 3);
+    // Three variants, three betas, two numbers of pairs, two schedules.
+    let both = format!("{whole}\n{sweep}");
+    assert_eq!(parse(&both).unwrap_or_else(|error| panic!("{error}")).points.len(), 36);
+}
+
+#[test]
 fn files_of_benchmarks_and_their_judge_are_checked() {
     let server = "eval.judge.server = { url = \"http://localhost:1/v1\", model = \"m\" }\n";
     let with = |text: &str| parse(&format!("schema = 1\n{text}")).map_err(|e| e.to_string());
