@@ -1,6 +1,7 @@
 //! `prefab check`: everything that is wrong with specs.
 
 use super::{Specs, complain, say};
+use crate::report::number::counted;
 use crate::spec;
 use crate::{Error, Result};
 
@@ -23,12 +24,14 @@ pub fn run(args: &Args) -> Result<()> {
         match spec::load(path, overrides) {
             Ok(experiment) => {
                 let jobs = experiment.points.len() * experiment.seeds.len();
-                let s = if jobs == 1 { "" } else { "s" };
+                let jobs = counted(jobs, "job");
+                let trains = experiment.points.iter().any(|point| point.settings.loss.is_some());
+                let base = if trains { " beside the base's" } else { "" };
                 let blanks = match experiment.blanks().as_slice() {
                     [] => String::new(),
                     keys => format!("; before it runs, fill in {}", keys.join(", ")),
                 };
-                say(&format!("{}: sound, {jobs} job{s}{blanks}\n", path.display()));
+                say(&format!("{}: sound, {jobs}{base}{blanks}\n", path.display()));
             }
             Err(error) => wrong.push(error),
         }

@@ -3,10 +3,10 @@
 use super::plan::{reusing, stage, summary};
 use crate::error::{Error, Kind, Result};
 use crate::plan::{self, Plan, Stage};
-use crate::report::number::duration;
+use crate::report::number::{counted, duration};
 use crate::run::device::{Choice, Devices};
 use crate::run::progress::say;
-use crate::run::{self, Options, Outcome, Work, dispatch, fake, machine};
+use crate::run::{self, Failed, Options, Outcome, Work, dispatch, fake, machine};
 use crate::store::{self, Store};
 use crate::{report, spec};
 use std::path::{Path, PathBuf};
@@ -178,8 +178,8 @@ fn tell(
 ) -> Result<()> {
     let name = &plan.name;
     let Outcome { done, cached, failed, left, interrupted, charts } = outcome;
-    for (key, why, hint) in failed {
-        eprintln!("error: {key}: {why}\n  log: {}", store.log(key).display());
+    for Failed { key, title, why, hint } in failed {
+        eprintln!("error: {title}: {why}\n  log: {}", store.log(key).display());
         if let Some(hint) = hint {
             eprintln!("  hint: {hint}");
         }
@@ -187,7 +187,10 @@ fn tell(
     let took = duration(start.elapsed().as_secs_f64());
     say(&match (done, failed.len() + left) {
         (0, 0) => format!("{name}: nothing to do, all {cached} stages are there"),
-        _ => format!("{name}: {done} stages done in {took}, {cached} were there, {left} left"),
+        _ => format!(
+            "{name}: {} done in {took}, {cached} were there, {left} left",
+            counted(*done, "stage")
+        ),
     });
     if *interrupted {
         return Err(Error::new(format!("{name}: interrupted"))

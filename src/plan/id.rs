@@ -2,7 +2,10 @@
 
 /// The id of a point, before it is made unique.
 pub fn id(name: &str, swept: &[(String, toml::Value)], seed: Option<u64>) -> String {
-    let mut id = slug(name);
+    let mut id = match slug(name) {
+        empty if empty.is_empty() => "variant".to_owned(), // a name of nothing but pictures or marks
+        slug => slug,
+    };
     for (key, value) in swept {
         id.push('-');
         id.push_str(&short_key(key, swept));
@@ -81,5 +84,6 @@ mod tests {
     #[test]
     fn names_cannot_leave_a_folder() {
         assert_eq!(id("../a b", &[], None), "a-b");
+        assert_eq!(id("🙂", &[], Some(0)), "variant-s0");
     }
 }

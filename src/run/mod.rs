@@ -57,6 +57,19 @@ pub struct Options {
     pub fake: bool,
 }
 
+/// A task that failed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Failed {
+    /// Its artifact's key.
+    pub key: String,
+    /// Its stage and job, for people.
+    pub title: String,
+    /// The reason.
+    pub why: String,
+    /// The way out, where there is one.
+    pub hint: Option<String>,
+}
+
 /// How the work on a plan ended.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Outcome {
@@ -64,8 +77,8 @@ pub struct Outcome {
     pub done: usize,
     /// Tasks that existed already.
     pub cached: usize,
-    /// Tasks that failed: key, reason, way out.
-    pub failed: Vec<(String, String, Option<String>)>,
+    /// Tasks that failed.
+    pub failed: Vec<Failed>,
     /// Tasks that were not reached.
     pub left: usize,
     /// Whether a signal stopped the run.

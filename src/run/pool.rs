@@ -329,7 +329,8 @@ impl Pool<'_, '_> {
         }
         self.display.end(index, self.board);
         if let State::Failed(message, _) = &self.board.entries[index].state {
-            let error = Error::new(message.clone()).context(key);
+            let title = self.board.title(index);
+            let error = Error::new(message.clone()).context(title);
             tracing::error!("{error} (log: {})", log.display());
             self.stopping |= !self.options.keep_going;
         }

@@ -1,7 +1,7 @@
 //! Where every task of a plan stands, and what may be done next. Pure
 //! bookkeeping: no process, no file.
 
-use super::Outcome;
+use super::{Failed, Outcome};
 use crate::plan::{Plan, Stage};
 use crate::stage::Line;
 use crate::store::Record;
@@ -268,13 +268,16 @@ impl<'a> Board<'a> {
     /// Counts, for the end of a run.
     pub fn outcome(&self) -> Outcome {
         let mut outcome = Outcome::default();
-        for (task, entry) in self.plan.tasks.iter().zip(&self.entries) {
+        for (index, entry) in self.entries.iter().enumerate() {
             match &entry.state {
                 State::Done { cached: true } => outcome.cached += 1,
                 State::Done { cached: false } => outcome.done += 1,
-                State::Failed(why, hint) => {
-                    outcome.failed.push((task.key.clone(), why.clone(), hint.clone()));
-                }
+                State::Failed(why, hint) => outcome.failed.push(Failed {
+                    key: self.plan.tasks[index].key.clone(),
+                    title: self.title(index),
+                    why: why.clone(),
+                    hint: hint.clone(),
+                }),
                 State::Outside => {}
                 _ => outcome.left += 1,
             }

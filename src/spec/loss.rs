@@ -244,6 +244,11 @@ impl<'de> Deserialize<'de> for Delta {
                 if moving.decay.is_some() && moving.mode == Mode::Cumulative {
                     return Err(de::Error::custom("`decay` needs `mode = \"ema\"`"));
                 }
+                if moving.decay.is_some_and(|decay| decay.get() == 1.0) {
+                    return Err(de::Error::custom(
+                        "a `decay` of 1 keeps the shift at 0 for good: give one below, or `\"none\"`",
+                    ));
+                }
                 Ok(Delta::Moving(moving))
             }
         }

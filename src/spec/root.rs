@@ -197,6 +197,14 @@ pub fn variants(
                 format!("{}", index + 1)
             }
         };
+        if name.contains(char::is_control) {
+            wrong(
+                format!("the name {name:?} has a character that no picture can show"),
+                "take it out".to_owned(),
+                Some("name"),
+                Place::Value,
+            );
+        }
         if name.trim() == "base" {
             wrong(
                 "a variant cannot be named `base`: tables and charts call the untrained base so"

@@ -118,10 +118,15 @@ pub fn closed_form(found: f64, expected: f64, tolerance: f64) -> Result<()> {
     if (found - expected).abs() <= tolerance * expected.abs().max(1.0) {
         return Ok(());
     }
+    // Training computes in fp32, which the formula's own value must fit.
+    let hint = match (expected as f32).is_finite() && found.is_finite() {
+        true => "this is a bug in the loss: `prefab verify losses` finds it",
+        false => "no number of 32 bits holds the loss at this `loss.beta`: take one nearer to 1",
+    };
     Err(Error::new(format!(
         "step 0: the loss is {found} where policy and reference agree, its formula says {expected}"
     ))
-    .hint("this is a bug in the loss: `prefab verify losses` finds it"))
+    .hint(hint))
 }
 
 /// Stops at the first number that is not finite.
@@ -262,7 +267,10 @@ mod tests {
     #[test]
     fn closed_forms_are_compared_relatively() {
         assert!(closed_form(25.01, 25.0, 1e-3).is_ok());
-        assert!(closed_form(0.7, 0.693, 1e-3).is_err());
+        assert!(closed_form(0.7, 0.693, 1e-3).unwrap_err().hint_text().unwrap().contains("a bug"));
+        // SPPO at β = 1e-30: (1/(2β))² is beyond 32 bits.
+        let overflow = closed_form(f64::INFINITY, 2.5e59, 1e-3).unwrap_err();
+        assert!(overflow.hint_text().unwrap().contains("loss.beta"));
     }
 
     #[test]

@@ -69,6 +69,11 @@ fn unknown_names_and_empty_files_fail() {
         assert_eq!(output.status.code(), Some(1), "{metric}");
         assert!(said(&output).contains("nothing here recomputes"), "{}", said(&output));
     }
+    let group = json!({ "metric": "levenshtein", "variant": "shared", "cases": [{ "a": "x", "b": "y", "expected": 1 }] });
+    for (schema, code) in [(1, 0), (2, 1)] {
+        let output = verify(&json!({ "schema": schema, "groups": [group] }));
+        assert_eq!(output.status.code(), Some(code), "{}", said(&output));
+    }
     for empty in [
         json!({ "groups": [] }),
         json!({ "groups": [{ "metric": "levenshtein", "variant": "shared", "cases": [] }] }),

@@ -19,9 +19,9 @@ fn said(arguments: &[&str]) -> String {
 #[test]
 fn a_path_to_fill_in_is_no_mistake_until_it_is_run() {
     let checked = said(&["check", SPEC]);
-    assert!(
-        checked.contains("sound, 1 job; before it runs, fill in model.checkpoint, pairs.import")
-    );
+    assert!(checked.contains(
+        "sound, 1 job beside the base's; before it runs, fill in model.checkpoint, pairs.import"
+    ));
     let output = prefab(&["run", SPEC]);
     assert_eq!(output.status.code(), Some(2));
     let error = String::from_utf8(output.stderr).unwrap();

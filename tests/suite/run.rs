@@ -103,7 +103,7 @@ fn a_damaged_artifact_is_named_set_aside_and_rebuilt() {
         assert_code(&output, 0);
         let said = stderr(&output);
         assert!(said.contains(&format!("{key} is damaged: payload/part-0/0.txt")), "{said}");
-        assert!(said.contains("1 stages done"), "only the damaged one is rebuilt: {said}");
+        assert!(said.contains("1 stage done"), "only the damaged one is rebuilt: {said}");
         let aside = project.path(&format!(".prefab/store/damaged-{key}-0"));
         fs::remove_dir_all(aside).unwrap();
         assert_eq!(project.outcome(), before);

@@ -3,7 +3,7 @@
 
 use super::case::{Case, DOUBLE, SINGLE, Variant, float, floats, list, number, values};
 use super::ledger::{Ledger, Tolerance};
-use super::record::whole;
+use super::record::{other_schema, whole};
 use crate::error::Context;
 use crate::loss::{self, ReferenceSync, StepLogps};
 use crate::spec::loss::Delta;
@@ -61,6 +61,9 @@ pub fn run(path: &Path) -> Result<()> {
     let text = std::fs::read_to_string(path).with_context(|| format!("reading `{name}`"))?;
     let file: Value = serde_json::from_str(&text).with_context(|| format!("parsing `{name}`"))?;
     let mut ledger = Ledger::default();
+    if let Some(schema) = other_schema(&file) {
+        ledger.unknown(schema);
+    }
     for (name, value) in file.as_object().into_iter().flatten() {
         if value.is_array() && !["cases", "trdpo"].contains(&name.as_str()) {
             ledger.unknown(name);

@@ -18,6 +18,12 @@ pub fn json(path: &Path) -> Result<Option<Value>> {
     }
 }
 
+/// The schema that a record says it has, where it is not the one that is known.
+pub fn other_schema(record: &Value) -> Option<String> {
+    let schema = record.get("schema").filter(|schema| **schema != 1)?;
+    Some(format!("schema {schema}"))
+}
+
 /// The fields of an object.
 pub fn object<'a>(value: &'a Value, what: &str) -> Result<&'a Map<String, Value>> {
     value.as_object().ok_or_else(|| Error::new(format!("{what} is not an object")))

@@ -20,6 +20,7 @@ mod relation;
 mod vqa;
 mod yes_no;
 
+use super::record::other_schema;
 use crate::cli::{aligned, say};
 use crate::error::{Context, Kind};
 use crate::{Error, Result};
@@ -178,6 +179,7 @@ pub fn run(path: &Path) -> Result<()> {
             .hint("its schema is that of tests/assets/metrics.json")
     })?;
     let mut tally = Tally::default();
+    tally.unknown.extend(other_schema(&file));
     for group in groups {
         tally.verify(group).with_context(|| format!("`{name}`"))?;
     }
