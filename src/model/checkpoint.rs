@@ -78,7 +78,13 @@ pub(super) fn load(
         return Err(Error::new(format!(
             "`{}` holds `{name}`, which config.json's model does not have",
             shards.files[file].path.display()
-        )));
+        ))
+        .hint(match name.contains("lora_") || name.contains("base_model.model.") {
+            true => {
+                "it holds adapters beside its matrices: merge them with the tool that trained them"
+            }
+            false => "config.json must be the one that the weights were saved with",
+        }));
     }
     let mut loaded = Loaded { tensors: vec![], stored: vec![] };
     for parameter in list {
@@ -135,12 +141,19 @@ struct Shards {
 impl Shards {
     fn open(dir: &Path) -> Result<Self> {
         let path = dir.join("model.safetensors.index.json");
-        if !path.exists() {
-            let single = dir.join("model.safetensors");
-            if !single.exists() {
-                return Err(absent(dir));
+        let single = dir.join("model.safetensors");
+        match (single.exists(), path.exists()) {
+            (false, false) => return Err(absent(dir)),
+            (true, false) => return Ok(Self { files: vec![Mapped::open(&single)?], index: None }),
+            // transformers reads the whole file then; which one is meant, nobody knows.
+            (true, true) => {
+                return Err(Error::new(format!(
+                    "`{}` holds model.safetensors and, in other files, model.safetensors.index.json",
+                    dir.display()
+                ))
+                .hint("take away the one that is not meant, and its shards"));
             }
-            return Ok(Self { files: vec![Mapped::open(&single)?], index: None });
+            (false, true) => {}
         }
         let doing = || format!("reading `{}`", path.display());
         let text = std::fs::read_to_string(&path).with_context(doing)?;

@@ -260,8 +260,11 @@ impl Config {
         self.max_tiles = max_tiles;
         self.json["max_dynamic_patch"] = max_tiles.into();
         self.json["dynamic_image_size"] = (max_tiles > 1).into();
-        self.has_thumbnail = true;
-        self.json["use_thumbnail"] = true.into();
+        // At least as many as a picture can have no more of would be none at all.
+        self.min_tiles = self.min_tiles.min(max_tiles);
+        if self.json.get("min_dynamic_patch").is_some() {
+            self.json["min_dynamic_patch"] = self.min_tiles.into();
+        }
         self
     }
 
@@ -330,14 +333,15 @@ impl Config {
         serde_json::to_string_pretty(&self.json).expect("a JSON value prints") + "\n"
     }
 
-    /// The file's text for another layout or weights of another type.
-    pub(crate) fn to_json(&self, layout: Layout, weights: &str) -> Result<String> {
+    /// The file's text for another layout or weights of another type; none: as it says.
+    pub(crate) fn to_json(&self, layout: Layout, weights: Option<&str>) -> Result<String> {
         let mut json = match layout == self.layout {
             true => self.json.clone(),
             false => self.in_other_layout()?,
         };
         let named = TYPE_KEYS.into_iter().filter(|key| json.get(key).is_some());
-        for key in named.collect::<Vec<_>>() {
+        for (key, weights) in named.collect::<Vec<_>>().into_iter().zip(weights.into_iter().cycle())
+        {
             json[key] = weights.into();
         }
         let text = serde_json::to_string_pretty(&json).expect("a JSON value prints");
@@ -356,6 +360,17 @@ fn recorded(name: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fewer_tiles_change_no_thumbnail_and_bound_the_fewest() {
+        let mut json = recorded("orig_internlm2_ln");
+        json["use_thumbnail"] = false.into();
+        json["min_dynamic_patch"] = 4.into();
+        let config = Config::parse(json).unwrap().with_max_tiles(2);
+        assert_eq!((config.min_tiles, config.max_tiles, config.has_thumbnail), (2, 2, false));
+        // As it is written, and read again.
+        assert_eq!(Config::parse(config.json.clone()).unwrap(), config);
+    }
 
     #[test]
     fn a_limit_of_tiles_that_no_picture_needs_is_a_slip() {

@@ -52,11 +52,14 @@ impl Vlm {
         std::fs::create_dir_all(dir).with_context(doing)?;
         let kinds = self.stored.iter().map(|stored| how.kind.unwrap_or(*stored));
         let kinds: Vec<Kind> = kinds.collect();
-        let common = kinds.first().copied().unwrap_or(Kind::Float);
-        let config = self.config.to_json(how.layout, config_name(common))?;
+        let moves = how.layout != self.config.layout;
+        // Files of several types keep the name that they have: they answer in that one.
+        let uniform = kinds.iter().all(|kind| *kind == kinds[0]).then(|| kinds[0]);
+        let named = uniform.or(moves.then(|| kind_of(self.config.precision))).map(config_name);
+        let config = self.config.to_json(how.layout, named)?;
         std::fs::write(dir.join("config.json"), config).with_context(doing)?;
         let mut entries = Vec::new();
-        for ((name, tensor), kind) in self.parameters.iter().zip(kinds) {
+        for ((name, tensor), kind) in self.parameters.iter().zip(kinds.iter().copied()) {
             for piece in native::pieces(name, &self.config.language, how.layout) {
                 entries.push(Entry {
                     name: piece.name.clone(),
@@ -69,18 +72,16 @@ impl Vlm {
                 });
             }
         }
-        // The original layout has a head in every file.
-        if self.config.language.tied && how.layout == Layout::Original {
-            let (_, embedding) = self
-                .parameters
-                .iter()
-                .find(|(name, _)| is_embedding(name))
+        // The original layout has a head in every released file; one that was read without stays so.
+        if self.config.language.tied && how.layout == Layout::Original && moves {
+            let ((_, embedding), kind) = (self.parameters.iter().zip(kinds.iter().copied()))
+                .find(|((name, _), _)| is_embedding(name))
                 .expect("a model has an embedding");
             entries.push(Entry {
                 name: super::parameters::head_name(&self.config.language).to_owned(),
                 shape: embedding.size(),
-                kind: common,
-                write: Box::new(move |out| write_numbers("the head", embedding, common, out)),
+                kind,
+                write: Box::new(move |out| write_numbers("the head", embedding, kind, out)),
             });
         }
         write_shards(dir, entries, how.shard_bytes)

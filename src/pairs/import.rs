@@ -4,22 +4,19 @@
 //! that are wanted are read again, one at a time, so that a set of millions is never in memory.
 //! Their pictures come along, below `images/NAME/` of this artifact.
 
-use super::brought::{Brought, Digest, digest};
+use super::bad_rows::Checks;
+use super::brought::Brought;
 use super::{Built, Kind, choose};
 use crate::data::mmpr::{Passes, Set};
 use crate::data::pairs::read_meta;
-use crate::data::record::Pair;
 use crate::data::rows::Row;
 use crate::error::Context;
 use crate::statistics;
-use crate::{Error, Result};
+use crate::Result;
 use rand::Rng;
-use std::collections::HashSet;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// Mistakes that an error lists before it only counts them.
-const MOST_LISTED: usize = 5;
 /// What InternVL's transform draws from where a data set has `data_augment`.
 const QUALITIES: RangeInclusive<u8> = 75..=100;
 
@@ -37,12 +34,12 @@ impl Imported {
     /// # Errors
     ///
     /// A meta.json that cannot be read, and bad rows: each with file, line and reason, at most five
-    /// listed and all counted.
-    pub fn open(meta: &Path, seed: u64) -> Result<Self> {
+    /// in the error and all of them in the file `bad_rows`.
+    pub fn open(meta: &Path, seed: u64, bad_rows: &Path) -> Result<Self> {
         let sets = open(meta).context("`pairs.import`")?;
         let mut checks = Checks::default();
-        sets.iter().try_for_each(|(set, _)| checks.read(set))?;
-        checks.into_result()?;
+        sets.iter().try_for_each(|(set, _)| checks.read(set, bad_rows))?;
+        checks.into_result(bad_rows)?;
         Ok(Self { sets, seed })
     }
 
@@ -193,71 +190,6 @@ fn untouched(set: &Set, passes: Passes) -> Option<String> {
     }
 }
 
-/// What is wrong with the rows read so far.
-#[derive(Default)]
-struct Checks {
-    num_bad: usize,
-    listed: Vec<String>,
-    is_file: HashSet<Digest>,
-}
-
-impl Checks {
-    fn read(&mut self, set: &Set) -> Result<()> {
-        let root = if set.root.as_os_str().is_empty() { Path::new(".") } else { &set.root };
-        // A root that is not there has no pictures, which is said row by row.
-        let root = root.canonicalize().unwrap_or_default();
-        for row in set.rows().iter() {
-            let row = row?;
-            let checked = set.pair(&row).and_then(|pair| self.pictures(set, &root, &row, &pair));
-            if let Err(error) = checked {
-                self.num_bad += 1;
-                if self.listed.len() < MOST_LISTED {
-                    self.listed.push(error.to_string());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether the pictures are there, below the root whatever links say, and have a picture's
-    /// header, each looked at once.
-    fn pictures(&mut self, set: &Set, root: &Path, row: &Row, pair: &Pair) -> Result<()> {
-        for image in &pair.image.0 {
-            let path = set.root.join(image);
-            let digest = digest(&[root, &path]);
-            if self.is_file.contains(&digest) {
-                continue;
-            }
-            if !path.is_file() {
-                let path = path.display();
-                return Err(set.fault(row, &format!("image `{path}` does not exist")));
-            }
-            let real: PathBuf = path.canonicalize().with_context(|| path.display().to_string())?;
-            if !real.starts_with(root) {
-                let reason = format!(
-                    "image `{image}` is a link to `{}`, outside its root: put the picture itself there",
-                    real.display()
-                );
-                return Err(set.fault(row, &reason));
-            }
-            crate::data::image::size(&path).map_err(|error| set.fault(row, &error.to_string()))?;
-            self.is_file.insert(digest);
-        }
-        Ok(())
-    }
-
-    fn into_result(self) -> Result<()> {
-        if self.num_bad == 0 {
-            return Ok(());
-        }
-        let more = self.num_bad - self.listed.len();
-        let more = if more > 0 { format!("\n… and {more} more") } else { String::new() };
-        let list = self.listed.join("\n");
-        Err(Error::new(format!("{} bad rows in `pairs.import`:\n{list}{more}", self.num_bad))
-            .hint("mend or remove these rows; nothing was imported"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,7 +207,9 @@ mod tests {
     }
 
     fn import(folder: &tempfile::TempDir, seed: u64) -> Result<Vec<Built>> {
-        let imported = Imported::open(&folder.path().join("meta.json"), seed)?;
+        let (meta, bad_rows) =
+            (folder.path().join("meta.json"), folder.path().join("bad_rows.txt"));
+        let imported = Imported::open(&meta, seed, &bad_rows)?;
         let all: Vec<usize> = (0..imported.len()).collect();
         let mut built = Vec::new();
         imported.each(&all, &folder.path().join("out"), |one| {
@@ -380,7 +314,8 @@ mod tests {
         fs::write(folder.path().join("meta.json"), text).unwrap();
         let all = import(&folder, 0).unwrap();
         assert_eq!(all.len(), 100);
-        let imported = Imported::open(&folder.path().join("meta.json"), 0).unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let imported = Imported::open(&path("meta.json"), 0, &path("bad_rows.txt")).unwrap();
         let numbers = [0, 39, 40, 77, 80, 83, 99];
         assert!(numbers.iter().all(|&at| imported.task(at) == all[at].task));
         let mut some = Vec::new();

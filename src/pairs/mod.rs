@@ -16,6 +16,7 @@
 //! [`Source`] and an arm in [`run`].
 
 mod arithmetic;
+mod bad_rows;
 mod brought;
 pub mod claims;
 pub mod consistency;
@@ -151,7 +152,8 @@ pub fn run(settings: &Pairs, ctx: &StageContext) -> Result<()> {
         true => Vec::new(),
         false => sampled_pairs(settings, ctx, &mut stats)?,
     };
-    let open = |meta: &String| Imported::open(Path::new(meta), settings.seed);
+    let bad_rows = ctx.work.join("bad_rows.txt");
+    let open = |meta: &String| Imported::open(Path::new(meta), settings.seed, &bad_rows);
     let imported = settings.import.as_ref().map(open).transpose()?;
     let warnings = imported.as_ref().map(Imported::warnings).unwrap_or_default();
     warnings.iter().for_each(|warning| ctx.progress.warn(warning));

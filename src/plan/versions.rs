@@ -36,7 +36,7 @@ const LABELS_VERSION: u64 = 3;
 const NARROW_VERSION: u64 = 4;
 /// Bumped when a checkpoint's config.json, or what stands beside it, is read otherwise: models that
 /// are made here keep their keys.
-const READ_VERSION: u64 = 2;
+const READ_VERSION: u64 = 3;
 
 /// Those that enter a stage's key, by the name that they have there.
 pub fn versions(stage: Stage, settings: &Settings) -> Vec<(String, Value)> {

@@ -92,6 +92,82 @@ fn code_goes_with_the_original_layout_alone() {
     assert!(!native.contains(".py") && native.contains("tokenizer.model"), "{native}");
 }
 
+/// A copy of a recorded checkpoint with other tensors, and another config.json where wanted.
+fn changed(
+    name: &str,
+    out: &Path,
+    tensor: impl Fn(&str, &Tensor) -> Option<Tensor>,
+    config: impl Fn(&mut Value),
+) {
+    let from = recorded(name);
+    fs::create_dir_all(out).unwrap();
+    let of_tensors = tensors(&from);
+    let kept = of_tensors.iter().filter_map(|(name, value)| Some((name, tensor(name, value)?)));
+    let kept: Vec<(&String, Tensor)> = kept.collect();
+    Tensor::write_safetensors(&kept, out.join("model.safetensors")).unwrap();
+    let text = fs::read_to_string(from.join("config.json")).unwrap();
+    let mut json = serde_json::from_str(&text).unwrap();
+    config(&mut json);
+    fs::write(out.join("config.json"), json.to_string()).unwrap();
+    for file in ["added_tokens.json", "tokenizer_config.json"] {
+        fs::copy(from.join(file), out.join(file)).unwrap();
+    }
+}
+
+fn config_of(folder: &Path) -> Value {
+    serde_json::from_str(&fs::read_to_string(folder.join("config.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn a_checkpoint_of_several_types_keeps_the_one_that_it_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, out) = (folder.path().join("mixed"), folder.path().join("out"));
+    let narrow = |name: &str, tensor: &Tensor| {
+        let is_tower = name.starts_with("vision_model.");
+        Some(tensor.to_kind(if is_tower { Kind::Float } else { Kind::BFloat16 }))
+    };
+    changed("orig_internlm2_ln", &from, narrow, |json| json["torch_dtype"] = "bfloat16".into());
+    exported(&from, &out, &[]);
+    assert_same(&from, &out);
+    assert_eq!(config_of(&out)["torch_dtype"], "bfloat16");
+    exported(&from, &folder.path().join("wide"), &["--dtype", "fp32"]);
+    assert_eq!(config_of(&folder.path().join("wide"))["torch_dtype"], "float32");
+}
+
+#[test]
+fn a_tied_checkpoint_without_a_head_stays_without_in_its_own_layout() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let tie = |json: &mut Value| {
+        json["tie_word_embeddings"] = true.into();
+        json["llm_config"]["tie_word_embeddings"] = true.into();
+    };
+    let headless =
+        |name: &str, tensor: &Tensor| (!name.contains("lm_head")).then(|| tensor.shallow_clone());
+    changed("orig_qwen2_rms_qknorm_sharded", &at("tied"), headless, tie);
+    exported(&at("tied"), &at("same"), &[]);
+    assert_same(&at("tied"), &at("same"));
+    exported(&at("tied"), &at("native"), &["--layout", "native"]);
+    assert_eq!(config_of(&at("native"))["tie_word_embeddings"], true);
+    exported(&at("native"), &at("back"), &["--layout", "original", "--template", "Hermes-2"]);
+    // A head of its own, and a config.json that says so.
+    assert_eq!(tensors(&at("back")).len(), tensors(&at("tied")).len() + 1);
+    let config = config_of(&at("back"));
+    let ties = [&config, &config["llm_config"]].map(|table| table["tie_word_embeddings"].clone());
+    assert_eq!(ties, [false, false]);
+}
+
+#[test]
+fn a_whole_file_beside_an_index_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let both = folder.path().join("both");
+    changed("orig_internlm2_ln", &both, |_, tensor| Some(tensor.shallow_clone()), |_| ());
+    fs::write(both.join("model.safetensors.index.json"), r#"{"weight_map": {}}"#).unwrap();
+    let output = export(&both, &folder.path().join("out"), &[]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && told.contains("take away the one"), "{told}");
+}
+
 #[test]
 fn each_layout_has_an_image_processor_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
@@ -115,9 +191,10 @@ fn each_layout_has_an_image_processor_of_its_own() {
     assert_eq!(written["image_mean"], json!([0.485, 0.456, 0.406]));
     exported(&original, &out("2"), &like);
     assert_eq!(file("2"), Some(of_clip.clone()));
-    exported(&native, &out("3"), &to("original"));
+    let template = ["--layout", "original", "--template", "internvl2_5"];
+    exported(&native, &out("3"), &[like.as_slice(), &template].concat());
     assert_eq!(file("3"), Some(of_clip));
-    exported(&native, &out("4"), &["--layout", "original"]);
+    exported(&native, &out("4"), &template);
     assert_eq!(file("4"), None);
     let own = out("own");
     exported(&native, &own, &[]);

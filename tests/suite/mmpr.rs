@@ -103,8 +103,10 @@ fn bad_rows_are_counted_and_the_first_are_listed() {
     let rows: Vec<&str> = BAD.iter().map(|(row, _)| *row).collect();
     let dir = folder(&rows.join("\n"));
     let error = message(import(dir.path()));
-    assert!(error.starts_with("27 bad rows") && error.ends_with("… and 22 more"), "{error}");
+    assert!(error.starts_with("27 bad rows") && error.contains("\n… and 22 more; all"), "{error}");
     assert!(error.contains("rows.jsonl:5:") && !error.contains("rows.jsonl:6:"), "{error}");
+    let all = std::fs::read_to_string(dir.path().join("bad_rows.txt")).unwrap();
+    assert_eq!(all.lines().filter(|line| line.contains("rows.jsonl:")).count(), 27);
 }
 
 #[test]

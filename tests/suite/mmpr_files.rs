@@ -118,7 +118,7 @@ fn pairs_of_several_limits_have_an_entry_each_and_warnings_say_what_was_not_take
         assert_eq!(Some(rows.len()), set.length);
         assert!(rows.iter().all(|pair| pair.max_tiles == set.max_dynamic_patch));
     }
-    let imported = prefab::pairs::import::Imported::open(&meta, 0).unwrap();
+    let imported = prefab::pairs::import::Imported::open(&meta, 0, &meta).unwrap();
     let warnings = imported.warnings();
     assert_eq!(warnings.len(), 2, "{warnings:?}");
     assert!(warnings[0].contains("`b` has 1 rows and says that it has 7"), "{warnings:?}");

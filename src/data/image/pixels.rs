@@ -2,7 +2,6 @@
 
 use super::decode::decode;
 use super::tiling::{Tiles, Tiling};
-use crate::error::Context;
 use crate::error::Result;
 use rayon::prelude::*;
 use std::path::Path;
@@ -156,7 +155,7 @@ pub fn fill(tiles: &Tiles, tiling: &Tiling, values: &mut [f32]) {
 }
 
 fn tiles(path: &Path, tiling: &Tiling) -> Result<Tiles> {
-    tiling.cut(&decode(path)?).with_context(|| path.display())
+    Ok(tiling.cut(&decode(path)?))
 }
 
 /// A tensor `[tiles, 3, side, side]` and its values, to be filled: a copy would cost as much

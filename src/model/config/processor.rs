@@ -203,7 +203,9 @@ mod tests {
             write(&config, folder.path()).unwrap();
             let text = std::fs::read_to_string(folder.path().join(FILES[1])).unwrap();
             let said = serde_json::from_str(&text).unwrap();
-            assert_eq!(read("hf_qwen2_ln", FILES[1], said).unwrap(), config);
+            let again = read("hf_qwen2_ln", FILES[1], said).unwrap();
+            let limits = |config: &Config| (config.min_tiles, config.max_tiles, config.image_side);
+            assert_eq!(limits(&again), limits(&config));
         }
     }
 

@@ -34,7 +34,7 @@ pub fn import(dir: &Path) -> prefab::Result<usize> {
 
 /// All pairs of a meta.json, or of a file by itself.
 pub fn import_file(meta: &Path, out: &Path, seed: u64) -> prefab::Result<Vec<Built>> {
-    let imported = Imported::open(meta, seed)?;
+    let imported = Imported::open(meta, seed, &meta.with_file_name("bad_rows.txt"))?;
     let numbers: Vec<usize> = (0..imported.len()).collect();
     let mut built = Vec::new();
     imported.each(&numbers, out, |one| {

@@ -149,13 +149,13 @@ impl<'a> Pictures<'a> {
         for (most, recorded) in object(recorded, "`grids`")? {
             let most = most.parse().with_context(|| format!("`grids` {most}"))?;
             let tiling = Tiling::new(self.side, most);
-            let grid = tiling.grid(width, height)?;
+            let grid = tiling.grid(width, height);
             for (name, value) in object(recorded, "a grid")? {
                 let ours = match name.as_str() {
                     "cols" => grid.columns,
                     "rows" => grid.rows,
                     "tiles" => grid.columns * grid.rows,
-                    "tiles_with_thumbnail" => tiling.count(width, height)?,
+                    "tiles_with_thumbnail" => tiling.count(width, height),
                     _ => {
                         self.ledger.unknown(format!("{}: {file}: grids: {name}", FILES[1]));
                         continue;
@@ -174,7 +174,7 @@ impl<'a> Pictures<'a> {
             normalization: self.normalization,
             ..Tiling::new(self.side, whole(recorded, "max_num")?)
         };
-        let tiles = tiling.cut(picture)?;
+        let tiles = tiling.cut(picture);
         let name = format!("{id}.max{}", tiling.max_tiles);
         for (field, value) in object(recorded, "`full`")? {
             match field.as_str() {
@@ -210,7 +210,7 @@ impl<'a> Pictures<'a> {
         let normalization = self.normalization;
         let square = padded_to_square(picture, normalization);
         let tiling = Tiling { normalization, ..Tiling::new(self.side, 1) };
-        let tiles = tiling.cut(&square)?;
+        let tiles = tiling.cut(&square);
         let planes = planes(&tiles, &tiling);
         let mut rest = object(recorded, "`pad2square`")?.clone();
         if let Some(value) = rest.remove("background") {
