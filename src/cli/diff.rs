@@ -143,7 +143,7 @@ impl<'a> Chosen<'a> {
 
     /// The payload folder of its instance of a stage.
     fn payload(&self, store: &Path, stage: Stage) -> Result<PathBuf> {
-        let missing = || Error::new(format!("`{}` has no {stage:?} stage", self.name()));
+        let missing = || Error::new(format!("`{}` has no {stage} stage", self.name()));
         let key = self.key(stage).ok_or_else(missing)?;
         let folder = store::payload(&store::artifacts(store), key);
         if folder.is_dir() {

@@ -84,8 +84,7 @@ pub fn render(
         .unfinished()
         .iter()
         .map(|job| {
-            let stages: Vec<String> =
-                job.missing.iter().map(|s| format!("{s:?}").to_lowercase()).collect();
+            let stages: Vec<&str> = job.missing.iter().map(|stage| stage.name()).collect();
             context! { id => job.id, stages => stages.join(", ") }
         })
         .collect();

@@ -1,5 +1,5 @@
-//! The names a spec may use where another room owns the thing itself. A law
-//! test in each of those rooms keeps its own list equal to the one here.
+//! The names a spec may use where another room owns the thing itself. Law tests
+//! (`tests/suite/spec.rs`) hold a room's own list to the one here where it has one.
 
 use super::benchmarks::metrics_of;
 

@@ -1,8 +1,9 @@
 //! What a TOML file says: typed tables, embedded defaults, layers, sweeps and
 //! variants. [`crate::plan`] says what it means.
 //!
-//! One file per table; [`Settings`] is one fully resolved point: no `Option`
-//! stands for a default, every default is in `defaults.toml`.
+//! One file per table; [`Settings`] is one resolved point. Every fixed default is in
+//! `defaults.toml`; an `Option` is a setting whose default hangs on another (an algorithm's own
+//! weights, a checkpoint's own tiles), or one that is off.
 //!
 //! [`load`] reads a spec in one pass that finds every mistake:
 //!
@@ -11,8 +12,8 @@
 //! ```
 //!
 //! **To add a key:** a field with a doc line in its table's struct, a line in
-//! `defaults.toml`, and `./just bless` for the schema. Names of tasks,
-//! benchmarks and algorithms are one line in [`lists`].
+//! `defaults.toml`, and `./just bless` for the schema. Names of tasks are one line in
+//! [`lists`]; a benchmark is a row in [`benchmarks`], an algorithm one in [`crate::loss`].
 
 pub mod base;
 pub mod benchmarks;
