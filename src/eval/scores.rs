@@ -112,9 +112,9 @@ fn write_csv<T: Serialize>(path: &Path, rows: &[T]) -> Result<()> {
     let mut csv = csv::Writer::from_path(path)
         .with_context(|| format!("could not create {}", path.display()))?;
     for row in rows {
-        csv.serialize(row).with_context(|| format!("could not write {}", path.display()))?;
+        csv.serialize(row).with_context(|| format!("writing `{}`", path.display()))?;
     }
-    csv.flush().with_context(|| format!("could not write {}", path.display()))
+    csv.flush().with_context(|| format!("writing `{}`", path.display()))
 }
 
 /// Scores every benchmark of the table on the same answers, without a judge.

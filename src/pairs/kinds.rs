@@ -96,7 +96,7 @@ impl Table {
     ///
     /// A file that cannot be written.
     pub fn write(&self, path: &Path, made: &BTreeMap<Source, usize>, stats: &Stats) -> Result<()> {
-        let doing = || format!("could not write {}", path.display());
+        let doing = || format!("writing `{}`", path.display());
         let mut csv = csv::Writer::from_path(path).with_context(doing)?;
         csv.write_record(COLUMNS).with_context(doing)?;
         for ((kind, of_task, task), sums) in &self.0 {

@@ -247,7 +247,7 @@ impl Stats {
     ///
     /// A file that cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let doing = || format!("could not write {}", path.display());
+        let doing = || format!("writing `{}`", path.display());
         let mut csv = csv::Writer::from_path(path).with_context(doing)?;
         csv.write_record(["task", "metric", "value"]).with_context(doing)?;
         for (task, metric, value) in self.rows() {
