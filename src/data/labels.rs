@@ -76,14 +76,8 @@ pub fn label(
             return Err(Error::new(format!("message {index} is out of turn")));
         }
     }
-    let is_space = |c: char| c.is_whitespace() || ('\x1c'..='\x1f').contains(&c);
-    let messages: Vec<(Role, &str)> = messages
-        .iter()
-        .map(|(role, text)| {
-            let is_trimmed = template.labels == Rule::Marks;
-            (*role, if is_trimmed { text.trim_matches(is_space) } else { text })
-        })
-        .collect();
+    let messages: Vec<(Role, &str)> =
+        messages.iter().map(|(role, text)| (*role, template.learned(text))).collect();
     let text = with_images(&template.conversation(None, &messages), tiles, image_tokens);
     let ids = tokenizer.encode_framed(&text);
     let runs = match template.labels {

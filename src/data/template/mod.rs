@@ -185,6 +185,16 @@ impl Template {
         }
     }
 
+    /// A text of a conversation as InternVL's trainer takes it: with internlm2-chat's marks alone
+    /// it is stripped of white space, as Python's `str.strip` does.
+    pub fn learned<'t>(&self, text: &'t str) -> &'t str {
+        let is_space = |c: char| c.is_whitespace() || ('\x1c'..='\x1f').contains(&c);
+        match self.labels {
+            Rule::Marks => text.trim_matches(is_space),
+            _ => text,
+        }
+    }
+
     /// What is put behind a question.
     pub fn instruction(&self, prompt: Prompt) -> &'static str {
         match prompt {
