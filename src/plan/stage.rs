@@ -45,7 +45,7 @@ impl Stage {
             Self::Pairs => ("pairs", 2, 1),
             Self::Reference => ("reference", 1, 1),
             Self::Policy => ("policy", 1, 1),
-            Self::Benchmarks => ("benchmarks", 2, 1),
+            Self::Benchmarks => ("benchmarks", 3, 1),
             Self::Answers => ("answers", 3, 1),
             Self::Scores => ("scores", 3, 1),
         }
