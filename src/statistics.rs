@@ -55,7 +55,8 @@ fn standard_normal() -> Normal {
     Normal::new(0.0, 1.0).expect("the standard normal distribution exists")
 }
 
-/// The interval of a share of independent trials.
+/// The interval of a share of independent trials; from exactly 0 where none succeeded, and to exactly 1
+/// where all did.
 ///
 /// # Formula
 ///
@@ -75,7 +76,10 @@ pub fn wilson(successes: f64, trials: f64) -> Option<Interval> {
     let center = (share + z * z / (2.0 * trials)) / scale;
     let spread = share * (1.0 - share) / trials + z * z / (4.0 * trials * trials);
     let half = z * spread.sqrt() / scale;
-    Some(Interval { low: (center - half).max(0.0), high: (center + half).min(1.0) })
+    // Center and half are equal there but for rounding.
+    let low = if successes > 0.0 { (center - half).max(0.0) } else { 0.0 };
+    let high = if successes < trials { (center + half).min(1.0) } else { 1.0 };
+    Some(Interval { low, high })
 }
 
 /// The percentile interval of a statistic of sums over clusters.

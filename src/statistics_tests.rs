@@ -20,6 +20,18 @@ fn wilson_agrees_with_the_textbook() {
 }
 
 #[test]
+fn wilson_ends_exactly_at_nothing_and_at_all() {
+    // The other end is z² / (n + z²) away, z² = 3.841459: by hand.
+    for trials in 1..200 {
+        let trials = f64::from(trials);
+        let (none, all) = (wilson(0.0, trials).unwrap(), wilson(trials, trials).unwrap());
+        assert_eq!((none.low, all.high), (0.0, 1.0), "{trials}");
+        close(none.high, 3.841_459 / (trials + 3.841_459));
+        close(1.0 - all.low, none.high);
+    }
+}
+
+#[test]
 fn mcnemar_is_the_coin_test() {
     close(mcnemar(0, 5), 0.0625); // 2 / 2⁵
     close(mcnemar(2, 8), 0.1094); // 2 · (1 + 10 + 45) / 1024
