@@ -136,7 +136,8 @@ pub struct Scored<'a> {
 pub struct Paired {
     /// Mean score of the second less that of the first.
     pub difference: f64,
-    /// Its interval, by bootstrap over pictures.
+    /// Its interval, by bootstrap over pictures; of pictures that all say the same, of which any
+    /// resample says the same too, the exact one ([`Grand::interval`]).
     pub interval: Option<Interval>,
     /// Questions that only the first gets right (scores higher on).
     pub only_first: u64,
@@ -175,9 +176,10 @@ pub fn paired(first: &[Scored<'_>], second: &[Scored<'_>], random: ChaCha8Rng) -
     }
     let clusters: Vec<_> = clusters.into_values().collect();
     let by_picture = over_seeds_and_questions(&[differences]);
+    let alike = by_picture.filter(|grand| grand.error == 0.0).map(|grand| grand.interval());
     Paired {
         difference: total / first.len().max(1) as f64,
-        interval: bootstrap(&clusters, |sums| Some(sums[0] / sums[1]), random),
+        interval: alike.or_else(|| bootstrap(&clusters, |sums| Some(sums[0] / sums[1]), random)),
         only_first,
         only_second,
         by_picture,

@@ -108,6 +108,27 @@ fn questions_that_flip_together_are_one_flip() {
 }
 
 #[test]
+fn equal_answers_leave_room_for_what_none_of_them_showed() {
+    let names = ["a", "b", "c", "d"];
+    let all = |score: f64| names.map(|cluster| Scored { cluster, score });
+    let between = |first: f64, second: f64| paired(&all(first), &all(second), random("test", 0));
+    // By hand, of four pictures: 1 − 0.025^(1/4) = 1 − √√0.025 = 0.60236.
+    let alike = between(1.0, 1.0);
+    let (interval, grand) = (alike.interval.unwrap(), alike.by_picture.unwrap());
+    assert_eq!((alike.difference, alike.p, grand.interval()), (0.0, 1.0, interval));
+    close(interval.low, -0.60236);
+    close(interval.high, 0.60236);
+    // All four better: the others may be as much worse, but none is better by more than 1.
+    let better = between(0.0, 1.0);
+    let interval = better.interval.unwrap();
+    close(interval.low, 1.0 - 2.0 * 0.60236);
+    close(interval.high, 1.0);
+    // Four coins on one side: 2 / 2⁴, which is McNemar's here too.
+    close(better.by_picture.unwrap().p(), 0.125);
+    close(better.p, 0.125);
+}
+
+#[test]
 fn a_value_is_in_its_interval() {
     let none = wilson(0.0, 7.0).unwrap();
     assert_eq!(around(0.0, Some(none.low), None), [Some(0.0), None]);

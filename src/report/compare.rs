@@ -169,7 +169,8 @@ fn read(path: &std::path::Path, scope: &Scope<'_>) -> Result<Verdicts> {
 ///
 /// Trained with the same seeds, the two are paired seed by seed as they are question by question.
 /// With other seeds each adds its own variance of seeds ([`between`]); one of a single seed, such
-/// as the base, adds none.
+/// as the base, adds none. Two that answer alike differ by 0, give or take what none of their
+/// pictures showed ([`Grand::interval`](crate::statistics::Grand::interval)).
 pub fn difference(one: &Contender, other: &Contender, prompt: &str) -> Option<Difference> {
     let mut ones: Vec<Vec<Scored<'_>>> = vec![Vec::new(); one.seeds.len()];
     let mut others: Vec<Vec<Scored<'_>>> = vec![Vec::new(); other.seeds.len()];
@@ -307,5 +308,8 @@ mod tests {
         let one = contender(&[&[1.0, 0.0, 1.0, 1.0]]);
         let difference = difference(&one, &one, "cot").unwrap();
         assert_eq!((difference.mean, difference.p), (0.0, 1.0));
+        // By hand, of two pictures: 1 − √0.025 = 0.84189.
+        let (low, high) = difference.interval;
+        assert!((low + 0.841_886).abs() < 1e-6 && (high - 0.841_886).abs() < 1e-6);
     }
 }

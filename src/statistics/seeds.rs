@@ -13,21 +13,47 @@ pub struct Grand {
     pub error: f64,
     /// Degrees of freedom of that error.
     pub freedom: f64,
+    /// Pictures behind it.
+    pub pictures: usize,
 }
 
 impl Grand {
-    /// Where the mean lies.
+    /// Where the mean lies: Student's t. Of pictures that all say the same, as where two policies
+    /// answer alike, there is no error to go by; how many others there may be that none of `n` showed
+    /// has an exact bound, and each of them lies between −1 and 1, as differences of scores do.
+    ///
+    /// # Formula
+    ///
+    /// ```text
+    /// mean ± t·error
+    /// without an error: mean − u·(1 + mean) to mean + u·(1 − mean), which is ±u around zero;
+    /// u = 1 − ((1 − CONFIDENCE) / 2)^(1/n), about 3.7/n
+    /// ```
+    ///
+    /// # Source
+    ///
+    /// Clopper and Pearson 1934, doi:10.1093/biomet/26.4.404.
     pub fn interval(&self) -> Interval {
-        let half = student(self.freedom) * self.error;
-        Interval { low: self.mean - half, high: self.mean + half }
+        let (below, above) = if self.error > 0.0 {
+            let half = student(self.freedom) * self.error;
+            (half, half)
+        } else {
+            let tail = (1.0 - CONFIDENCE) / 2.0;
+            let others = 1.0 - tail.powf(1.0 / self.pictures as f64);
+            (others * (1.0 + self.mean), others * (1.0 - self.mean))
+        };
+        Interval { low: self.mean - below, high: self.mean + above }
     }
 
-    /// Two-sided probability of a mean this far from zero if it were zero.
+    /// Two-sided probability of a mean this far from zero if it were zero. Without an error it is that
+    /// of all pictures on one side, as coins fall.
     pub fn p(&self) -> f64 {
         if self.error > 0.0 {
             2.0 * student_of(self.freedom).cdf(-(self.mean / self.error).abs())
+        } else if self.mean == 0.0 {
+            1.0
         } else {
-            f64::from(self.mean == 0.0)
+            2.0 * 0.5f64.powf(self.pictures as f64)
         }
     }
 }
@@ -103,7 +129,7 @@ pub fn over_seeds_and_questions(seeds: &[Vec<Scored<'_>>]) -> Option<Grand> {
     let (mean, cells) = cells(seeds)?;
     let (s, c) = (seeds.len() as f64, cells.len() as f64);
     let (variance, freedom) = crossed(&cells, s, c);
-    Some(Grand { mean, error: variance.max(0.0).sqrt(), freedom })
+    Some(Grand { mean, error: variance.max(0.0).sqrt(), freedom, pictures: cells.len() })
 }
 
 /// The mean of one arm less that of another on the same questions, each with seeds of its own; none
@@ -137,7 +163,8 @@ pub fn between(ones: &[Vec<Scored<'_>>], others: &[Vec<Scored<'_>>]) -> Option<G
         spread += seed.powi(2) / (s - 1.0) + rest.powi(2) / ((s - 1.0) * (c - 1.0));
     }
     let freedom = if spread > 0.0 { variance.powi(2) / spread } else { c - 1.0 };
-    Some(Grand { mean: one - other, error: variance.max(0.0).sqrt(), freedom })
+    let error = variance.max(0.0).sqrt();
+    Some(Grand { mean: one - other, error, freedom, pictures: left.len() })
 }
 
 /// The mean over all, and its centred cells `[picture][seed]`.
