@@ -6,7 +6,7 @@
 
 mod seeds;
 
-pub use seeds::{Grand, between, over_seeds_and_questions, smallest, student};
+pub use seeds::{Grand, between, over_seeds, over_seeds_and_questions, smallest, student};
 
 use rand::Rng;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};

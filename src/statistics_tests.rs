@@ -174,6 +174,34 @@ fn seeds_that_disagree_widen_the_interval() {
 }
 
 #[test]
+fn a_mean_over_seeds_holds_seeds_and_questions() {
+    let of = |value: f64, low: f64, high: f64| (value, Some(Interval { low, high }));
+    // By hand: mean 0.8, s = 0.1/√2, and t of one degree of freedom is 12.7062, so that
+    // h_seed = 12.7062 · 0.05 = 0.63531; h_question is 0.1 below and 0.06 above.
+    let apart = over_seeds(&[of(0.75, 0.67, 0.82), of(0.85, 0.73, 0.9)]).unwrap();
+    close(apart.low, 0.8 - 0.643_132); // √(0.63531² + 0.1²)
+    close(apart.high, 0.8 + 0.638_137); // √(0.63531² + 0.06²)
+    // Seeds that are alike leave the questions.
+    let alike = over_seeds(&[of(0.8, 0.7, 0.86), of(0.8, 0.7, 0.86)]).unwrap();
+    close(alike.low, 0.7);
+    close(alike.high, 0.86);
+    // One is what it was, to the last bit.
+    let one = of(0.1 + 0.2, 0.1, 0.7);
+    assert_eq!(over_seeds(&[one]), one.1);
+    assert_eq!(over_seeds(&[(0.3, None)]), None);
+}
+
+#[test]
+fn seeds_without_questions_have_students_t_or_nothing() {
+    // By hand: mean 2, s = 1, t of two degrees of freedom 4.30265, over √3.
+    let apart = over_seeds(&[(1.0, None), (2.0, None), (3.0, None)]).unwrap();
+    close(apart.low, 2.0 - 2.484_138);
+    close(apart.high, 2.0 + 2.484_138);
+    // Their mean is 0.1 but for rounding.
+    assert_eq!(over_seeds(&[(0.1, None); 3]), None);
+}
+
+#[test]
 fn three_seeds_have_a_wide_t() {
     assert!((student(2.0) - 4.302_653).abs() < 1e-5);
 }

@@ -33,6 +33,8 @@ pub struct Metric {
     pub unit: Unit,
     /// Its direction.
     pub better: Better,
+    /// The least and the most that it can be.
+    pub bounds: (f64, f64),
 }
 
 use Better::{Higher, Lower, Neither};
@@ -103,7 +105,14 @@ impl Metric {
         } else {
             format!("validation {title}")
         };
-        Self { title, unit, better }
+        let bounds = match (unit, bare) {
+            (Share, "accuracy_gap") => (-1.0, 1.0),
+            // Answers may be graded above the reference's.
+            (Share, "relative") => (0.0, f64::INFINITY),
+            (Share, _) => (0.0, 1.0),
+            (Nats | Plain, _) => (f64::NEG_INFINITY, f64::INFINITY),
+        };
+        Self { title, unit, better, bounds }
     }
 
     /// The same for a quantity of a chart: `Accuracy on reasoning`.
@@ -172,6 +181,15 @@ mod tests {
         let accuracy = Metric::named("accuracy");
         assert_eq!(accuracy.axis(), "Accuracy (%)");
         assert_eq!((accuracy.write(0.5931), accuracy.tick(0.2)), ("59.3".into(), "20".into()));
+    }
+
+    #[test]
+    fn shares_have_an_end_and_their_differences_two() {
+        let bounds = |name: &str| Metric::named(name).bounds;
+        assert_eq!(bounds("reasoning.accuracy"), (0.0, 1.0));
+        assert_eq!(bounds("shift.75.accuracy_gap"), (-1.0, 1.0));
+        assert_eq!(bounds("llava_bench.relative"), (0.0, f64::INFINITY));
+        assert_eq!(bounds("rewards/margins"), (f64::NEG_INFINITY, f64::INFINITY));
     }
 
     #[test]

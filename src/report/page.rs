@@ -165,10 +165,12 @@ fn scores(runs: &Runs, measure: &str) -> Result<Scores> {
         prompts: prompts.iter().map(|(prompt, _)| spoken(prompt)).collect(),
         ..Scores::default()
     };
+    let mut most = 0;
     for (label, rows) in &labels {
         let cells = prompts.iter().map(|(prompt, _)| {
             let rows: Vec<_> = rows.iter().filter(|row| row.prompt == *prompt).copied().collect();
-            let value = (!rows.is_empty()).then(|| estimate(runs, &rows, Band::Questions));
+            let value = (!rows.is_empty()).then(|| estimate(runs, &rows, Band::default()));
+            most = most.max(rows.len());
             cell(metric, value, against(label, prompt))
         });
         table.lines.push(Line { label: label.clone(), cells: cells.collect() });
@@ -180,6 +182,8 @@ fn scores(runs: &Runs, measure: &str) -> Result<Scores> {
         let ranked = ranked(runs, metric, rows);
         table.sentences.extend(sentence(metric, benchmark, prompt, &ranked, &contenders));
     }
+    let over = Band::default().note(runs, &selection.rows, most);
+    table.notes.extend(over.map(|over| format!("Intervals: {over}.")));
     if !family.is_empty() {
         table.notes.push(format!(
             "▲ ▼ differ from the base beyond chance: p < 0.05 after Holm’s correction for {}. \
@@ -233,7 +237,7 @@ fn ranked(runs: &Runs, metric: &Metric, rows: &[&super::runs::Row]) -> Vec<(Stri
     let labels = group_by(rows, |row| compare::label(runs, &runs.jobs[row.job]));
     let mut ranked: Vec<(String, Estimate)> = labels
         .into_iter()
-        .map(|(label, rows)| (label, estimate(runs, &rows, Band::Questions)))
+        .map(|(label, rows)| (label, estimate(runs, &rows, Band::default())))
         .collect();
     ranked.sort_by(|a, b| b.1.value.total_cmp(&a.1.value));
     if metric.better == Better::Lower {

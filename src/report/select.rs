@@ -1,9 +1,10 @@
 //! Which rows a chart draws, and how rows of several seeds become one estimate.
 
 use super::metric::Metric;
+use super::number::counted;
 use super::runs::{Row, Runs};
 use crate::spec::lists::suggest;
-use crate::statistics::student;
+use crate::statistics::{Interval, over_seeds};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 
@@ -259,34 +260,48 @@ pub fn filter_note(filter: &BTreeMap<String, String>) -> Option<String> {
 /// What an interval is taken over.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Band {
-    /// Questions: the mean of the jobs' own intervals. Seeds show as dots.
+    /// Questions alone: the mean of the jobs' own intervals. Seeds show as dots.
     Questions,
-    /// Seeds, or another column whose values are averaged: Student's t.
+    /// Questions, and the seeds or another column whose values are averaged ([`over_seeds`]); Student's
+    /// t of what no question measures.
     Over(Column),
 }
 
+impl Default for Band {
+    fn default() -> Self {
+        Self::Over(Column::Seed)
+    }
+}
+
 impl Band {
-    /// From the spec's word.
+    /// From the spec's word; seeds without one.
     ///
     /// # Errors
     ///
     /// If it is neither `question` nor a column.
     pub fn named(runs: &Runs, name: Option<&str>) -> Result<Self> {
         match name {
-            None | Some("question" | "questions") => Ok(Self::Questions),
+            None => Ok(Self::default()),
+            Some("question" | "questions") => Ok(Self::Questions),
             Some(column) => Column::named(runs, column).map(Self::Over),
         }
     }
 
-    /// What whiskers mean, for the heading.
-    pub fn note(self, runs: &Runs) -> String {
-        match self {
-            Self::Questions => "whiskers: 95 % over questions".into(),
-            Self::Over(Column::Seed) => "whiskers: 95 % over seeds (Student’s t)".into(),
-            Self::Over(column) => {
-                format!("whiskers: 95 % over values of {} (Student’s t)", column.name(runs))
+    /// What the intervals of estimates from these rows hold, each from up to `most` of them: `95 % over
+    /// seeds and questions`; none where they have none.
+    pub fn note(self, runs: &Runs, rows: &[&Row], most: usize) -> Option<String> {
+        let has_questions = rows.iter().any(|row| row.low.is_some());
+        let averaged = match self {
+            _ if most < 2 => return has_questions.then(|| "95 % over questions".into()),
+            Self::Questions => {
+                let seeds = counted(most, "seed");
+                return has_questions.then(|| format!("95 % over questions, mean of {seeds}"));
             }
-        }
+            Self::Over(Column::Seed) => "seeds".to_owned(),
+            Self::Over(column) => format!("values of {}", column.name(runs)),
+        };
+        let how = if has_questions { "and questions" } else { "(Student’s t)" };
+        Some(format!("95 % over {averaged} {how}"))
     }
 }
 
@@ -305,22 +320,26 @@ pub struct Estimate {
     pub single: Vec<(u64, f64)>,
 }
 
-/// Averages rows that differ in their seed (or band) alone.
+/// Averages rows that differ in their seed (or band) alone. Intervals end where the metric does.
 pub fn estimate(runs: &Runs, rows: &[&Row], band: Band) -> Estimate {
     let count = rows.len() as f64;
     let value = rows.iter().map(|row| row.value).sum::<f64>() / count;
-    let spread = |end: fn(&Row) -> Option<f64>| {
-        let ends: Option<Vec<f64>> = rows.iter().map(|row| end(row)).collect();
-        ends.map(|ends| ends.iter().sum::<f64>() / count)
-    };
-    let (low, high) = match band {
-        Band::Over(_) if rows.len() > 1 => {
-            let squares = rows.iter().map(|row| (row.value - value).powi(2)).sum::<f64>();
-            let half = student(count - 1.0) * (squares / (count - 1.0) / count).sqrt();
-            (Some(value - half), Some(value + half))
+    let own = |row: &Row| Some(Interval { low: row.low?, high: row.high? });
+    let interval = match band {
+        Band::Questions => {
+            let own: Option<Vec<Interval>> = rows.iter().map(|row| own(row)).collect();
+            own.map(|own| Interval {
+                low: own.iter().map(|one| one.low).sum::<f64>() / count,
+                high: own.iter().map(|one| one.high).sum::<f64>() / count,
+            })
         }
-        _ => (spread(|row| row.low), spread(|row| row.high)),
+        Band::Over(_) => {
+            over_seeds(&rows.iter().map(|row| (row.value, own(row))).collect::<Vec<_>>())
+        }
     };
+    let (least, most) = Metric::named(&rows[0].metric).bounds;
+    let ends = interval.map(|Interval { low, high }| (low.max(least), high.min(most)));
+    let (low, high) = ends.unzip();
     let single = rows.iter().map(|row| (runs.jobs[row.job].seed, row.value)).collect();
     Estimate { value, low, high, n: rows.iter().filter_map(|row| row.n).max(), single }
 }

@@ -34,7 +34,8 @@ pub struct Series {
     pub y: String,
     /// Column that splits each place on x, by color.
     pub group: Option<String>,
-    /// What an interval is taken over: `question`, `seed` or another column.
+    /// What an interval is taken over: questions and `seed` (the default) or another column that is
+    /// averaged over, or `question`: questions alone.
     pub band: Option<String>,
     /// A table of results/paper/ drawn beside, by file stem.
     pub overlay: Option<String>,
@@ -78,8 +79,8 @@ pub struct Differences {
 impl Chart {
     /// Kinds in documentation order, each with what it shows.
     pub const KINDS: &[(&str, &str)] = &[
-        ("bars", "grouped bars with intervals: x, y, group, band, overlay"),
-        ("lines", "curves with bands: x, y, group, band, overlay"),
+        ("bars", "grouped bars, 95 % over seeds and questions: x, y, group, band, overlay"),
+        ("lines", "curves by step with bands, else as bars: x, y, group, band, overlay"),
         ("heat", "a color map of two axes: x, y, value"),
         ("differences", "paired differences with intervals: y, against"),
     ];

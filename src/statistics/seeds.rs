@@ -104,6 +104,46 @@ pub fn smallest(error: f64, freedom: f64, level: f64) -> f64 {
     high * error
 }
 
+/// Where a mean over training seeds lies, from each seed's value and, where there is one, the value's
+/// own interval over questions: both, on each side. Of one seed it is that interval; without
+/// intervals only the seeds count, and seeds that are all equal then say nothing.
+///
+/// Slightly wide: chance that is of a seed and a question together is in the seeds' spread and in
+/// their intervals. [`over_seeds_and_questions`] takes it apart, where every question has a score.
+///
+/// # Formula
+///
+/// ```text
+/// half = √(h_seed² + h_question²), below and above
+/// h_seed = t(S − 1)·s / √S, for S values of standard deviation s
+/// h_question = mean over seeds of value − low (below) or high − value (above)
+/// ```
+///
+/// # Source
+///
+/// Zou and Donner 2008, doi:10.1002/sim.3095: how limits of a sum follow from those of its parts.
+pub fn over_seeds(seeds: &[(f64, Option<Interval>)]) -> Option<Interval> {
+    let [(first, interval), rest @ ..] = seeds else { return None };
+    if rest.is_empty() {
+        return *interval;
+    }
+    let count = seeds.len() as f64;
+    let mean = seeds.iter().map(|(value, _)| value).sum::<f64>() / count;
+    let own: Option<Vec<Interval>> = seeds.iter().map(|(_, interval)| *interval).collect();
+    let (below, above) = match own {
+        Some(own) => {
+            let low = own.iter().map(|one| one.low).sum::<f64>() / count;
+            let high = own.iter().map(|one| one.high).sum::<f64>() / count;
+            ((mean - low).max(0.0), (high - mean).max(0.0))
+        }
+        None if rest.iter().all(|(value, _)| value == first) => return None,
+        None => (0.0, 0.0),
+    };
+    let squares: f64 = seeds.iter().map(|(value, _)| (value - mean).powi(2)).sum();
+    let spread = student(count - 1.0) * (squares / (count - 1.0) / count).sqrt();
+    Some(Interval { low: mean - spread.hypot(below), high: mean + spread.hypot(above) })
+}
+
 /// A mean over training seeds and questions with its standard error; none with fewer than two
 /// pictures.
 ///

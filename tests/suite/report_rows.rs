@@ -173,6 +173,69 @@ fn bars_of_a_training_metric_show_the_last_step() {
     }
 }
 
+/// Ends of the means of a chart, and its picture, after a report.
+fn ends(experiment: &Experiment, chart: &str) -> (BTreeMap<String, (f64, f64)>, String) {
+    reported(experiment, &format!("[chart.mine]\n{chart}\n")).unwrap();
+    let charts = experiment.results().join("charts");
+    let mut table = csv::Reader::from_path(charts.join("mine.csv")).unwrap();
+    let rows = table.records().map(Result::unwrap).filter(|row| row[3] == *"mean");
+    let end = |cell: &str| cell.parse().unwrap_or(f64::NAN);
+    let ends = rows.map(|row| (row[1].to_owned(), (end(&row[5]), end(&row[6])))).collect();
+    (ends, fs::read_to_string(charts.join("mine.svg")).unwrap())
+}
+
+#[test]
+fn a_whisker_holds_seeds_and_questions_and_ends_where_a_share_does() {
+    let experiment = two("whiskers");
+    for (job, score) in [
+        ("sft-s0", "0.8,0.7,0.86"),
+        ("sft-s1", "0.8,0.7,0.86"),
+        ("mpo-s0", "0.8,0.75,0.85"),
+        ("mpo-s1", "0.9,0.85,0.95"),
+    ] {
+        let key = &task_of(&experiment, job, Stage::Scores).key;
+        let path = experiment.store().join(key).join("payload/scores.csv");
+        let line = format!("describe,all,cot,test,faithful,{score},400\n");
+        fs::write(&path, fs::read_to_string(&path).unwrap() + &line).unwrap();
+    }
+    let near = |(low, high): (f64, f64), wanted: (f64, f64)| {
+        let is_near = (low - wanted.0).abs() < 1e-5 && (high - wanted.1).abs() < 1e-5;
+        assert!(is_near, "{low} to {high}, not {wanted:?}");
+    };
+    let bars = |band: &str| {
+        ends(&experiment, &format!("bars = {{ x = 'variant', y = 'describe.faithful'{band} }}"))
+    };
+    // By hand: seeds alike leave the questions. Seeds at 0.8 and 0.9 are 12.7062 · 0.05 = 0.63531
+    // wide, with 0.05 of questions √(0.63531² + 0.05²) = 0.637275, around 0.85; a share ends at 1.
+    for band in ["", ", band = 'seed'"] {
+        let (ends, svg) = bars(band);
+        near(ends["SFT"], (0.7, 0.86));
+        near(ends["MPO"], (0.212_725, 1.0));
+        assert!(svg.contains("whiskers: 95 % over seeds and questions"), "{svg}");
+    }
+    let (ends, svg) = bars(", band = 'question'");
+    near(ends["MPO"], (0.8, 0.9));
+    assert!(svg.contains("whiskers: 95 % over questions, mean of 2 seeds"), "{svg}");
+    let (ends, svg) = bars(", where = { seed = '0' }");
+    near(ends["MPO"], (0.75, 0.85));
+    assert!(svg.contains("whiskers: 95 % over questions · seed 0 only"), "{svg}");
+}
+
+#[test]
+fn a_whisker_of_what_no_question_measures_is_of_the_seeds_or_none() {
+    let experiment = two("unasked");
+    for (job, last) in [("sft-s0", 0.1), ("sft-s1", 0.1), ("mpo-s0", 1.0), ("mpo-s1", 2.0)] {
+        let key = &task_of(&experiment, job, Stage::Policy).key;
+        let steps = format!("step,loss\n0,3\n1,{last}\n");
+        fs::write(experiment.store().join(key).join("payload/steps.csv"), steps).unwrap();
+    }
+    let (ends, svg) = ends(&experiment, "bars = { x = 'variant', y = 'loss' }");
+    // By hand: 1.5 ± 12.7062 · 0.5.
+    assert!((ends["MPO"].0 + 4.853_102).abs() < 1e-5, "{ends:?}");
+    assert!(ends["SFT"].0.is_nan() && ends["SFT"].1.is_nan(), "no whisker, not one of no width");
+    assert!(svg.contains("whiskers: 95 % over seeds (Student’s t)"), "{svg}");
+}
+
 /// The same with MPO's first seed in two rounds, the second of which learns for one step.
 fn in_rounds() -> Experiment {
     let mut experiment = two("rounds");

@@ -73,9 +73,11 @@ pub fn picture(series: &Series, runs: &Runs, results_dir: &Path) -> Result<Optio
     let rows = || selection.rows.iter().copied();
     let mut notes: Vec<String> = frame::questions(rows()).into_iter().collect();
     notes.extend(frame::seeds(runs, rows()));
-    notes.push(band.note(runs));
-    let mut bars = content.lines.iter().flat_map(|line| &line.bars).flatten();
-    if band != Band::Questions && bars.any(|bar| bar.single.len() == 1 && bar.low.is_some()) {
+    let bars = || content.lines.iter().flat_map(|line| &line.bars).flatten();
+    let most = bars().map(|bar| bar.single.len()).max().unwrap_or_default();
+    notes.extend(band.note(runs, &selection.rows, most).map(|over| format!("whiskers: {over}")));
+    let is_single = |bar: &Estimate| bar.single.len() == 1 && bar.low.is_some();
+    if most > 1 && band != Band::Questions && bars().any(is_single) {
         notes.push("over questions where there is a single run".into());
     }
     notes.extend(last);
@@ -246,7 +248,7 @@ fn draw(content: &Content, heading: &Heading, paper: &[Published]) -> Scene {
     // The column of numbers at the right.
     let right = WIDTH - MARGIN - 74.0;
     let scale = scale(content);
-    let (lowest, highest) = bounds(content);
+    let (lowest, highest) = content.metric.bounds;
     let at = |value: f64| left + scale.at(value.clamp(lowest, highest)) * (right - left);
     let bottom = height - 46.0;
     let axis = content.metric.axis();
@@ -321,11 +323,6 @@ fn color(group: usize) -> Color {
     if group < PALETTE.len() { color } else { faded(color, 0.5) }
 }
 
-fn bounds(content: &Content) -> (f64, f64) {
-    let bars = content.lines.iter().flat_map(|line| line.bars.iter().flatten());
-    frame::bounds(&content.metric, bars.map(|bar| bar.value))
-}
-
 /// From zero, and no further than the longest whisker needs.
 fn scale(content: &Content) -> Scale {
     let mut values = Vec::new();
@@ -337,7 +334,7 @@ fn scale(content: &Content) -> Scale {
         values.extend(line.paper.iter().flatten().map(|paper| paper.interval.1));
     }
     values.extend(content.base.iter().map(|base| base.value));
-    let (lowest, highest) = bounds(content);
+    let (lowest, highest) = content.metric.bounds;
     values.iter_mut().for_each(|value| *value = value.clamp(lowest, highest));
     Scale::linear(values, true)
 }

@@ -1,6 +1,6 @@
 //! What all charts share: heading, legend, the words for n and seeds.
 
-use crate::report::metric::{Metric, Unit, spoken};
+use crate::report::metric::{Metric, spoken};
 use crate::report::number::{Scale, counted, grouped};
 use crate::report::runs::{JobRecord, Row, Runs};
 use crate::report::scene::{
@@ -186,16 +186,6 @@ pub fn axis_title(runs: &Runs, column: Column) -> String {
         Column::Step => "Optimizer step".into(),
         Column::Swept(at) => runs.swept[at].clone(),
         other => crate::report::metric::capital(other.name(runs)),
-    }
-}
-
-/// Where what is drawn is cut off: an interval by Student's t over few seeds may leave what a share
-/// can be. Differences of shares may be below zero.
-pub fn bounds(metric: &Metric, mut values: impl Iterator<Item = f64>) -> (f64, f64) {
-    match metric.unit {
-        Unit::Share if values.any(|value| value < 0.0) => (-1.0, 1.0),
-        Unit::Share => (0.0, 1.0),
-        _ => (f64::NEG_INFINITY, f64::INFINITY),
     }
 }
 

@@ -56,7 +56,7 @@ pub fn picture(heat: &Heat, runs: &Runs) -> Result<Option<Picture>> {
                     let here =
                         |row: &&&Row| x.of(runs, row) == *x_value && y.of(runs, row) == *y_value;
                     let rows: Vec<&Row> = rows.iter().filter(here).copied().collect();
-                    (!rows.is_empty()).then(|| estimate(runs, &rows, Band::Questions))
+                    (!rows.is_empty()).then(|| estimate(runs, &rows, Band::default()))
                 };
                 let line = |y: &String| xs.iter().map(|x| cell(x, y)).collect();
                 Panel { title, cells: ys.iter().map(line).collect() }

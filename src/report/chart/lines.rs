@@ -73,10 +73,7 @@ fn add_panels(
     let mut selection = Selection::of(runs, &series.y, &series.rows, by_task)?;
     let stepwise = x == Column::Step;
     let last = if stepwise { None } else { selection.keep_last_steps() };
-    let band = match series.band.as_deref() {
-        None if stepwise => Band::Over(Column::Seed),
-        named => Band::named(runs, named)?,
-    };
+    let band = Band::named(runs, series.band.as_deref())?;
     let group = series.group.as_deref().map(|name| Column::named(runs, name)).transpose()?;
     let mut used = vec![x];
     used.extend(group);
@@ -88,21 +85,7 @@ fn add_panels(
     let prompts = selection.values(runs, Column::Prompt);
     let apart = prompts.len() > 1 && group != Some(Column::Prompt);
     let prompts = if apart { prompts } else { vec![String::new()] };
-    if notes.is_empty() {
-        let rows = || selection.rows.iter().copied();
-        notes.extend(frame::questions(rows()));
-        notes.extend(frame::seeds(runs, rows()));
-        notes.push(match band {
-            Band::Over(_) if stepwise => "band: lowest to highest".into(),
-            _ => band.note(runs),
-        });
-        // One seed has no band.
-        if stepwise && !notes.iter().any(|note| note.starts_with("mean of")) {
-            notes.pop();
-        }
-        notes.extend(last);
-        notes.extend(filter_note(&series.rows));
-    }
+    let before = panels.len();
     for prompt in prompts {
         let here = |row: &&&Row| !apart || row.prompt == prompt;
         let rows: Vec<&Row> = selection.rows.iter().filter(here).copied().collect();
@@ -126,6 +109,20 @@ fn add_panels(
             curves,
             base: references(&base, runs, group, &labels, groups),
         });
+    }
+    if notes.is_empty() {
+        let points = panels[before..].iter().flat_map(|panel| &panel.curves).flat_map(|(_, p)| p);
+        let most = points.map(|(_, _, point)| point.single.len()).max().unwrap_or_default();
+        let rows = || selection.rows.iter().copied();
+        notes.extend(frame::questions(rows()));
+        notes.extend(frame::seeds(runs, rows()));
+        notes.extend(match stepwise {
+            // One seed has no band.
+            true => (most > 1).then(|| "band: lowest to highest".into()),
+            false => band.note(runs, &selection.rows, most).map(|over| format!("whiskers: {over}")),
+        });
+        notes.extend(last);
+        notes.extend(filter_note(&series.rows));
     }
     Ok(())
 }
@@ -238,7 +235,7 @@ fn draw_panel(
 ) {
     let points = || panel.curves.iter().flat_map(|(_, points)| points);
     let ends = |e: &Estimate| [Some(e.value), e.low, e.high].into_iter().flatten();
-    let bounds = frame::bounds(&panel.metric, points().map(|(_, _, e)| e.value));
+    let bounds = panel.metric.bounds;
     let of_base = panel.base.iter().map(|(_, value)| *value);
     let y_values = points().flat_map(|(_, _, e)| ends(e)).chain(of_base);
     let mut y_values: Vec<f64> = y_values.map(|y| y.clamp(bounds.0, bounds.1)).collect();
