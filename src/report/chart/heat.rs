@@ -70,6 +70,10 @@ pub fn picture(heat: &Heat, runs: &Runs) -> Result<Option<Picture>> {
     let mut notes: Vec<String> =
         frame::questions(selection.rows.iter().copied()).into_iter().collect();
     notes.extend(frame::seeds(runs, selection.rows.iter().copied()));
+    let cells = panels.iter().flat_map(|panel| panel.cells.iter().flatten().flatten());
+    let most = cells.map(|cell| cell.single.len()).max().unwrap_or_default();
+    let over = Band::default().note(runs, &selection.rows, most);
+    notes.extend(over.map(|over| format!("±: {over}")));
     notes.extend(base_notes(&base, runs, &metric));
     notes.extend(last);
     notes.extend(filter_note(&heat.rows));
