@@ -8,6 +8,7 @@
 use super::lines;
 use crate::error::{Context, Error, Result};
 use memchr::{memchr, memchr_iter};
+use rayon::prelude::*;
 use serde::de::DeserializeOwned;
 use std::fs::File;
 use std::io::Read;
@@ -16,6 +17,8 @@ use std::path::{Path, PathBuf};
 
 /// Rows for each place that is kept.
 const STRIDE: usize = 16;
+/// Rows that are in memory together where threads share them.
+const TOGETHER: usize = 1024;
 /// Bytes read at a time while rows are looked for.
 const PIECE: usize = 1 << 20;
 
@@ -152,6 +155,33 @@ impl Rows {
         })
     }
 
+    /// Makes something of every row, on all threads, and hands it over in the rows' order. Of
+    /// several bad rows the first is told, whichever thread is the fastest.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::row`], and what `make` says.
+    pub fn each<T: Send>(
+        &self,
+        make: impl Fn(usize, &Row) -> Result<T> + Sync,
+        mut take: impl FnMut(usize, T),
+    ) -> Result<()> {
+        let mut rows = self.iter().enumerate();
+        loop {
+            let some: Vec<(usize, Result<Row>)> = rows.by_ref().take(TOGETHER).collect();
+            if some.is_empty() {
+                return Ok(());
+            }
+            let made: Vec<(usize, Result<T>)> = some
+                .into_par_iter()
+                .map(|(index, row)| (index, row.and_then(|row| make(index, &row))))
+                .collect();
+            for (index, made) in made {
+                take(index, made?);
+            }
+        }
+    }
+
     /// A row as a record.
     ///
     /// # Errors
@@ -221,6 +251,25 @@ mod tests {
             assert_eq!(row.line, lines[index]);
             assert_eq!(row.text, format!("{{\"n\":{}}}", lines[index]).as_bytes());
             assert_eq!(rows.row(index).unwrap(), row);
+        }
+    }
+
+    #[test]
+    fn threads_share_the_rows_and_the_first_bad_one_is_told() {
+        let count = 3 * TOGETHER + 5;
+        let (_dir, rows) = rows(&"{}\n".repeat(count));
+        let mut taken = Vec::new();
+        let line = |index, row: &Row| Ok((index, row.line));
+        rows.each(line, |index, (own, line)| taken.push((index, own, line))).unwrap();
+        assert!(taken.iter().copied().eq((0..count).map(|index| (index, index, index + 1))));
+        for bad in [0, 700, TOGETHER + 1, count - 1] {
+            let mut taken = 0;
+            let make = |index: usize, _: &Row| match index >= bad {
+                true => Err(Error::new(format!("row {index}"))),
+                false => Ok(()),
+            };
+            let error = rows.each(make, |_, ()| taken += 1).unwrap_err();
+            assert_eq!((error.to_string(), taken), (format!("row {bad}"), bad));
         }
     }
 

@@ -39,6 +39,28 @@ pub enum Tower {
     Trains,
 }
 
+/// How many tiles pictures have: what [`Pictures`] know of it without a tensor, for threads to
+/// share.
+#[derive(Clone, Copy)]
+pub(crate) enum Counter<'a> {
+    Artifact { features: &'a Features, split: Split },
+    One,
+    Files { roots: &'a [PathBuf], tiling: &'a Tiling },
+}
+
+impl Counter<'_> {
+    /// As [`Pictures::tiles`].
+    pub(crate) fn tiles(self, view: &View) -> Result<usize> {
+        match self {
+            Self::Artifact { features, split } => Ok(features.rows_of(split, view)?.len()),
+            Self::Files { roots, tiling } if view.max_tiles != 1 => {
+                features::tiles_in(&find(roots, &view.path)?, view, tiling)
+            }
+            Self::One | Self::Files { .. } => Ok(1),
+        }
+    }
+}
+
 /// The features of some questions' pictures, and which rows are whose.
 #[derive(Debug)]
 pub struct Seen {
@@ -135,13 +157,15 @@ impl Pictures {
     ///
     /// If it is not there, or has no readable header.
     pub fn tiles(&self, view: &View) -> Result<usize> {
+        self.counter().tiles(view)
+    }
+
+    /// What [`Self::tiles`] goes by.
+    pub(crate) fn counter(&self) -> Counter<'_> {
         match &self.source {
-            Source::Artifact { features, split } => Ok(features.rows_of(*split, view)?.len()),
-            Source::Memory { .. } => Ok(1),
-            Source::Files { .. } if view.max_tiles == 1 => Ok(1),
-            Source::Files { roots, .. } => {
-                features::tiles_in(&find(roots, &view.path)?, view, &self.tiling)
-            }
+            Source::Artifact { features, split } => Counter::Artifact { features, split: *split },
+            Source::Memory { .. } => Counter::One,
+            Source::Files { roots, .. } => Counter::Files { roots, tiling: &self.tiling },
         }
     }
 

@@ -8,6 +8,7 @@ use crate::data::record::Pair;
 use crate::data::rows::{Row, Rows};
 use crate::data::template::Prompter;
 use crate::data::tokenizer::Tokenizer;
+use crate::model::pictures::Counter;
 use crate::model::{Config, Group, Pictures, Tower, Vlm};
 use crate::spec::eval::Split;
 use crate::spec::train::Precision;
@@ -16,6 +17,9 @@ use crate::{Error, Result};
 use std::collections::BTreeSet;
 use std::path::Path;
 use tch::{Device, Tensor};
+
+/// Pairs between two words on how far they are looked over.
+const TOLD: usize = 1024;
 
 /// A preference pair, tokenised.
 #[derive(Clone, Debug)]
@@ -50,13 +54,22 @@ pub(super) struct Pairs<'a> {
     pub(super) lengths: Vec<[u32; 2]>,
 }
 
+/// What makes tokens of a row, without a tensor: threads share it.
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    rows: &'a Rows,
+    prompter: &'a Prompter<'a>,
+    tiling: &'a Tiling,
+    counter: Counter<'a>,
+}
+
 impl<'a> Pairs<'a> {
-    /// Looks every pair over once.
+    /// Looks every pair over once, on all threads of the stage.
     ///
     /// # Errors
     ///
     /// If the file cannot be read, a question does not fit its pictures, or what
-    /// [`guards::row`] and [`guards::image_tokens`] refuse: the row is named.
+    /// [`guards::row`] and [`guards::image_tokens`] refuse: the first such row is named.
     pub(super) fn open(
         ctx: &StageContext,
         config: &Config,
@@ -65,24 +78,38 @@ impl<'a> Pairs<'a> {
         max_tokens: usize,
     ) -> Result<Self> {
         let rows = Rows::open(&ctx.input("pairs").join("pairs.jsonl"))?;
+        let (tiling, count) = (config.tiling(), rows.len());
+        let tell = |index: usize, note: &str| {
+            if (index + 1).is_multiple_of(TOLD) {
+                ctx.progress.report(index as u64 + 1, count as u64, note);
+            }
+        };
         let mut wanted = BTreeSet::new();
-        for row in rows.iter() {
-            wanted.extend(views(&config.tiling(), &rows.parse(&row?)?));
-        }
-        let mut pairs = Self {
+        let shown = |_, row: &Row| Ok(views(&tiling, &rows.parse(row)?).collect::<Vec<View>>());
+        rows.each(shown, |index, views| {
+            wanted.extend(views);
+            tell(index, "pairs read");
+        })?;
+        let pairs = Self {
             prompter: config.prompter(tokenizer)?,
             pictures: Pictures::open(ctx, config, Split::Train, tower, &wanted)?,
-            lengths: Vec::with_capacity(rows.len()),
+            lengths: Vec::new(),
             rows,
         };
-        guards::some(pairs.rows.len())?;
-        for (index, row) in pairs.rows.iter().enumerate() {
-            let pair = pairs.tokenised(index, &row?)?;
+        guards::some(count)?;
+        let reader = pairs.reader();
+        let mut lengths = Vec::with_capacity(count);
+        let looked_over = |index: usize, row: &Row| {
+            let pair = reader.tokenised(index, row)?;
             guards::row(index, &pair, config.language.vocabulary as i64, max_tokens)?;
             guards::image_tokens(index, &pair, config.image_token, config.image_tokens)?;
-            pairs.lengths.push([pair.chosen.len() as u32, pair.rejected.len() as u32]);
-        }
-        Ok(pairs)
+            Ok([pair.chosen.len() as u32, pair.rejected.len() as u32])
+        };
+        reader.rows.each(looked_over, |index, length| {
+            lengths.push(length);
+            tell(index, "pairs looked over");
+        })?;
+        Ok(Self { lengths, ..pairs })
     }
 
     /// How many there are.
@@ -96,16 +123,24 @@ impl<'a> Pairs<'a> {
     ///
     /// If the file was changed meanwhile.
     pub(super) fn get(&self, numbers: impl IntoIterator<Item = usize>) -> Result<Vec<PairRow>> {
-        let one = |number| self.tokenised(number, &self.rows.row(number)?);
+        let reader = self.reader();
+        let one = |number| reader.tokenised(number, &self.rows.row(number)?);
         numbers.into_iter().map(one).collect()
     }
 
+    fn reader(&self) -> Reader<'_> {
+        let Self { rows, prompter, pictures, .. } = self;
+        Reader { rows, prompter, tiling: pictures.tiling(), counter: pictures.counter() }
+    }
+}
+
+impl Reader<'_> {
     fn tokenised(&self, index: usize, row: &Row) -> Result<PairRow> {
         let pair: Pair = self.rows.parse(row)?;
-        let images: Vec<View> = views(self.pictures.tiling(), &pair).collect();
+        let images: Vec<View> = views(self.tiling, &pair).collect();
         let tokenised = || {
             let tiles: Vec<usize> =
-                images.iter().map(|view| self.pictures.tiles(view)).collect::<Result<_>>()?;
+                images.iter().map(|view| self.counter.tiles(view)).collect::<Result<_>>()?;
             let prompt = self.prompter.encode_prompt_with(&pair.question, &tiles)?;
             Ok((tiles, prompt))
         };

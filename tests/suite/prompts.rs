@@ -2,7 +2,7 @@
 //! checkpoints' tokenizers, by the verb that users have for it; and templates that do not fit.
 
 use prefab::cli::verify::{Verify, run};
-use prefab::data::template::Prompter;
+use prefab::data::template::{Prompter, TEMPLATES};
 use prefab::data::tokenizer::Tokenizer;
 use prefab::stage::{Progress, StageContext};
 use std::collections::BTreeMap;
@@ -141,6 +141,63 @@ fn a_template_that_does_not_fit_names_the_mark_and_those_that_fit() {
     let built = Tokenizer::build(["a"]);
     let error = message(Prompter::new(&built, "Hermes-2", 4));
     assert!(error.contains("no template fits this tokenizer"), "{error}");
+}
+
+/// Recorded tokenizers, and word-level ones for every chat template.
+fn all_tokenizers() -> Vec<(String, Tokenizer)> {
+    let mut all = Vec::new();
+    for (folder, name) in [
+        (INTERNVL, "qwen2"),
+        (INTERNVL, "internlm2"),
+        (LLAMA, "phi3"),
+        (LLAMA, "yi"),
+        (LLAMA, "llama"),
+    ] {
+        let dir = tokenizer(folder, name);
+        all.push((name.to_owned(), Tokenizer::load(&dir).unwrap()));
+        all.push((format!("{name}, slow"), Tokenizer::load_slow(&dir).unwrap()));
+    }
+    for template in TEMPLATES.iter().filter(|template| !template.is_plain()) {
+        let built = Tokenizer::build_for(template, ["How many dots?", "a 12"], 0);
+        all.push((format!("built for {}", template.name), built));
+    }
+    all
+}
+
+#[test]
+fn image_tokens_are_those_of_the_spelt_out_text_wherever_pictures_stand() {
+    let questions: [(&str, &[usize]); 12] = [
+        ("<image>\nHow many dots?", &[1]),
+        ("<image>\nHow many dots?", &[13]),
+        ("a<image>a", &[2]),
+        ("How many<image>", &[2]),
+        ("  <image>  12", &[3]),
+        ("<image><image>", &[2, 1]),
+        ("Image-1: <image>\nImage-2: <image>\nHow many?", &[1, 7]),
+        ("<img><image></img>", &[2]),
+        ("你好<image>😀\n", &[2]),
+        // Spelt out by the question: such tokens stay as many as they are.
+        ("<IMG_CONTEXT> <image>", &[2]),
+        ("<image><img><IMG_CONTEXT></img> <image>", &[2, 3]),
+        ("<IMG_CONTEXT>", &[]),
+    ];
+    let mut fitting = 0;
+    for (name, tokenizer) in all_tokenizers() {
+        for template in TEMPLATES.iter().filter(|template| !template.is_plain()) {
+            let Ok(prompter) = Prompter::new(&tokenizer, template.name, 3) else { continue };
+            fitting += 1;
+            for (question, tiles) in questions {
+                let spelt = tokenizer.encode_framed(&prompter.render(question, tiles));
+                let ids = prompter.encode_prompt_with(question, tiles).unwrap();
+                assert_eq!(ids, spelt, "{name}, {}: {question:?}", template.name);
+                let context = tokenizer.image_context();
+                let own = question.matches("<IMG_CONTEXT>").count();
+                let wanted = own + 3 * tiles.iter().sum::<usize>();
+                assert_eq!(ids.iter().filter(|id| **id == context).count(), wanted, "{question}");
+            }
+        }
+    }
+    assert!(fitting >= 10, "{fitting}");
 }
 
 /// Imports a recorded model with a recorded tokenizer, as the first stage of a run does.

@@ -4,6 +4,7 @@ use super::{IMAGE, Role, TEMPLATES, Template, with_images};
 use crate::data::tokenizer::{IMAGE_CONTEXT, IMAGE_END, IMAGE_START, Tokenizer};
 use crate::error::{Error, Result};
 use crate::spec::candidates::Prompt;
+use std::iter::repeat_n;
 
 /// Prompts filled up on the left: `[prompts, length]`.
 #[derive(Debug)]
@@ -119,13 +120,43 @@ impl<'a> Prompter<'a> {
         if self.template.closed {
             return self.encode_plain(question_text, tiles);
         }
+        if let Some(ids) = self.encode_repeated(question_text, tiles) {
+            return Ok(ids);
+        }
         Ok(self.tokenizer.encode_framed(&self.render(question_text, tiles)))
+    }
+
+    /// As the rendered prompt is encoded, with one image token a picture, whose id is repeated:
+    /// to find each of thousands takes a tokenizer more time than all the rest. Nothing where the
+    /// question spells an image token out itself, so that it cannot be told which is which.
+    fn encode_repeated(&self, question_text: &str, tiles: &[usize]) -> Option<Vec<i64>> {
+        if self.image_tokens == 0 || tiles.is_empty() {
+            return None;
+        }
+        let text = with_images(&self.conversation(question_text), &vec![1; tiles.len()], 1);
+        let short = self.tokenizer.encode_framed(&text);
+        let context = self.tokenizer.image_context();
+        if short.iter().filter(|id| **id == context).count() != tiles.len() {
+            return None;
+        }
+        let mut ids =
+            Vec::with_capacity(short.len() + self.image_tokens * tiles.iter().sum::<usize>());
+        let mut tiles = tiles.iter();
+        for id in short {
+            let tiles = if id == context { tiles.next() } else { None };
+            ids.extend(repeat_n(id, tiles.map_or(1, |tiles| tiles * self.image_tokens)));
+        }
+        Some(ids)
     }
 
     /// The whole prompt as text, image tokens spelt out.
     pub fn render(&self, question_text: &str, tiles: &[usize]) -> String {
+        with_images(&self.conversation(question_text), tiles, self.image_tokens)
+    }
+
+    fn conversation(&self, question_text: &str) -> String {
         let turns = [(Role::User, question_text), (Role::Assistant, "")];
-        with_images(&self.template.conversation(None, &turns), tiles, self.image_tokens)
+        self.template.conversation(None, &turns)
     }
 
     /// The prompt of InternVL's `chat`: a system message of one's own, earlier questions with
@@ -167,7 +198,7 @@ impl<'a> Prompter<'a> {
             rows.iter().map(|row| (0..length).map(|at| at >= short(row)).collect()).collect();
         let ids = rows
             .iter()
-            .map(|row| std::iter::repeat_n(pad, short(row)).chain(row.iter().copied()).collect())
+            .map(|row| repeat_n(pad, short(row)).chain(row.iter().copied()).collect())
             .collect();
         Ok(Filled { ids, is_own })
     }
@@ -181,7 +212,7 @@ impl<'a> Prompter<'a> {
         for (part, tiles) in parts.zip(tiles) {
             ids.push(special(IMAGE_START));
             let context = self.tokenizer.image_context();
-            ids.extend(std::iter::repeat_n(context, self.image_tokens * tiles));
+            ids.extend(repeat_n(context, self.image_tokens * tiles));
             ids.push(special(IMAGE_END));
             ids.extend(known(part)?);
         }
