@@ -215,28 +215,18 @@ impl AdamW {
         all
     }
 
-    /// Takes back what [`AdamW::state`] gave.
+    /// Takes back what [`AdamW::state`] gave: `fill` writes each tensor by its name, one after
+    /// the other.
     ///
     /// # Errors
-    /// Names a tensor that is missing or has another shape.
+    /// What `fill` says.
     pub fn restore(
         &mut self,
         names: &[&str],
-        find: impl Fn(&str) -> Option<Tensor>,
+        fill: impl Fn(&str, &Tensor) -> crate::Result<()>,
     ) -> crate::Result<()> {
         let _guard = tch::no_grad_guard();
-        for (name, own) in self.state(names) {
-            let saved = find(&name).filter(|saved| saved.size() == own.size());
-            let Some(saved) = saved else {
-                let shape = own.size();
-                return Err(crate::Error::new(format!(
-                    "the checkpoint has no optimizer state `{name}` of shape {shape:?}"
-                )));
-            };
-            let mut own = own;
-            own.copy_(&saved);
-        }
-        Ok(())
+        self.state(names).iter().try_for_each(|(name, own)| fill(name, own))
     }
 }
 
@@ -293,16 +283,19 @@ mod tests {
         let saved: Vec<(String, Tensor)> =
             optimizer.state(&names).into_iter().map(|(name, t)| (name, t.copy())).collect();
         let mut resumed = AdamW::new(&copy);
-        let find = |name: &str| {
-            saved.iter().find(|(n, _)| n == name).map(|(_, tensor)| tensor.shallow_clone())
+        let fill = |name: &str, own: &Tensor| {
+            let found = saved.iter().find(|(saved, _)| saved == name);
+            let (_, tensor) = found.ok_or_else(|| crate::Error::new(name))?;
+            own.shallow_clone().copy_(tensor);
+            Ok(())
         };
-        resumed.restore(&names, find).unwrap();
+        resumed.restore(&names, fill).unwrap();
         optimizer.step(&first, &gradients(2, &first), &SETTINGS, 1.0);
         resumed.step(&copy, &gradients(2, &copy), &SETTINGS, 1.0);
         for (x, y) in first.iter().zip(&copy) {
             assert!(x.equal(y));
         }
-        assert!(resumed.restore(&["a", "b", "d"], find).is_err());
+        assert!(resumed.restore(&["a", "b", "d"], fill).is_err());
     }
 
     #[test]

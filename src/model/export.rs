@@ -1,4 +1,5 @@
-//! Models written back: in either layout, in any of the number types, whole or in shards.
+//! Models written back: in either layout, in any of the number types, whole or in shards. The
+//! state of a training is written by the same hand.
 
 use super::config::Layout;
 use super::native;
@@ -11,6 +12,9 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
+
+/// Numbers that are written together.
+const PIECE: i64 = 1 << 20;
 
 /// How a model is written.
 #[derive(Clone, Copy, Debug)]
@@ -99,7 +103,18 @@ pub(crate) struct Entry<'a> {
     pub(crate) write: Source<'a>,
 }
 
-impl Entry<'_> {
+impl<'a> Entry<'a> {
+    /// A tensor in the type that it has.
+    pub(crate) fn of(name: &'a str, tensor: &'a Tensor) -> Self {
+        let kind = tensor.kind();
+        Self {
+            name: name.to_owned(),
+            shape: tensor.size(),
+            kind,
+            write: Box::new(move |out| write_numbers(name, tensor, kind, out)),
+        }
+    }
+
     fn bytes(&self) -> u64 {
         self.kind.elt_size_in_bytes() as u64 * self.shape.iter().product::<i64>() as u64
     }
@@ -171,15 +186,25 @@ pub(crate) fn header<'a>(
     Ok([&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat())
 }
 
-/// Writes a tensor's numbers in a type of the file's, little-endian.
+/// Writes a tensor's numbers in a type of the file's, little-endian, a piece at a time: a large
+/// embedding would take its size once more.
 fn write_numbers(name: &str, tensor: &Tensor, kind: Kind, out: &mut dyn Write) -> Result<()> {
     /// The largest number of fp16.
     const LARGEST: f64 = 65504.0;
-    if kind == Kind::Half && tensor.abs().max().double_value(&[]) > LARGEST {
-        return Err(Error::new(format!("`{name}` has numbers above {LARGEST}, fp16's largest"))
+    let _no_grad = tch::no_grad_guard();
+    let flat = tensor.detach().contiguous().view([-1]);
+    let count = flat.numel() as i64;
+    for at in (0..count).step_by(PIECE as usize) {
+        let piece = flat.narrow(0, at, PIECE.min(count - at));
+        if kind == Kind::Half && piece.abs().max().double_value(&[]) > LARGEST {
+            return Err(Error::new(format!(
+                "`{name}` has numbers above {LARGEST}, fp16's largest"
+            ))
             .hint("write the model as bf16 or fp32"));
+        }
+        out.write_all(&numbers(&piece, kind)).context("writing tensors")?;
     }
-    out.write_all(&numbers(tensor, kind)).context("writing tensors")
+    Ok(())
 }
 
 /// A tensor's numbers as bytes of a type, little-endian.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
 /// A mapped file with its header.
+#[derive(Debug)]
 pub(crate) struct Mapped {
     pub(crate) path: PathBuf,
     map: Mmap,
@@ -19,10 +20,10 @@ pub(crate) struct Mapped {
 }
 
 /// Floating-point numbers of a tensor, in the file.
-pub(super) struct Source<'a> {
+pub(crate) struct Source<'a> {
     pub(super) kind: Kind,
     bytes: &'a [u8],
-    shape: Vec<i64>,
+    pub(crate) shape: Vec<i64>,
     doing: String,
 }
 
@@ -54,6 +55,11 @@ impl Mapped {
         self.metadata.tensors().into_keys().collect()
     }
 
+    /// Whether it has a tensor of that name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.metadata.info(name).is_some()
+    }
+
     /// Bytes of 16-bit numbers, and of all others.
     pub(super) fn bytes_by_width(&self) -> [usize; 2] {
         let mut bytes = [0, 0];
@@ -75,7 +81,7 @@ impl Mapped {
     }
 
     /// Gives back the memory that reading a tensor took: it would count beside its copy.
-    pub(super) fn release(&self, name: &str) {
+    pub(crate) fn release(&self, name: &str) {
         let Some(info) = self.metadata.info(name) else { return };
         let (begin, end) = info.data_offsets;
         // SAFETY: the map is of a file and is only read: pages that are given back are read again
@@ -91,31 +97,47 @@ impl Mapped {
 
     /// A tensor of floating-point numbers that must have that shape and be finite.
     pub(super) fn float(&self, name: &str, shape: &[i64]) -> Result<Source<'_>> {
-        let (dtype, found, bytes) = self.tensor(name)?;
-        let wrong =
-            |what: String| Error::new(format!("`{name}` of `{}` {what}", self.path.display()));
+        let source = self.numbers(name)?;
+        if source.shape != shape {
+            let found = &source.shape;
+            return Err(
+                self.wrong(name, &format!("has shape {found:?} where config.json wants {shape:?}"))
+            );
+        }
+        if let Some(at) = not_finite(source.kind, source.bytes) {
+            return Err(self
+                .wrong(name, &format!("holds a number that is not finite, at place {at}"))
+                .hint("the file is damaged, or the training that wrote it had failed"));
+        }
+        Ok(source)
+    }
+
+    /// A tensor of floating-point numbers, whatever they are.
+    pub(crate) fn numbers(&self, name: &str) -> Result<Source<'_>> {
+        let (dtype, shape, bytes) = self.tensor(name)?;
         let kind = match dtype {
             Dtype::F32 => Kind::Float,
             Dtype::BF16 => Kind::BFloat16,
             Dtype::F16 => Kind::Half,
-            other => return Err(wrong(format!("is {other:?} where F32, BF16 or F16 belongs"))),
+            other => {
+                return Err(
+                    self.wrong(name, &format!("is {other:?} where F32, BF16 or F16 belongs"))
+                );
+            }
         };
-        if found != shape {
-            return Err(wrong(format!("has shape {found:?} where config.json wants {shape:?}")));
-        }
-        if let Some(at) = not_finite(kind, bytes) {
-            return Err(wrong(format!("holds a number that is not finite, at place {at}"))
-                .hint("the file is damaged, or the training that wrote it had failed"));
-        }
         let doing = format!("reading `{name}` of `{}`", self.path.display());
-        Ok(Source { kind, bytes, shape: found, doing })
+        Ok(Source { kind, bytes, shape, doing })
+    }
+
+    fn wrong(&self, name: &str, what: &str) -> Error {
+        Error::new(format!("`{name}` of `{}` {what}", self.path.display()))
     }
 }
 
 impl Source<'_> {
     /// Copies the numbers to where they will live: no other copy is made on the way, but
     /// on a GPU one of the tensor at hand where the type changes.
-    pub(super) fn copy_to(&self, target: &mut Tensor) -> Result<()> {
+    pub(crate) fn copy_to(&self, target: &mut Tensor) -> Result<()> {
         let doing = || &self.doing;
         let width = self.kind.elt_size_in_bytes();
         if !(self.bytes.as_ptr() as usize).is_multiple_of(width) {
@@ -128,7 +150,7 @@ impl Source<'_> {
             strides[axis - 1] = strides[axis] * self.shape[axis];
         }
         let pointer = self.bytes.as_ptr();
-        // SAFETY: as many bytes as shape and kind say, which the header's check and `float`
+        // SAFETY: as many bytes as shape and kind say, which the header's check and `numbers`
         // have seen; aligned; only read; and `view` does not outlive the map.
         let view =
             unsafe { Tensor::f_from_blob(pointer, &self.shape, &strides, self.kind, Device::Cpu) };

@@ -4,7 +4,7 @@ use super::config::{Architecture, Config, LanguageConfig, VisionConfig};
 use super::{parameters, projection};
 use crate::kernel::packed;
 use crate::spec::model::{Lora, Model, Module};
-use crate::spec::train::{Gradients, Moments, Precision, Train};
+use crate::spec::train::{Gradients, Keep, Moments, Precision, Train};
 
 /// Numbers in the weights of each part.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -63,7 +63,8 @@ pub fn shapes(config: &Config) -> Vec<(String, Vec<i64>)> {
 /// Bytes by what they are for.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Memory {
-    /// Weights, adapters and, where gradients are bf16, the copies that have them.
+    /// Weights, adapters and, where gradients are bf16, the copies that have them; the best
+    /// weights so far, where those are kept.
     pub weights: u64,
     /// One a trained number.
     pub gradients: u64,
@@ -172,7 +173,8 @@ pub fn reading(config: &Config, precision: Precision, tokens: u64) -> u64 {
 /// Weights and optimizer states of a training, without activations.
 ///
 /// A frozen matrix beside an adapter takes as much as in its file, which has the type that the
-/// model answers in; everything else in memory is f32.
+/// model answers in; everything else in memory is f32. A checkpoint takes disk alone: it is written
+/// and read a few megabytes at a time.
 pub fn states(config: &Config, model: &Model, train: &Train) -> Memory {
     let counts = Counts::of(config);
     let (trained, matrices, frozen) = match &model.lora {
@@ -190,8 +192,9 @@ pub fn states(config: &Config, model: &Model, train: &Train) -> Memory {
     // A matrix with bf16 gradients is held in bf16 beside its f32 master.
     let halved = if train.gradients == Gradients::Bf16 { matrices } else { 0 };
     let moment = if train.moments == Moments::Bf16 { 2 } else { 4 };
+    let best = if train.keep == Keep::Best { 4 * trained } else { 0 };
     Memory {
-        weights: frozen + 2 * halved,
+        weights: frozen + 2 * halved + best,
         gradients: 4 * (trained - halved) + 2 * halved,
         moments: 2 * moment * trained,
         activations: 0,

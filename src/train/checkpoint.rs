@@ -6,18 +6,24 @@
 //!                       state.json          step, scalars, rows of the CSV so far
 //!                       state.b3            checksums of both
 //! ```
+//!
+//! Tensors are as large as all else of a training, so that none is held twice: they are written a
+//! piece at a time, each in its own type, and read from the mapped file to where they will live.
 
 use crate::error::Context;
+use crate::model::export::{self, Entry};
+use crate::model::mapped::Mapped;
 use crate::store::{Manifest, disk};
 use crate::{Error, Result};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
 use std::fs;
 use std::path::{Path, PathBuf};
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 
+/// The tensors' file.
+const TENSORS: &str = "state.safetensors";
 /// File beside the state with its checksums.
 const CHECKSUMS: &str = "state.b3";
 
@@ -28,59 +34,54 @@ pub struct Checkpoints {
     name: &'static str,
 }
 
-/// A checkpoint read back: tensors by name (fp32, on the CPU) and the scalars.
+/// A checkpoint read back: tensors by name, still in their file, and the scalars.
 #[derive(Debug)]
 pub struct Restored<S> {
-    tensors: BTreeMap<String, Tensor>,
+    tensors: Mapped,
     /// Everything that is not a tensor.
     pub scalars: S,
 }
 
 impl<S> Restored<S> {
-    /// The tensor of that name, which must have that shape.
+    /// Copies the tensor of that name to where it will live, which must have its shape.
     ///
     /// # Errors
     ///
     /// If it is missing or has another shape.
-    pub fn tensor(&self, name: &str, shape: &[i64]) -> Result<Tensor> {
-        let tensor = self
-            .tensors
-            .get(name)
-            .ok_or_else(|| Error::new(format!("the checkpoint has no `{name}`")))?;
-        if tensor.size() != shape {
-            let found = tensor.size();
+    pub fn copy_to(&self, name: &str, target: &Tensor) -> Result<()> {
+        if !self.has(name) {
+            return Err(Error::new(format!("the checkpoint has no `{name}`")));
+        }
+        let saved = self.tensors.numbers(name)?;
+        let (found, shape) = (&saved.shape, target.size());
+        if *found != shape {
             return Err(Error::new(format!(
                 "the checkpoint's `{name}` is {found:?}, the model's {shape:?}"
             )));
         }
-        Ok(tensor.shallow_clone())
-    }
-
-    /// The tensor of that name, whatever its shape.
-    pub fn find(&self, name: &str) -> Option<Tensor> {
-        self.tensors.get(name).map(Tensor::shallow_clone)
+        let _no_grad = tch::no_grad_guard();
+        saved.copy_to(&mut target.shallow_clone())?;
+        self.tensors.release(name);
+        Ok(())
     }
 
     /// Gives the parameters what was saved of them as `model.NAME`.
     ///
     /// # Errors
     ///
-    /// As [`Self::tensor`].
+    /// As [`Self::copy_to`].
     pub fn put_back<'a>(
         &self,
         trained: impl IntoIterator<Item = (&'a str, &'a Tensor)>,
     ) -> Result<()> {
-        let _no_grad = tch::no_grad_guard();
-        for (name, parameter) in trained {
-            let saved = self.tensor(&format!("model.{name}"), &parameter.size())?;
-            parameter.shallow_clone().copy_(&saved);
-        }
-        Ok(())
+        trained
+            .into_iter()
+            .try_for_each(|(name, parameter)| self.copy_to(&format!("model.{name}"), parameter))
     }
 
     /// Whether there is such a tensor.
     pub fn has(&self, name: &str) -> bool {
-        self.tensors.contains_key(name)
+        self.tensors.has(name)
     }
 }
 
@@ -106,7 +107,7 @@ impl Checkpoints {
         let beside = self.work.join(format!("{}.part", self.name));
         disk::remove_dir(&beside)?;
         disk::create_dirs(&beside)?;
-        write_tensors(&beside.join("state.safetensors"), tensors).with_context(doing)?;
+        write_tensors(&beside.join(TENSORS), tensors).with_context(doing)?;
         let text = serde_json::to_vec(scalars).with_context(doing)?;
         disk::write(&beside.join("state.json"), &text)?;
         let sums = Manifest::of(&beside)?.text();
@@ -170,43 +171,21 @@ fn read<S: DeserializeOwned>(folder: &Path) -> Result<Restored<S>> {
     }
     let text = fs::read(folder.join("state.json")).context("state.json")?;
     let scalars = serde_json::from_slice(&text).context("state.json")?;
-    let bytes = fs::read(folder.join("state.safetensors")).context("state.safetensors")?;
-    let file = SafeTensors::deserialize(&bytes).context("state.safetensors")?;
-    let mut tensors = BTreeMap::new();
-    for (name, view) in file.tensors() {
-        let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
-        let tensor = Tensor::f_from_data_size(view.data(), &shape, Kind::Float)
-            .context("state.safetensors")?;
-        tensors.insert(name, tensor);
-    }
-    Ok(Restored { tensors, scalars })
+    Ok(Restored { tensors: Mapped::open(&folder.join(TENSORS))?, scalars })
 }
 
+/// Wide numbers go first, so that each tensor lies where it can be read in place.
 fn write_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
-    let shapes_and_bytes: Vec<(Vec<usize>, Vec<u8>)> = tensors
-        .iter()
-        .map(|(_, tensor)| {
-            let _no_grad = tch::no_grad_guard();
-            let flat = tensor.detach().to_device(Device::Cpu).to_kind(Kind::Float).contiguous();
-            let mut bytes = vec![0_u8; flat.numel() * 4];
-            flat.f_copy_data_u8(&mut bytes, flat.numel()).context("copying a tensor")?;
-            Ok((tensor.size().iter().map(|&n| n as usize).collect(), bytes))
-        })
-        .collect::<Result<_>>()?;
-    let views: Vec<(&str, TensorView<'_>)> = tensors
-        .iter()
-        .zip(&shapes_and_bytes)
-        .map(|((name, _), (shape, bytes))| {
-            let view = TensorView::new(Dtype::F32, shape.clone(), bytes).context(name)?;
-            Ok((name.as_str(), view))
-        })
-        .collect::<Result<_>>()?;
-    safetensors::serialize_to_file(views, None, path).context("state.safetensors")
+    let mut entries: Vec<Entry> =
+        tensors.iter().map(|(name, tensor)| Entry::of(name, tensor)).collect();
+    entries.sort_by_key(|entry| Reverse(entry.kind.elt_size_in_bytes()));
+    export::write(path, entries)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tch::{Device, Kind};
 
     fn tensor(values: &[f32]) -> Vec<(String, Tensor)> {
         vec![("w".into(), Tensor::from_slice(values).reshape([1, -1]))]
@@ -221,7 +200,8 @@ mod tests {
         checkpoints.save(12, &tensor(&[3.0, f32::MIN_POSITIVE]), &120_u32).unwrap();
         let (step, restored) = checkpoints.newest::<u32>().unwrap();
         assert_eq!((step, restored.scalars), (12, 120));
-        let found = restored.tensor("w", &[1, 2]).unwrap();
+        let found = Tensor::zeros([1, 2], (Kind::Float, Device::Cpu));
+        restored.copy_to("w", &found).unwrap();
         assert_eq!(Vec::<f32>::try_from(found.flatten(0, -1)).unwrap(), [3.0, f32::MIN_POSITIVE]);
         assert_eq!(fs::read_dir(work.path()).unwrap().count(), 1);
     }
@@ -253,8 +233,40 @@ mod tests {
         let checkpoints = Checkpoints::new(work.path(), "policy");
         checkpoints.save(1, &tensor(&[1.0]), &()).unwrap();
         let (_, restored) = checkpoints.newest::<()>().unwrap();
-        assert!(restored.tensor("w", &[3, 4]).unwrap_err().to_string().contains("`w`"));
-        assert!(restored.tensor("v", &[1]).unwrap_err().to_string().contains("`v`"));
+        let zeros = |shape: &[i64]| Tensor::zeros(shape, (Kind::Float, Device::Cpu));
+        let error = |name, shape| restored.copy_to(name, &zeros(shape)).unwrap_err().to_string();
+        assert!(error("w", &[3, 4]).contains("`w`"));
+        assert!(error("v", &[1]).contains("`v`"));
         assert!(restored.has("w") && !restored.has("v"));
+    }
+
+    #[test]
+    fn tensors_keep_their_types_and_moments_of_an_older_checkpoint_are_taken_over() {
+        let work = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(work.path(), "policy");
+        let wide = Tensor::from_slice(&[1.0f32, -2.5, 0.3]);
+        // An odd number of 16-bit numbers before wide ones, and one that is no list.
+        let narrow = wide.to_kind(Kind::BFloat16);
+        let step = Tensor::from(7.0f32);
+        let state = [("mean.w", &narrow), ("model.w", &wide), ("step.w", &step)];
+        let state = state.map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone()));
+        checkpoints.save(1, &state, &()).unwrap();
+        let file = work.path().join("policy-00000001").join(TENSORS);
+        for (name, tensor) in Tensor::read_safetensors(file).unwrap() {
+            let (_, saved) = state.iter().find(|(saved, _)| *saved == name).unwrap();
+            assert_eq!((tensor.kind(), tensor.size()), (saved.kind(), saved.size()), "{name}");
+        }
+        let (_, restored) = checkpoints.newest::<()>().unwrap();
+        for (name, saved) in &state {
+            let found = saved.zeros_like();
+            restored.copy_to(name, &found).unwrap();
+            assert!(found.equal(saved), "{name}");
+        }
+        // Older ones have moments in fp32, whatever the optimizer's.
+        checkpoints.save(2, &[("mean.w".into(), narrow.to_kind(Kind::Float))], &()).unwrap();
+        let (_, older) = checkpoints.newest::<()>().unwrap();
+        let found = narrow.zeros_like();
+        older.copy_to("mean.w", &found).unwrap();
+        assert!(found.equal(&narrow));
     }
 }

@@ -104,7 +104,7 @@ impl Lesson<'_> {
         };
         tracing::info!("{}: going on from step {step}", self.name);
         checkpoint.put_back(self.trained())?;
-        optimizer.restore(|name| checkpoint.find(name))?;
+        optimizer.restore(|name, own| checkpoint.copy_to(name, own))?;
         Ok(checkpoint.scalars)
     }
 }

@@ -115,12 +115,10 @@ impl MovingReference {
             return Ok(());
         }
         let live = self.begin()?;
-        let _no_grad = tch::no_grad_guard();
         for (name, reference) in live.parameters() {
             let name = format!("reference.{name}");
             if trained.contains(&name) {
-                let saved = checkpoint.tensor(&name, &reference.size())?;
-                reference.shallow_clone().copy_(&saved);
+                checkpoint.copy_to(&name, reference)?;
             }
         }
         self.live = Some(live);

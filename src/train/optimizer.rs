@@ -148,15 +148,15 @@ impl AdamW {
         self.groups.iter().flat_map(|group| group.moments.state(&group.names())).collect()
     }
 
-    /// Takes over a checkpoint's state.
+    /// Takes over a checkpoint's state: `fill` writes each tensor by its name.
     ///
     /// # Errors
     ///
-    /// If a moment is missing or has another shape.
-    pub fn restore(&mut self, find: impl Fn(&str) -> Option<Tensor>) -> Result<()> {
+    /// What `fill` says: a moment is missing or has another shape.
+    pub fn restore(&mut self, fill: impl Fn(&str, &Tensor) -> Result<()>) -> Result<()> {
         for group in &mut self.groups {
             let names: Vec<&str> = group.names.iter().map(String::as_str).collect();
-            group.moments.restore(&names, &find)?;
+            group.moments.restore(&names, &fill)?;
         }
         Ok(())
     }
@@ -214,8 +214,10 @@ mod tests {
         let moments: Vec<_> = saved.into_iter().map(|(name, t)| (name, t.copy())).collect();
         let mut other = AdamW::new(&[("w", &resumed)], SETTINGS);
         other
-            .restore(|name| {
-                Some(moments.iter().find(|(saved, _)| saved == name)?.1.shallow_clone())
+            .restore(|name, own| {
+                let (_, saved) = moments.iter().find(|(saved, _)| saved == name).unwrap();
+                own.shallow_clone().copy_(saved);
+                Ok(())
             })
             .unwrap();
         step(&mut adam, &straight);

@@ -86,7 +86,7 @@ impl Run<'_> {
                 && state.best.is_none_or(|(_, best)| accuracy > best)
             {
                 state.best = Some((step, accuracy));
-                best_weights = self.snapshot();
+                self.snapshot(&mut best_weights);
             }
             if last {
                 if scores.is_some() {
@@ -283,12 +283,13 @@ impl Run<'_> {
         for (name, parameter) in self.trained() {
             let best = format!("best.{name}");
             if checkpoint.has(&best) {
-                let saved = checkpoint.tensor(&best, &parameter.size())?;
-                best_weights.push((best, saved));
+                let weights = parameter.detach().empty_like();
+                checkpoint.copy_to(&best, &weights)?;
+                best_weights.push((best, weights));
             }
         }
         self.model.refresh();
-        self.optimizer.restore(|name| checkpoint.find(name))?;
+        self.optimizer.restore(|name, own| checkpoint.copy_to(name, own))?;
         if let Some(moving) = &mut self.moving {
             moving.restore(&checkpoint, self.model)?;
         }
@@ -299,13 +300,20 @@ impl Run<'_> {
         self.model.trained().into_iter()
     }
 
-    /// A copy of the trained weights, where the best are kept.
-    fn snapshot(&self) -> Vec<(String, Tensor)> {
+    /// Copies the trained weights, where the best are kept: over the best so far.
+    fn snapshot(&self, best: &mut Vec<(String, Tensor)>) {
         if self.train.keep != Keep::Best {
-            return Vec::new();
+            return;
         }
         let _no_grad = tch::no_grad_guard();
-        named("best", self.trained()).into_iter().map(|(name, t)| (name, t.copy())).collect()
+        if best.is_empty() {
+            let copies = named("best", self.trained());
+            *best = copies.into_iter().map(|(name, t)| (name, t.copy())).collect();
+            return;
+        }
+        for ((_, best), (_, parameter)) in best.iter_mut().zip(self.trained()) {
+            best.copy_(parameter);
+        }
     }
 
     fn put_back(&self, weights: &[(String, Tensor)]) {

@@ -131,6 +131,15 @@ fn short_operations_of_a_policy_may_fail_or_be_the_last() {
     stage_under_faults(SMALL, Stage::Policy, 12);
 }
 
+/// Rounded at random, by numbers that a process draws for itself alone.
+#[test]
+#[ignore = "slow: just test-slow-short"]
+fn short_moments_in_bf16_go_on_to_the_same_bytes() {
+    let narrow = SMALL.replace("[train]\n", "[train]\nmoments = \"bf16\"\nkeep = \"best\"\n");
+    assert_ne!(narrow, SMALL);
+    stage_under_faults(&narrow, Stage::Policy, 6);
+}
+
 // ---- a whole run ------------------------------------------------------------------------------
 
 /// One fault somewhere in a run, parent and workers together.

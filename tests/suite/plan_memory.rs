@@ -120,6 +120,22 @@ fn a_reference_that_moves_is_a_second_model() {
 }
 
 #[test]
+fn the_best_weights_so_far_are_held_beside_those_that_train() {
+    let planned = |keep: &str| {
+        let keep = format!("train.keep=\"{keep}\"");
+        let looks = ["--set", "eval.every=50", "--set", &keep];
+        said(&[&["plan", SPEC, "--device", "cpu"], &looks[..]].concat())
+    };
+    let weights = |text: &str| -> f64 {
+        let (_, behind) = text.split_once("weights ").unwrap();
+        behind.split_once(' ').unwrap().0.parse().unwrap()
+    };
+    // Both are rounded to a tenth.
+    let more = weights(&planned("best")) - weights(&planned("last"));
+    assert!((29.9..30.3).contains(&more), "{more}");
+}
+
+#[test]
 fn a_tiny_training_needs_no_word() {
     let quickstart = concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/figure-3-tuned.toml");
     assert!(!said(&["plan", quickstart, "--device", "cpu"]).contains("Memory"));
