@@ -105,9 +105,8 @@ pub fn charts(text: &str) -> Result<Vec<(String, Chart)>> {
         toml::from_str(text).map_err(|e| Error::spec(format!("reading the spec: {e}")))?;
     let Some(toml::Value::Table(charts)) = spec.get("chart") else { return Ok(vec![]) };
     let parse = |(name, chart): (&String, &toml::Value)| {
-        if !Chart::is_name(name) {
-            return Err(Error::spec(format!("`{name}` cannot name a chart"))
-                .hint("use letters, digits, `_` and `-`"));
+        if let Err(hint) = Chart::check_name(name) {
+            return Err(Error::spec(format!("`{name}` cannot name a chart")).hint(hint));
         }
         let parsed: Result<Chart, _> = chart.clone().try_into();
         let parsed = parsed.map_err(|error| {

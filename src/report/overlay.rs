@@ -6,7 +6,7 @@
 
 use super::table::read_csv;
 use crate::error::Context;
-use crate::spec::lists::PAPER_TABLES;
+use crate::spec::lists::{PAPER_COLUMNS, PAPER_TABLES};
 use crate::statistics::{Interval, wilson};
 use crate::{Error, Result};
 use std::path::Path;
@@ -59,8 +59,8 @@ pub fn load(results_dir: &Path, name: &str) -> Result<Vec<Published>> {
                 .hint("an overlay has the columns `algorithm`, `prompt`, `value`, `n` and `source`")
         })
     };
-    let [algorithm, prompt, value, n, source] =
-        [at("algorithm")?, at("prompt")?, at("value")?, at("n")?, at("source")?];
+    let [algorithm, prompt, value, n, source] = PAPER_COLUMNS.map(at);
+    let (algorithm, prompt, value, n, source) = (algorithm?, prompt?, value?, n?, source?);
     rows.iter()
         .map(|row| {
             let number = |at: usize| {

@@ -89,6 +89,11 @@ pub const BENCHMARKS: &[Row] = &[
     filed("questions", "questions", &[], ACCURACY),
 ];
 
+/// Metrics that only a benchmark's file has, and the questions that stand in for it do not.
+pub const OF_FILES: &[&str] = &["mean_f1"];
+/// Metrics of all of a benchmark's questions together, and of no task.
+pub const OF_ALL: &[&str] = &["mean_f1"];
+
 /// How POPE draws absent objects, in the paper's order.
 pub const POPE_SPLITS: [&str; 3] = ["random", "popular", "adversarial"];
 /// Per cent of the true rationale that `shift` gives.

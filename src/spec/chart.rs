@@ -85,10 +85,19 @@ impl Chart {
         ("differences", "paired differences with intervals: y, against"),
     ];
 
-    /// Whether a word can name a chart: its files are named for it.
-    pub fn is_name(word: &str) -> bool {
+    /// Most bytes of a chart's name: most file systems take 255, its ending and more included.
+    pub const LONGEST_NAME: usize = 100;
+
+    /// Whether a word can name a chart, which its files are named for; else what would.
+    pub fn check_name(word: &str) -> Result<(), String> {
         let plain = |c: char| c.is_alphanumeric() || "_-".contains(c);
-        !word.is_empty() && word.chars().all(plain)
+        if word.is_empty() || !word.chars().all(plain) {
+            return Err("use letters, digits, `_` and `-`, such as `[chart.figure_3]`".to_owned());
+        }
+        match word.len() {
+            0..=Self::LONGEST_NAME => Ok(()),
+            bytes => Err(format!("it has {bytes} bytes; {} are the most", Self::LONGEST_NAME)),
+        }
     }
 
     /// Columns that the chart reads, each with the key that names it.

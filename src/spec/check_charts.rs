@@ -3,7 +3,8 @@
 use super::benchmarks::metrics_of;
 use super::chart::{Chart, Differences};
 use super::draft::Draft;
-use super::lists::{BASE_STEPS, COLUMNS, DATA_STAGES, PAPER_TABLES, POLICY_STEPS, paired, suggest};
+use super::experiment::Point;
+use super::lists::{COLUMNS, PAPER_COLUMNS, PAPER_TABLES, paired, suggest};
 use super::mistake::{Mistake, Mistakes};
 use super::root;
 use super::schema;
@@ -11,11 +12,13 @@ use super::source::Place;
 use std::collections::HashSet;
 
 impl Draft {
-    /// Axes must be columns, and what is measured must be measured.
+    /// Axes must be columns, and what is measured must be measured. `points` are all of a spec
+    /// without other mistakes.
     pub(super) fn check_charts(
         &self,
         charts: &[(String, Chart)],
         seeds: &[u64],
+        points: Option<&[Point]>,
         mistakes: &mut Mistakes,
     ) {
         let swept = self.swept_keys();
@@ -47,6 +50,10 @@ impl Draft {
                         suggest(column, "columns", &columns)
                     };
                     wrong(&[key], format!("runs.csv has no column `{column}`"), hint, Place::Value);
+                } else if !over_questions
+                    && let Err((message, hint)) = self.check_axis(chart, key, column, seeds)
+                {
+                    wrong(&[key], message, hint, Place::Value);
                 }
             }
             let (key, measured) = chart.measured();
@@ -60,8 +67,18 @@ impl Draft {
                     wrong(&path, message, hint, Place::Value);
                 }
             }
-            let is_measured =
-                self.check_measured(measured, benchmarks.as_deref()).and_then(|()| match chart {
+            let shown = chart.rows().get("variant").map(String::as_str);
+            let is_shown = |point: &&Point| match (shown, &point.variant) {
+                // The base is every point's; without variants only a run names them.
+                (None | Some("base"), _) | (_, None) => true,
+                (Some(shown), Some(name)) => shown == name,
+            };
+            let points = points.map(|points| points.iter().filter(is_shown).collect::<Vec<_>>());
+            // A slip in `where` is a mistake of its own.
+            let points = points.filter(|points| !points.is_empty());
+            let is_measured = self
+                .check_measured(measured, benchmarks.as_deref(), points.as_deref())
+                .and_then(|()| match chart {
                     Chart::Differences(_) => check_paired(measured),
                     _ => Ok(()),
                 });
@@ -73,54 +90,15 @@ impl Draft {
             {
                 wrong(&["overlay"], message, hint, Place::Value);
             }
-            if let Chart::Differences(Differences { against, .. }) = chart
-                && let Err((message, hint)) = self.check_against(against)
-            {
-                wrong(&["against"], message, hint, Place::Value);
+            if let Chart::Differences(Differences { against, .. }) = chart {
+                if let Err((message, hint)) = self.check_against(against) {
+                    wrong(&["against"], message, hint, Place::Value);
+                } else if shown == Some(against.as_str()) {
+                    let message = format!("`{against}` would be held against itself alone");
+                    let hint = "take `variant` out of `where`, or choose another `against`";
+                    wrong(&["where", "variant"], message, hint.to_owned(), Place::Value);
+                }
             }
-        }
-    }
-
-    /// Whether a job of a run will measure it; else what is wrong, and the way out.
-    /// `benchmarks` are those of all jobs.
-    fn check_measured(
-        &self,
-        measured: &str,
-        benchmarks: Option<&[String]>,
-    ) -> Result<(), (String, String)> {
-        let Some((benchmark, metric)) = measured.split_once('.') else {
-            let known = [POLICY_STEPS.as_slice(), &BASE_STEPS].concat();
-            if !known.contains(&measured) {
-                let message = format!("training measures no `{measured}`");
-                return Err((message, suggest(measured, "steps.csv has", &known)));
-            }
-            let looks =
-                || self.values("eval.every").iter().any(|every| every.as_integer() != Some(0));
-            if measured.starts_with("validation/") && !looks() {
-                let message = format!("`{measured}` is not measured: training does not look");
-                return Err((message, "add `[eval] every = 50`: steps between looks".to_owned()));
-            }
-            return Ok(());
-        };
-        let Some(benchmarks) = benchmarks.filter(|_| !DATA_STAGES.contains(&benchmark)) else {
-            return Ok(());
-        };
-        if !benchmarks.iter().any(|known| known == benchmark) {
-            let names: Vec<&str> = benchmarks.iter().map(String::as_str).collect();
-            let message = format!("`{measured}` is not measured: no benchmark `{benchmark}`");
-            return Err((message, suggest(benchmark, "`eval.benchmarks` has", &names)));
-        }
-        // Between the two there may be a task's name.
-        let (task, metric) = match metric.rsplit_once('.') {
-            Some((task, metric)) => (Some(task), metric),
-            None => (None, metric),
-        };
-        match metrics_of(benchmark) {
-            metrics if !metrics.is_empty() && !metrics.contains(&metric) => {
-                let message = format!("`{benchmark}` measures no `{metric}`");
-                Err((message, suggest(metric, "it has", metrics)))
-            }
-            _ => task.map_or(Ok(()), |task| self.check_task(task, benchmark)),
         }
     }
 
@@ -154,21 +132,43 @@ fn check_paired(measured: &str) -> Result<(), (String, String)> {
     Err((format!("`{measured}` is no score that every question has: nothing to pair"), hint))
 }
 
-/// Whether there is a table of the paper by this name, built in or in results/paper/.
+/// Whether there is a table of the paper by this name, built in or in results/paper/, with the
+/// columns that an overlay reads.
 fn check_overlay(table: &str) -> Result<(), (String, String)> {
     let name = table.replace('-', "_");
     let files = std::fs::read_dir("results/paper").into_iter().flatten().flatten();
+    let tables = files
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|end| end == "csv"));
     let stem = |path: std::path::PathBuf| Some(path.file_stem()?.to_str()?.to_owned());
-    let own: Vec<String> = files.filter_map(|entry| stem(entry.path())).collect();
+    let own: Vec<String> = tables.filter_map(stem).collect();
+    let lacks = |name: &str| match own.iter().any(|known| known == name) {
+        true => lacking_column(name),
+        false => None,
+    };
     let mut known: Vec<&str> =
         PAPER_TABLES.iter().copied().chain(own.iter().map(String::as_str)).collect();
     known.sort_unstable();
     known.dedup();
-    match known.contains(&name.as_str()) {
-        true => Ok(()),
-        false => {
-            let hint = suggest(&name, "results/paper has", &known);
-            Err((format!("no table `{table}` in results/paper"), hint))
+    if !known.contains(&name.as_str()) {
+        known.retain(|table| lacks(table).is_none());
+        let hint = suggest(&name, "tables to draw beside", &known);
+        return Err((format!("no table `{table}` in results/paper"), hint));
+    }
+    match lacks(&name) {
+        None => Ok(()),
+        Some(column) => {
+            known.retain(|table| lacks(table).is_none());
+            let message = format!("results/paper/{name}.csv has no column `{column}`");
+            Err((message, format!("tables to draw beside: {}", known.join(", "))))
         }
     }
+}
+
+/// The first column that an overlay reads and a table of results/paper/ has not.
+fn lacking_column(name: &str) -> Option<&'static str> {
+    let header = csv::Reader::from_path(format!("results/paper/{name}.csv"))
+        .and_then(|mut table| table.headers().cloned())
+        .unwrap_or_default();
+    PAPER_COLUMNS.into_iter().find(|column| !header.iter().any(|own| own == *column))
 }

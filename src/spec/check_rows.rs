@@ -18,6 +18,10 @@ impl Draft {
         measured: &str,
         seeds: &[u64],
     ) -> Result<(), Wrong> {
+        if column == "step" && !measured.contains('.') && value.parse::<u64>().is_err() {
+            let message = format!("no row of `{measured}` has the step `{value}`");
+            return Err((message, "steps are whole numbers, the first is 0".to_owned()));
+        }
         let Some(mut known) = self.values_of(column, measured, seeds) else { return Ok(()) };
         let mut seen = BTreeSet::new();
         known.retain(|value| seen.insert(value.clone()));
@@ -46,7 +50,12 @@ impl Draft {
     }
 
     /// All values of a column in the rows of what is measured; none where only a run can tell.
-    fn values_of(&self, column: &str, measured: &str, seeds: &[u64]) -> Option<Vec<String>> {
+    pub(super) fn values_of(
+        &self,
+        column: &str,
+        measured: &str,
+        seeds: &[u64],
+    ) -> Option<Vec<String>> {
         let benchmark = measured.split_once('.').map(|(benchmark, _)| benchmark);
         let scored = benchmark.filter(|name| !DATA_STAGES.contains(name));
         match column {
@@ -81,6 +90,7 @@ impl Draft {
                 let several = most > 1 && scored.is_none();
                 Some((1..=most).filter(|_| several).map(|round| round.to_string()).collect())
             }
+            "step" if benchmark.is_some() => Some(Vec::new()),
             // Which jobs and steps there will be, the spec does not say.
             "job" | "step" => None,
             swept => Some(self.values(swept).into_iter().map(sweep::text).collect()),

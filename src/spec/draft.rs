@@ -199,6 +199,13 @@ impl Draft {
         keys
     }
 
+    /// The values that a key is swept over.
+    pub fn swept_values<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a toml::Value> {
+        let own = self.variants.iter().flat_map(|variant| &variant.axes);
+        let sets = self.axes.iter().chain(own).flat_map(|axis| &axis.steps).flatten();
+        sets.filter(move |set| set.key == key).map(|set| &set.value)
+    }
+
     /// What a key of a table that no round sets is set to, in one job or another.
     pub fn values(&self, key: &str) -> Vec<&toml::Value> {
         let path = segments(key);

@@ -158,7 +158,8 @@ fn expand(
     let store = draft.stack(&[], "the spec").table("store", &mut mistakes);
     let points = draft.points(seeds.len(), &mut mistakes);
     let charts = root::charts(&draft.spec, &draft.sources, &mut mistakes);
-    draft.check_charts(&charts, &seeds, &mut mistakes);
+    let all = mistakes.is_empty().then_some(points.as_slice());
+    draft.check_charts(&charts, &seeds, all, &mut mistakes);
     mistakes.into_result(&draft.sources)?;
     Ok(Experiment {
         name: overridden(name, overrides),

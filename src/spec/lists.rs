@@ -52,6 +52,9 @@ pub const PAIRED_METRICS: &[&str] = &["accuracy", "faithful", "grade"];
 /// Tables of results/paper/ that the binary carries (`src/report/overlay.rs`).
 pub const PAPER_TABLES: &[&str] = &["figure_3"];
 
+/// Columns of such a table, which a chart's overlay reads.
+pub const PAPER_COLUMNS: [&str; 5] = ["algorithm", "prompt", "value", "n", "source"];
+
 /// What is measured at each step of a policy: the columns of steps.csv behind `step`, which are
 /// only ever appended.
 pub const POLICY_STEPS: [&str; 22] = [

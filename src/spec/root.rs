@@ -325,12 +325,10 @@ pub fn charts(
             for (name, chart) in table {
                 let keys: Vec<&str> =
                     chart.as_table().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
-                if !Chart::is_name(name) {
-                    wrong(
-                        format!("`{name}` cannot name a chart: its files are named for it"),
-                        "use letters, digits, `_` and `-`, such as `[chart.figure_3]`".to_owned(),
-                        &["chart", name],
-                    );
+                if let Err(hint) = Chart::check_name(name) {
+                    let message =
+                        format!("`{name}` cannot name a chart: its files are named for it");
+                    wrong(message, hint, &["chart", name]);
                 }
                 match keys.as_slice() {
                     [kind] if kinds.contains(kind) => sound.push((name, chart)),

@@ -57,6 +57,7 @@ mod server_failures;
 mod server_stages;
 mod show_pairs;
 mod spec;
+mod spec_chart_axes;
 mod spec_charts;
 mod spec_pairs;
 mod spec_rounds;
