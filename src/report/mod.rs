@@ -40,8 +40,8 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 ///
-/// If a file cannot be read or written. A chart that cannot be drawn (a column that there is
-/// not) is reported after everything else has been written.
+/// If a file cannot be read or written. Charts that cannot be drawn (a column that there is not)
+/// are reported, all of them, after everything else has been written.
 pub fn run(
     results_dir: &Path,
     store: &Path,
@@ -52,13 +52,18 @@ pub fn run(
     let mut files = Vec::new();
     write(&mut files, results_dir.join("runs.csv"), runs.csv().as_bytes())?;
     let mut pictures: Vec<(String, Picture)> = Vec::new();
-    let (mut undrawn, mut failure) = (Vec::new(), None);
+    let (mut undrawn, mut failures) = (Vec::new(), Vec::new());
     for (name, chart) in charts {
         match chart::draw(name, chart, &runs, results_dir) {
-            Ok(Some(picture)) => pictures.push((name.clone(), picture)),
-            Ok(None) => undrawn.push(name.clone()),
-            Err(error) => failure = failure.or(Some(error)),
+            Ok(Some(picture)) if !picture.marks.is_empty() => {
+                pictures.push((name.clone(), picture));
+            }
+            Ok(_) => undrawn.push(name.clone()),
+            Err(error) => failures.push(error),
         }
+    }
+    if let Some(warning) = unseen(&undrawn, &runs) {
+        tracing::warn!("{warning}");
     }
     if charts.is_empty() {
         pictures = chart::defaults::draw(&runs, results_dir)?;
@@ -92,7 +97,36 @@ pub fn run(
     let page = page::render(results_dir, store, &runs, &pictures, &undrawn, &shared)?;
     write(&mut files, results_dir.join("report.html"), page.as_bytes())?;
     remove_stale(&results_dir.join("charts"), &files)?;
-    failure.map_or(Ok(files), Err)
+    together(failures).map_or(Ok(files), Err)
+}
+
+/// What there is to say of charts without a mark once every job has its scores: nothing more will
+/// come.
+fn unseen(undrawn: &[String], runs: &Runs) -> Option<String> {
+    if undrawn.is_empty() || !runs.unfinished().is_empty() {
+        return None;
+    }
+    let names: Vec<String> = undrawn.iter().map(|name| format!("`{name}`")).collect();
+    Some(format!(
+        "nothing to draw in {}: no row of runs.csv has what it asks for; change its `where` or its columns and run `prefab report`",
+        names.join(", ")
+    ))
+}
+
+/// Several failures as one; each keeps its way out.
+fn together(mut failures: Vec<Error>) -> Option<Error> {
+    if failures.len() < 2 {
+        return failures.pop();
+    }
+    let lines: Vec<String> = failures.iter().map(|error| format!("\n  {error}")).collect();
+    let message = format!("{} charts could not be drawn:{}", failures.len(), lines.concat());
+    let mut hints: Vec<&str> = failures.iter().filter_map(Error::hint_text).collect();
+    hints.dedup();
+    let all = match failures.iter().all(|error| error.exit_code() == 2) {
+        true => Error::spec(message),
+        false => Error::new(message),
+    };
+    Some(if hints.is_empty() { all } else { all.hint(hints.join("\n")) })
 }
 
 /// The charts of a spec's text, in its order.

@@ -5,6 +5,7 @@
 //! nothing that is outside its key can change its bytes.
 
 use crate::Result;
+use crate::error::Kind;
 use crate::plan::{Plan, Stage, Task};
 use crate::report::chart::Chart;
 use crate::stage::StageContext;
@@ -59,5 +60,6 @@ fn real_report(
     plan: &Plan,
     charts: &[(String, Chart)],
 ) -> Result<Vec<PathBuf>> {
-    report::run(results, &store.artifacts(), plan, charts)
+    // The spec was found sound before its jobs ran: what fails now has cost a run.
+    report::run(results, &store.artifacts(), plan, charts).map_err(|error| error.kind(Kind::Job))
 }

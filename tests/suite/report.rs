@@ -283,6 +283,37 @@ fn a_broken_chart_does_not_cost_the_others() {
 }
 
 #[test]
+fn every_chart_that_fails_is_named() {
+    let experiment = experiment("several", &some(&["MPO"], 1), 20, 4);
+    let (message, hint) = failure(
+        &experiment,
+        "[chart.one]\nbars = { x = 'varient', y = 'reasoning.accuracy' }\n\
+         [chart.two]\nbars = { x = 'variant', y = 'reasoning.acuracy' }",
+    );
+    assert!(message.contains("2 charts") && message.contains("`one`"), "{message}");
+    assert!(message.contains("`two`"), "{message}");
+    assert!(hint.contains("`variant`?") && hint.contains("`reasoning.accuracy`?"), "{hint}");
+    // A run has cost its time by then: a job's failure, not a mistake that stopped it.
+    let store = prefab::store::Store::open(experiment.root.path()).unwrap();
+    let charts = report::charts("[chart.a]\nbars = { x = 'nothing', y = 'a.b' }").unwrap();
+    let drawn = prefab::run::dispatch::REAL.report;
+    let error = drawn(&experiment.results(), &store, &experiment.plan, &charts).unwrap_err();
+    assert_eq!(error.exit_code(), 3, "{error}");
+}
+
+#[test]
+fn a_chart_without_a_mark_is_not_drawn() {
+    let experiment = experiment("unseen", &some(&["DPO", "MPO"], 1), 20, 4);
+    let files = run(
+        &experiment,
+        "[chart.late]\nbars = { x = 'variant', y = 'logps/chosen', where = { step = '10' } }\n\
+         [chart.placeless]\nbars = { x = 'task', y = 'logps/chosen' }",
+    );
+    assert_eq!(files.keys().collect::<Vec<_>>(), ["report.html", "runs.csv"]);
+    assert!(text(&files, "report.html").contains("late, placeless"));
+}
+
+#[test]
 fn charts_that_a_spec_no_longer_names_are_removed() {
     let experiment = experiment("stale", &some(&["MPO"], 1), 20, 4);
     run(&experiment, FIGURE);
