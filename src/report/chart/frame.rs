@@ -70,11 +70,14 @@ pub enum Sign {
     Line(Color, &'static [f64]),
 }
 
-/// Entries in rows, each row as wide as the sheet; returns the height that they take.
+/// Entries in rows, each row as wide as the sheet and none longer than half of it; returns the
+/// height that they take.
 pub fn legend(scene: Option<&mut Scene>, entries: &[(Sign, String)], top: f64, width: f64) -> f64 {
     let (mut x, mut y) = (MARGIN, top + 12.0);
     let mut places = Vec::new();
-    for (sign, text) in entries {
+    let texts: Vec<&str> = entries.iter().map(|(_, text)| text.as_str()).collect();
+    let texts = told_apart(&texts, width / 2.0 - MARGIN - 22.0);
+    for ((sign, _), text) in entries.iter().zip(&texts) {
         let wide = 22.0 + text_width(text, LABEL, false) + 20.0;
         if x > MARGIN && x + wide - 20.0 > width - MARGIN {
             (x, y) = (MARGIN, y + 18.0);
@@ -244,4 +247,21 @@ pub fn group_by<'a>(rows: &[&'a Row], key: impl Fn(&Row) -> String) -> Vec<(Stri
         }
     }
     groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_legend_stays_on_its_sheet() {
+        let long = |end: &str| format!("{}, {end}", "a variant whose name says it all ".repeat(9));
+        let entries = ["beta 0.1", "beta 0.5"].map(|end| (Sign::Dot, long(end)));
+        let mut scene = Scene::new(960.0, 200.0);
+        legend(Some(&mut scene), &entries, 0.0, 960.0);
+        let svg = scene.svg().unwrap();
+        // Cut, and still told apart.
+        assert!(svg.contains("… beta 0.1") && svg.contains("… beta 0.5"), "{svg}");
+        assert!(!svg.contains(&long("")[..100]), "{svg}");
+    }
 }
