@@ -7,6 +7,7 @@ use crate::report::scene::{
     Anchor, Color, GRID_LINE, INK, PALETTE, SOFT, Scene, fitted, text_width,
 };
 use crate::report::select::Column;
+use crate::spec::lists::COLUMNS;
 
 /// Logical pixels left and right of everything.
 pub const MARGIN: f64 = 24.0;
@@ -218,6 +219,15 @@ pub fn brief(value: &str) -> String {
     }
 }
 
+/// A swept key's last part; the whole key where that part is another column's too: `base.seed` is
+/// not the seed of a policy.
+fn short_key(swept: &[String], at: usize) -> &str {
+    let last = |at: usize| swept[at].rsplit('.').next().unwrap_or(&swept[at]);
+    let others = (0..swept.len()).filter(|&other| other != at);
+    let is_anothers = COLUMNS.contains(&last(at)) || others.map(last).any(|own| own == last(at));
+    if is_anothers { &swept[at] } else { last(at) }
+}
+
 fn join(runs: &Runs, columns: &[Column], value: impl Fn(Column) -> String) -> String {
     let parts = columns.iter().filter_map(|&column| {
         let value = brief(&value(column));
@@ -225,8 +235,7 @@ fn join(runs: &Runs, columns: &[Column], value: impl Fn(Column) -> String) -> St
             _ if value.is_empty() => None,
             // A number alone says nothing.
             Column::Swept(at) if columns.len() > 1 || value.parse::<f64>().is_ok() => {
-                let key = &runs.swept[at];
-                Some(format!("{} {value}", key.rsplit('.').next().unwrap_or(key)))
+                Some(format!("{} {value}", short_key(&runs.swept, at)))
             }
             Column::Round => Some(format!("round {value}")),
             Column::Task if columns.len() > 1 => Some(format!("task {value}")),
@@ -263,5 +272,14 @@ mod tests {
         // Cut, and still told apart.
         assert!(svg.contains("… beta 0.1") && svg.contains("… beta 0.5"), "{svg}");
         assert!(!svg.contains(&long("")[..100]), "{svg}");
+    }
+
+    #[test]
+    fn a_swept_key_goes_by_its_last_part_where_that_is_its_own() {
+        let swept = ["base.seed", "loss.beta", "train.learning_rate", "base.learning_rate"];
+        let swept = swept.map(str::to_owned);
+        let short = |at| short_key(&swept, at);
+        assert_eq!([short(0), short(1)], ["base.seed", "beta"]);
+        assert_eq!([short(2), short(3)], ["train.learning_rate", "base.learning_rate"]);
     }
 }
