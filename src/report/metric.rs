@@ -146,6 +146,15 @@ impl Metric {
         }
     }
 
+    /// How the numbers of one chart are written, all with the decimals that one of them needs.
+    pub fn writer(&self, values: &[f64]) -> impl Fn(f64) -> String + use<> {
+        let (metric, decimals) = (self.clone(), super::number::decimals(values));
+        move |value| match (metric.unit, decimals) {
+            (Nats | Plain, Some(decimals)) => format!("{value:.decimals$}").replace('-', "−"),
+            _ => metric.write(value),
+        }
+    }
+
     /// An axis tick.
     pub fn tick(&self, value: f64) -> String {
         match self.unit {
@@ -190,6 +199,17 @@ mod tests {
         assert_eq!(bounds("shift.75.accuracy_gap"), (-1.0, 1.0));
         assert_eq!(bounds("llava_bench.relative"), (0.0, f64::INFINITY));
         assert_eq!(bounds("rewards/margins"), (f64::NEG_INFINITY, f64::INFINITY));
+    }
+
+    #[test]
+    fn numbers_of_one_chart_have_one_precision() {
+        let written = |name: &str, values: &[f64]| -> Vec<String> {
+            values.iter().copied().map(Metric::named(name).writer(values)).collect()
+        };
+        assert_eq!(written("tokens", &[14.0, 0.3, 0.31]), ["14.00", "0.30", "0.31"]);
+        assert_eq!(written("logps/chosen", &[-12.5, -3.0]), ["−12.5", "−3.0"]);
+        assert_eq!(written("accuracy", &[0.5, 0.25]), ["50.0", "25.0"]);
+        assert_eq!(written("learning_rate", &[5e-6, 1e-5]), ["5e−6", "1e−5"]);
     }
 
     #[test]

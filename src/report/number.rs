@@ -126,6 +126,25 @@ pub fn alike(values: &[f64]) -> Vec<String> {
     values.iter().map(write).collect()
 }
 
+/// Decimals that show the largest of some numbers in four digits, two decimals at most of one that
+/// has them to spare, and no more than some number needs; none where one needs an exponent.
+pub fn decimals(values: &[f64]) -> Option<usize> {
+    let largest = values.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
+    if values.iter().all(|value| *value == 0.0) {
+        return Some(0);
+    }
+    if is_scientific(largest) {
+        return None;
+    }
+    let digits = 3 - largest.log10().floor() as i32;
+    let most = if largest >= 0.1 { digits.clamp(0, 2) } else { digits.clamp(0, 6) } as usize;
+    let is_enough = |few: &usize| {
+        let read = |decimals: usize, value: f64| format!("{value:.decimals$}").parse::<f64>();
+        values.iter().all(|value| read(*few, *value) == read(most, *value))
+    };
+    (0..=most).find(is_enough)
+}
+
 fn is_scientific(value: f64) -> bool {
     value != 0.0 && !(1e-3..1e5).contains(&value.abs())
 }
@@ -216,6 +235,17 @@ mod tests {
         assert_eq!(alike(&[0.03, 0.1, 1.0]), ["0.03", "0.1", "1"]);
         assert_eq!(grouped(1_234_567), "1,234,567");
         assert_eq!(percent(-0.0123), "−1.2");
+    }
+
+    #[test]
+    fn numbers_of_a_chart_have_the_decimals_that_one_of_them_needs() {
+        assert_eq!(decimals(&[0.3, 0.31]), Some(2));
+        assert_eq!(decimals(&[12.0, 7.0, 0.0]), Some(0));
+        assert_eq!(decimals(&[12.5, 7.0, 0.3333]), Some(2));
+        assert_eq!(decimals(&[1234.56, 0.5]), Some(0));
+        assert_eq!(decimals(&[0.0123, 0.002]), Some(4));
+        assert_eq!(decimals(&[1e-5, 2e-5]), None);
+        assert_eq!(decimals(&[0.0]), Some(0));
     }
 
     #[test]

@@ -107,6 +107,21 @@ fn the_base_is_drawn_by_prompt_and_in_the_csv() {
 }
 
 #[test]
+fn whiskers_are_explained_where_there_are_some_and_a_framed_cell_too() {
+    let experiment = two("captions");
+    let svg = |kind: &str| {
+        reported(&experiment, &format!("[chart.mine]\n{kind}\n")).unwrap();
+        fs::read_to_string(experiment.results().join("charts/mine.svg")).unwrap()
+    };
+    assert!(svg("bars = { x = 'variant', y = 'reasoning.accuracy' }").contains("whiskers: 95 %"));
+    let one = "y = 'logps/chosen', where = { seed = '0' } }";
+    assert!(!svg(&format!("bars = {{ x = 'variant', {one}")).contains("whiskers"));
+    assert!(!svg(&format!("lines = {{ x = 'seed', {one}")).contains("whiskers"));
+    let heat = "heat = { x = 'seed', y = 'variant', value = 'reasoning.accuracy', where = { prompt = 'cot' } }";
+    assert!(svg(heat).contains("framed: best"));
+}
+
+#[test]
 fn what_no_question_scored_is_not_paired() {
     let experiment = two("unpaired");
     let error =

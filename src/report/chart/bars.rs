@@ -256,6 +256,7 @@ fn draw(content: &Content, heading: &Heading, paper: &[Published]) -> Scene {
 
     let labels: Vec<&str> = content.lines.iter().map(|line| line.label.as_str()).collect();
     let labels = frame::told_apart(&labels, label_width);
+    let write = content.metric.writer(&numbers(content));
     for (i, (line, label)) in content.lines.iter().zip(&labels).enumerate() {
         let y = top + GAP + i as f64 * line_height;
         let middle = y + groups * (BAR + 1.0) / 2.0;
@@ -264,11 +265,11 @@ fn draw(content: &Content, heading: &Heading, paper: &[Published]) -> Scene {
             let y = y + k as f64 * (BAR + 1.0);
             if let Some(bar) = &line.bars[k] {
                 draw_bar(&mut scene, bar, (y, color(k)), &at);
-                let text = content.metric.write(bar.value);
+                let text = write(bar.value);
                 let place = (WIDTH - MARGIN - 34.0, y + BAR - 2.0);
                 scene.text(place, &text, SMALL, Anchor::End, INK);
-                if let (Some(low), Some(high)) = (bar.low, bar.high) {
-                    let half = format!("±{}", content.metric.write((high - low) / 2.0));
+                if let Some(half) = frame::half_width(bar) {
+                    let half = format!("±{}", write(half));
                     let place = (WIDTH - MARGIN + 2.0, y + BAR - 2.0);
                     scene.text(place, &half, SMALL - 1.0, Anchor::End, SOFT);
                 }
@@ -315,6 +316,12 @@ fn draw_bar(scene: &mut Scene, bar: &Estimate, (y, color): (f64, Color), at: &im
             scene.dot(at(*value), y + BAR - 2.0, 1.7, INK);
         }
     }
+}
+
+/// All numbers that stand beside the bars.
+fn numbers(content: &Content) -> Vec<f64> {
+    let bars = content.lines.iter().flat_map(|line| line.bars.iter().flatten());
+    bars.flat_map(|bar| [Some(bar.value), frame::half_width(bar)]).flatten().collect()
 }
 
 /// Seven colours, then the same ones paler.

@@ -6,7 +6,7 @@ use crate::report::runs::{JobRecord, Row, Runs};
 use crate::report::scene::{
     Anchor, Color, GRID_LINE, INK, PALETTE, SOFT, Scene, fitted, text_width,
 };
-use crate::report::select::Column;
+use crate::report::select::{Column, Estimate};
 use crate::spec::lists::COLUMNS;
 
 /// Logical pixels left and right of everything.
@@ -191,6 +191,11 @@ pub fn axis_title(runs: &Runs, column: Column) -> String {
         Column::Swept(at) => runs.swept[at].clone(),
         other => crate::report::metric::capital(other.name(runs)),
     }
+}
+
+/// Half an estimate's interval, as it is written behind its value.
+pub fn half_width(estimate: &Estimate) -> Option<f64> {
+    Some((estimate.high? - estimate.low?) / 2.0)
 }
 
 /// The values of some columns as one label: `MPO, beta 0.1`.

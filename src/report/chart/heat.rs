@@ -1,4 +1,5 @@
-//! A grid of two axes, each cell in its colour and with its number; the best cell is framed.
+//! A grid of two axes, each cell in its colour and with its number; the best cell is framed, or
+//! the best ones where several are alike.
 //! Prompts and further swept settings become panels, since nothing but seeds is averaged.
 
 use super::frame::{self, Heading, LABEL, MARGIN, SMALL};
@@ -71,25 +72,30 @@ pub fn picture(heat: &Heat, runs: &Runs) -> Result<Option<Picture>> {
         frame::questions(selection.rows.iter().copied()).into_iter().collect();
     notes.extend(frame::seeds(runs, selection.rows.iter().copied()));
     let cells = panels.iter().flat_map(|panel| panel.cells.iter().flatten().flatten());
-    let most = cells.map(|cell| cell.single.len()).max().unwrap_or_default();
+    let most = cells.clone().map(|cell| cell.single.len()).max().unwrap_or_default();
     let over = Band::default().note(runs, &selection.rows, most);
     notes.extend(over.map(|over| format!("±: {over}")));
-    notes.extend(base_notes(&base, runs, &metric));
+    let numbers = cells.flat_map(|cell| [Some(cell.value), frame::half_width(cell)]).flatten();
+    let base = base_values(&base, runs);
+    let write = metric.writer(&numbers.chain(base.iter().map(|(_, v)| *v)).collect::<Vec<_>>());
+    notes.extend(base.iter().map(|(prompt, value)| {
+        format!("base {} {}", spoken(prompt), write(*value)).replace("  ", " ")
+    }));
     notes.extend(last);
     notes.extend(filter_note(&heat.rows));
+    if panels.iter().any(|panel| !best(panel, metric.better).is_empty()) {
+        notes.push("framed: best".into());
+    }
     let axes = [(frame::axis_title(runs, x), xs), (frame::axis_title(runs, y), ys)];
-    let scene = draw(&panels, &metric, &axes, &title, &notes);
+    let scene = draw(&panels, (&metric, &write), &axes, &title, &notes);
     Ok(Some(Picture { title, scene, marks: marks(&panels, &axes) }))
 }
 
-fn base_notes(base: &[&Row], runs: &Runs, metric: &Metric) -> Vec<String> {
-    frame::group_by(base, |row| row.prompt.clone())
-        .into_iter()
-        .map(|(prompt, rows)| {
-            let value = metric.write(estimate(runs, &rows, Band::Questions).value);
-            format!("base {} {value}", spoken(&prompt)).replace("  ", " ")
-        })
-        .collect()
+/// What the base scored, prompt by prompt.
+fn base_values(base: &[&Row], runs: &Runs) -> Vec<(String, f64)> {
+    let value = |rows: Vec<&Row>| estimate(runs, &rows, Band::Questions).value;
+    let by_prompt = frame::group_by(base, |row| row.prompt.clone());
+    by_prompt.into_iter().map(|(prompt, rows)| (prompt, value(rows))).collect()
 }
 
 /// Numbers by size, words as they come.
@@ -122,9 +128,12 @@ fn marks(panels: &[Panel], [(_, xs), (_, ys)]: &[(String, Vec<String>); 2]) -> V
     marks
 }
 
+/// A metric, and how its numbers are written in this chart.
+type Written<'a> = (&'a Metric, &'a dyn Fn(f64) -> String);
+
 fn draw(
     panels: &[Panel],
-    metric: &Metric,
+    written: Written<'_>,
     axes: &[(String, Vec<String>); 2],
     title: &str,
     notes: &[String],
@@ -155,17 +164,17 @@ fn draw(
         scene.bold((corner.0, corner.1 + 12.0), &title, LABEL, Anchor::Start, INK);
         let top = corner.1 + lift;
         scene.text((corner.0, top + 14.0), y_title, LABEL, Anchor::Start, INK);
-        draw_panel(&mut scene, content, metric, axes, (corner.0 + left, top + 24.0), range);
+        draw_panel(&mut scene, content, written, axes, (corner.0 + left, top + 24.0), range);
     }
     let place = (MARGIN + across * panel.0 + 4.0, top + lift + 24.0, grid.1);
-    key(&mut scene, metric, place, range);
+    key(&mut scene, written, place, range);
     scene
 }
 
 fn draw_panel(
     scene: &mut Scene,
     panel: &Panel,
-    metric: &Metric,
+    (metric, write): Written<'_>,
     [(x_title, xs), (_, ys)]: &[(String, Vec<String>); 2],
     (left, top): (f64, f64),
     range: (f64, f64),
@@ -178,16 +187,16 @@ fn draw_panel(
         scene.text(place, &label, LABEL, Anchor::End, INK);
         for (i, cell) in line.iter().enumerate() {
             let corner = (left + i as f64 * CELL.0, cell_top);
-            draw_cell(scene, cell.as_ref(), metric, corner, range);
+            draw_cell(scene, cell.as_ref(), write, corner, range);
         }
     }
-    if let Some((j, i)) = best(panel, metric.better) {
-        // Over its neighbours, and so the last.
+    // Over its neighbours, and so the last.
+    for (j, i) in best(panel, metric.better) {
         let (x, y) = (left + i as f64 * CELL.0, top + (ys.len() - 1 - j) as f64 * CELL.1);
         let (w, h) = (CELL.0 - 2.0, CELL.1 - 2.0);
         scene.rect(x - 3.0, y - 3.0, w + 6.0, h + 6.0, INK);
         scene.rect(x - 1.0, y - 1.0, w + 2.0, h + 2.0, rgb(0xFFFFFF));
-        draw_cell(scene, panel.cells[j][i].as_ref(), metric, (x, y), range);
+        draw_cell(scene, panel.cells[j][i].as_ref(), write, (x, y), range);
     }
     let bottom = top + ys.len() as f64 * CELL.1;
     for (i, x) in xs.iter().enumerate() {
@@ -203,7 +212,7 @@ fn draw_panel(
 fn draw_cell(
     scene: &mut Scene,
     cell: Option<&Estimate>,
-    metric: &Metric,
+    write: &dyn Fn(f64) -> String,
     (left, top): (f64, f64),
     range: (f64, f64),
 ) {
@@ -217,21 +226,21 @@ fn draw_cell(
     let fill = shade((cell.value - range.0) / (range.1 - range.0).max(1e-12));
     let ink = if luminance(fill) > 0.42 { rgb(0x000000) } else { rgb(0xFFFFFF) };
     scene.rect(left, top, w, h, fill);
-    let value = metric.write(cell.value);
-    match (cell.low, cell.high) {
-        (Some(low), Some(high)) => {
+    let value = write(cell.value);
+    match frame::half_width(cell) {
+        Some(half) => {
             scene.bold((middle, top + 20.0), &value, 12.5, Anchor::Middle, ink);
-            let half = format!("±{}", metric.write((high - low) / 2.0));
+            let half = format!("±{}", write(half));
             scene.text((middle, top + 35.0), &half, SMALL, Anchor::Middle, ink);
         }
-        _ => scene.bold((middle, top + 27.0), &value, 12.5, Anchor::Middle, ink),
+        None => scene.bold((middle, top + 27.0), &value, 12.5, Anchor::Middle, ink),
     }
 }
 
 /// The colour key: a bar with its ends written.
 fn key(
     scene: &mut Scene,
-    metric: &Metric,
+    (metric, write): Written<'_>,
     (left, top, height): (f64, f64, f64),
     (low, high): (f64, f64),
 ) {
@@ -245,16 +254,16 @@ fn key(
     let unit = unit.rsplit_once('(').map_or("", |(_, unit)| unit.trim_end_matches(')'));
     scene.text((left, top - 8.0), unit, LABEL, Anchor::Start, SOFT);
     for (value, y) in [(high, top + 9.0), (low, top + height)] {
-        scene.text((left + 19.0, y), &metric.write(value), LABEL, Anchor::Start, SOFT);
+        scene.text((left + 19.0, y), &write(value), LABEL, Anchor::Start, SOFT);
     }
 }
 
-/// Row and column of the best cell, where one is better than all others.
-fn best(panel: &Panel, better: Better) -> Option<(usize, usize)> {
+/// Rows and columns of the best cells, where they are better than some other.
+fn best(panel: &Panel, better: Better) -> Vec<(usize, usize)> {
     let sign = match better {
         Better::Higher => 1.0,
         Better::Lower => -1.0,
-        Better::Neither => return None,
+        Better::Neither => return vec![],
     };
     let mut cells: Vec<(f64, (usize, usize))> = Vec::new();
     for (j, line) in panel.cells.iter().enumerate() {
@@ -262,11 +271,10 @@ fn best(panel: &Panel, better: Better) -> Option<(usize, usize)> {
             cells.extend(cell.iter().map(|cell| (sign * cell.value, (j, i))));
         }
     }
-    cells.sort_by(|a, b| b.0.total_cmp(&a.0));
-    match cells[..] {
-        [first, second, ..] if first.0 > second.0 => Some(first.1),
-        _ => None,
-    }
+    let most = cells.iter().map(|(value, _)| *value).fold(f64::NEG_INFINITY, f64::max);
+    let places = cells.iter().filter(|(value, _)| *value == most).map(|(_, place)| *place);
+    let best: Vec<(usize, usize)> = places.collect();
+    if best.len() < cells.len() { best } else { vec![] }
 }
 
 fn shade(share: f64) -> Color {
@@ -286,13 +294,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_best_cell_follows_the_metrics_direction_and_ties_have_none() {
+    fn the_best_cells_follow_the_metrics_direction_and_none_is_best_of_equals() {
         let at = |value| Some(Estimate { value, low: None, high: None, n: None, single: vec![] });
         let panel = |cells| Panel { title: String::new(), cells };
         let grid = panel(vec![vec![at(0.1), at(0.4)], vec![None, at(0.2)]]);
-        assert_eq!(best(&grid, Better::Higher), Some((0, 1)));
-        assert_eq!(best(&grid, Better::Lower), Some((0, 0)));
-        assert_eq!(best(&panel(vec![vec![at(0.4), at(0.4)]]), Better::Higher), None);
+        assert_eq!(best(&grid, Better::Higher), [(0, 1)]);
+        assert_eq!(best(&grid, Better::Lower), [(0, 0)]);
+        let tied = panel(vec![vec![at(0.1), at(0.4)], vec![at(0.4), at(0.2)]]);
+        assert_eq!(best(&tied, Better::Higher), [(0, 1), (1, 0)]);
+        assert!(best(&panel(vec![vec![at(0.4), at(0.4)]]), Better::Higher).is_empty());
+        assert!(best(&panel(vec![vec![at(0.4)]]), Better::Higher).is_empty());
     }
 
     #[test]
