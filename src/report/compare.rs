@@ -120,10 +120,20 @@ pub fn base_of<'a>(all: &'a [Contender], one: &Contender) -> Option<&'a Contende
 
 /// Where there are several to compare with, the one that shares most swept values.
 pub fn nearest_of<'a>(all: &[&'a Contender], one: &Contender) -> Option<&'a Contender> {
-    let shared =
-        |other: &Contender| other.swept.iter().zip(&one.swept).filter(|(a, b)| a == b).count();
     // The first of equals: `max_by_key` keeps the last.
-    all.iter().rev().copied().max_by_key(|other| shared(other))
+    all.iter().rev().copied().max_by_key(|other| shared_values(other, one))
+}
+
+/// Whether others share as many swept values with it as the nearest does: the first of equals is
+/// taken, which must be said.
+pub fn is_one_of_several(all: &[&Contender], one: &Contender) -> bool {
+    let shared: Vec<usize> = all.iter().map(|other| shared_values(other, one)).collect();
+    let most = shared.iter().max();
+    shared.iter().filter(|count| Some(*count) == most).count() > 1
+}
+
+fn shared_values(one: &Contender, other: &Contender) -> usize {
+    one.swept.iter().zip(&other.swept).filter(|(a, b)| a == b).count()
 }
 
 /// A job's name without its seed: variant and whatever is swept.
@@ -301,6 +311,20 @@ mod tests {
         assert!((error(&same, &others) - (0.16f64 / 12.0).sqrt()).abs() < 1e-12);
         assert!((error(&apart, &others) - (0.32f64 / 12.0).sqrt()).abs() < 1e-12);
         assert!((error(&others, &apart) - (0.32f64 / 12.0).sqrt()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_nearest_is_one_of_several_where_others_share_as_much() {
+        let at = |swept: &[&str]| Contender {
+            swept: swept.iter().map(|&value| value.to_owned()).collect(),
+            ..contender(&[])
+        };
+        let (low, high) = (at(&["0.1", "2"]), at(&["0.5", "2"]));
+        let others = [&low, &high];
+        assert_eq!(nearest_of(&others, &at(&["0.5", "1"])), Some(&high));
+        assert!(!is_one_of_several(&others, &at(&["0.5", "1"])));
+        assert!(is_one_of_several(&others, &at(&["", ""])), "a base is swept over nothing");
+        assert!(!is_one_of_several(&others[..1], &at(&["", ""])));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which rows a report reads and draws: tasks, seeds, last steps, rounds, and only whole files.
 
-use crate::support::synthetic::{Experiment, experiment, figure_3};
+use crate::support::synthetic::{Experiment, Invented, experiment, figure_3};
 use prefab::plan::{Stage, Task};
 use prefab::report;
 use prefab::store::Manifest;
@@ -104,6 +104,24 @@ fn the_base_is_drawn_by_prompt_and_in_the_csv() {
             drawn.iter().filter(|((x, _), value)| x == prompt && (**value - wanted).abs() < 1e-12);
         assert!(found.count() > 0, "{prompt} {wanted}: {drawn:?}");
     }
+}
+
+#[test]
+fn a_swept_baseline_is_named_where_any_would_do() {
+    let job = |name, beta: f64, accuracy| Invented {
+        variant: Some(name),
+        swept: vec![("loss.beta".to_owned(), toml::Value::Float(beta))],
+        seed: 0,
+        accuracy: (0.7, accuracy),
+        rewards: (1.0, 0.0),
+    };
+    let jobs =
+        [job("DPO", 0.1, 0.6), job("DPO", 0.5, 0.7), job("MPO", 0.1, 0.8), job("MPO", 0.5, 0.8)];
+    let experiment = experiment("baseline", &jobs, 60, 4);
+    let found = drawn(&experiment, "differences = { y = 'reasoning.accuracy', against = 'DPO' }");
+    let labels: std::collections::BTreeSet<&str> = found.keys().map(|(x, _)| x.as_str()).collect();
+    let wanted = ["MPO, beta 0.1", "MPO, beta 0.5", "base, less DPO, beta 0.1"];
+    assert_eq!(labels, wanted.into());
 }
 
 #[test]

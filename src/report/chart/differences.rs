@@ -86,7 +86,10 @@ pub fn picture(chart: &Differences, runs: &Runs) -> Result<Option<Picture>> {
                 is_beyond: false,
             }));
         }
-        content.labels.push(one.label.clone());
+        content.labels.push(match compare::is_one_of_several(&others, one) {
+            true => format!("{}, less {}", one.label, other.label),
+            false => one.label.clone(),
+        });
     }
     if content.points.is_empty() {
         return Ok(None);
@@ -183,8 +186,13 @@ fn draw(content: &Content, heading: &Heading) -> Scene {
         let (low, high) = point.difference.interval;
         [low, high, point.difference.mean]
     });
-    let scale = Scale::linear(ends, true);
-    let at = |value: f64| left + scale.at(value) * (right - left);
+    // Two shares differ by a whole at most; an interval by Student's t may leave that.
+    let (lowest, highest) = match content.metric.unit {
+        Unit::Share => (-1.0, 1.0),
+        _ => (f64::NEG_INFINITY, f64::INFINITY),
+    };
+    let scale = Scale::linear(ends.map(|end| end.clamp(lowest, highest)), true);
+    let at = |value: f64| left + scale.at(value.clamp(lowest, highest)) * (right - left);
     let bottom = height - 46.0;
     let unit = if content.metric.unit == Unit::Share { " (points)" } else { "" };
     let axis = format!("Difference from {}{unit}", content.against);
@@ -216,4 +224,25 @@ fn draw(content: &Content, heading: &Heading) -> Scene {
         scene.text((WIDTH - MARGIN, y + 3.5), &half, SMALL - 1.0, Anchor::End, SOFT);
     }
     scene
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_differ_by_a_hundred_points_at_most() {
+        let (mean, interval) = (-0.3, (-1.27, 0.67));
+        let difference = Difference { mean, error: 0.1, freedom: 1.0, interval, p: 0.2, n: 4 };
+        let content = Content {
+            metric: Metric::named("accuracy"),
+            against: "SFT".to_owned(),
+            labels: vec!["MPO".to_owned()],
+            prompts: vec!["cot".to_owned()],
+            points: vec![Point { label: 0, prompt: 0, difference, seeds: 1, is_beyond: false }],
+        };
+        let heading = Heading { title: String::new(), notes: vec![] };
+        let svg = draw(&content, &heading).svg().unwrap();
+        assert!(svg.contains(">\n−100\n<") && !svg.contains(">\n−150\n<"), "{svg}");
+    }
 }
