@@ -107,6 +107,25 @@ fn the_base_is_drawn_by_prompt_and_in_the_csv() {
 }
 
 #[test]
+fn a_variant_that_has_no_scores_yet_is_not_called_unknown() {
+    let experiment = two("failed");
+    for job in 0..experiment.plan.jobs.len() {
+        if experiment.plan.jobs[job].variant.as_deref() == Some("SFT") {
+            experiment.forget(job);
+        }
+    }
+    let chart = |against: &str| {
+        format!("[chart.mine]\ndifferences = {{ y = 'reasoning.accuracy', against = '{against}' }}")
+    };
+    let files = reported(&experiment, &chart("SFT")).unwrap();
+    assert!(files.iter().all(|file| !file.ends_with("mine.svg")));
+    let page = fs::read_to_string(experiment.results().join("report.html")).unwrap();
+    assert!(page.contains("Charts without anything to show yet: mine"));
+    let error = reported(&experiment, &chart("SFTT")).unwrap_err();
+    assert!(error.to_string().contains("no variant is called `SFTT`"), "{error}");
+}
+
+#[test]
 fn a_swept_baseline_is_named_where_any_would_do() {
     let job = |name, beta: f64, accuracy| Invented {
         variant: Some(name),

@@ -9,7 +9,7 @@ use super::{Differences, Mark, Picture};
 use crate::report::compare::{self, Contender, Difference, Scope};
 use crate::report::metric::{Metric, Unit, spoken};
 use crate::report::number::{Scale, counted, grouped};
-use crate::report::runs::Runs;
+use crate::report::runs::{JobRecord, Runs};
 use crate::report::scene::{Anchor, INK, PALETTE, SOFT, Scene};
 use crate::report::select::{Selection, filter_note, is_overall, nearest};
 use crate::statistics::holm;
@@ -60,6 +60,13 @@ pub fn picture(chart: &Differences, runs: &Runs) -> Result<Option<Picture>> {
         .filter(|one| one.is_named(&chart.against) || one.is_base && chart.against == "base")
         .collect();
     if others.is_empty() {
+        if runs.jobs.iter().any(|job| is_named(runs, job, &chart.against)) {
+            tracing::warn!(
+                "`{}` has no scores to hold others against: the chart waits for `prefab run`",
+                chart.against
+            );
+            return Ok(None);
+        }
         let known: Vec<&str> = contenders.iter().map(|one| one.label.as_str()).collect();
         return Err(Error::spec(format!("no variant is called `{}`", chart.against))
             .hint(nearest(&chart.against, &known)));
@@ -104,6 +111,13 @@ pub fn picture(chart: &Differences, runs: &Runs) -> Result<Option<Picture>> {
     let heading = Heading::fitted(title.clone(), &notes(chart, runs, &selection, &content), WIDTH);
     let scene = draw(&content, &heading);
     Ok(Some(Picture { title, scene, marks: marks(&content) }))
+}
+
+/// Whether a job, finished or not, is what `against` names.
+fn is_named(runs: &Runs, job: &JobRecord, against: &str) -> bool {
+    job.variant == against
+        || job.is_base && against == "base"
+        || compare::label(runs, job) == against
 }
 
 /// The verdicts of the rows that the chart is limited to.
