@@ -1,4 +1,4 @@
-//! Preference pairs on disk, as MMPR has them: JSONL of [`Pair`]s, and a
+//! Preference pairs on disk, as MMPR has them: JSONL of [`Pair`](super::record::Pair)s, and a
 //! meta.json that names data sets (Wang et al. 2024, arXiv:2411.10442; the
 //! layout of the OpenGVLab/MMPR data card).
 

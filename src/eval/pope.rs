@@ -84,7 +84,6 @@ pub static POPE_VLMEVALKIT: Pope = Pope {
     },
     said: |_, row| yes_no::vlmevalkit(answer_of_internvl(row)),
     repeats: true,
-    ..POPE_INTERNVL
 };
 
 /// The mean of the three splits' F1, as published: of files alone.

@@ -82,10 +82,10 @@ mod tests {
         let mut named = plain.clone();
         for prompt in [Prompt::Open, Prompt::Background, Prompt::Visual, Prompt::Grounded] {
             named.meta.insert(prompt.name().to_owned(), "Sing.".to_owned());
-            assert_eq!(asked(&template, &named, prompt), asked(&template, &plain, prompt));
+            assert_eq!(asked(template, &named, prompt), asked(template, &plain, prompt));
         }
         named.meta.insert(ours::COT.to_owned(), "Think.".to_owned());
-        assert!(asked(&template, &named, Prompt::Cot).ends_with("Think."));
+        assert!(asked(template, &named, Prompt::Cot).ends_with("Think."));
     }
 
     #[test]

@@ -138,10 +138,12 @@ impl Reader<'_> {
     fn tokenised(&self, index: usize, row: &Row) -> Result<PairRow> {
         let pair: Pair = self.rows.parse(row)?;
         let images: Vec<View> = views(self.tiling, &pair).collect();
+        let [question, chosen, rejected] = [&pair.question, &pair.chosen, &pair.rejected]
+            .map(|text| self.prompter.template().learned(text));
         let tokenised = || {
             let tiles: Vec<usize> =
                 images.iter().map(|view| self.counter.tiles(view)).collect::<Result<_>>()?;
-            let prompt = self.prompter.encode_prompt_with(&pair.question, &tiles)?;
+            let prompt = self.prompter.encode_prompt_with(question, &tiles)?;
             Ok((tiles, prompt))
         };
         let (tiles, prompt) = tokenised().map_err(|error: Error| {
@@ -149,8 +151,8 @@ impl Reader<'_> {
         })?;
         Ok(PairRow {
             prompt,
-            chosen: self.prompter.encode_answer(&pair.chosen),
-            rejected: self.prompter.encode_answer(&pair.rejected),
+            chosen: self.prompter.encode_answer(chosen),
+            rejected: self.prompter.encode_answer(rejected),
             images,
             tiles,
         })

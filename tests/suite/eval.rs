@@ -179,8 +179,7 @@ fn the_shift_compares_true_beginnings_with_own_ones() {
 
 #[test]
 fn every_benchmark_says_what_it_is() {
-    let mut names: Vec<&str> = BENCHMARKS.iter().map(|benchmark| benchmark.name()).collect();
-    names.dedup();
+    let names: BTreeSet<&str> = BENCHMARKS.iter().map(|benchmark| benchmark.name()).collect();
     assert_eq!(names.len(), BENCHMARKS.len());
     for benchmark in BENCHMARKS {
         assert!(!benchmark.about().is_empty() && !benchmark.source().is_empty());

@@ -123,7 +123,7 @@ fn a_reference_that_moves_is_a_second_model() {
 fn the_best_weights_so_far_are_held_beside_those_that_train() {
     let planned = |keep: &str| {
         let keep = format!("train.keep=\"{keep}\"");
-        let looks = ["--set", "eval.every=50", "--set", &keep];
+        let looks = ["--set", "eval.every=50", "--set", "eval.slice=100", "--set", &keep];
         said(&[&["plan", SPEC, "--device", "cpu"], &looks[..]].concat())
     };
     let weights = |text: &str| -> f64 {

@@ -303,7 +303,7 @@ fn every_chart_that_fails_is_named() {
 
 #[test]
 fn a_chart_without_a_mark_is_not_drawn() {
-    let experiment = experiment("unseen", &some(&["DPO", "MPO"], 1), 20, 4);
+    let experiment = experiment("unseen", &some(&["DPO"], 1), 20, 4);
     let files = run(
         &experiment,
         "[chart.late]\nbars = { x = 'variant', y = 'logps/chosen', where = { step = '10' } }\n\

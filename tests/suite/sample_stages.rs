@@ -29,8 +29,8 @@ fn store(max_tiles: usize) -> Small {
     };
     prefab::tasks::corpus::run(&corpus, &store.stage("corpus", &[])).unwrap();
     let tokenizer = small::tokenizer(&store.path("corpus"));
-    let config = Config::of(&model(), tokenizer.vocabulary(), tokenizer.image_context()).unwrap();
-    let config = config.with_max_tiles(max_tiles);
+    let model = Model { max_tiles: std::num::NonZero::new(max_tiles), ..model() };
+    let config = Config::of(&model, tokenizer.vocabulary(), tokenizer.image_context()).unwrap();
     let base = store.stage("base", &[]).out;
     Vlm::new(config, 0, Device::Cpu).save(&base).unwrap();
     tokenizer.save(&base).unwrap();

@@ -276,3 +276,17 @@ pub fn with_images(text: &str, tiles: &[usize], image_tokens: usize) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_to_learn_is_stripped_with_the_older_marks_alone() {
+        let learned = |name, text| Template::named(name).unwrap().learned(text);
+        assert_eq!(learned("internlm2-chat", " yes\n\n\u{1f}"), "yes");
+        for name in ["Hermes-2", "phi3-chat", "internvl2_5"] {
+            assert_eq!(learned(name, " yes\n"), " yes\n", "{name}");
+        }
+    }
+}
