@@ -7,12 +7,12 @@
 use super::bad_rows::Checks;
 use super::brought::Brought;
 use super::{Built, Kind, choose};
+use crate::Result;
 use crate::data::mmpr::{Passes, Set};
 use crate::data::pairs::read_meta;
 use crate::data::rows::Row;
 use crate::error::Context;
 use crate::statistics;
-use crate::Result;
 use rand::Rng;
 use std::ops::RangeInclusive;
 use std::path::Path;
