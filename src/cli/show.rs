@@ -252,5 +252,8 @@ fn gib(bytes: u64) -> String {
 
 fn charts() -> String {
     let row = |(kind, about): &(&str, &str)| vec![(*kind).to_owned(), (*about).to_owned()];
-    aligned(&Chart::KINDS.iter().map(row).collect::<Vec<_>>())
+    let kinds = aligned(&Chart::KINDS.iter().map(row).collect::<Vec<_>>());
+    format!(
+        "{kinds}\nEach also takes where = {{ prompt = \"cot\", variant = \"MPO\" }}, rows of these values alone.\n"
+    )
 }

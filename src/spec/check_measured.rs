@@ -66,7 +66,8 @@ impl Draft {
 
     /// Whether training measures it, by the name of a column of steps.csv or base_steps.csv.
     fn check_trained(&self, measured: &str, points: Option<&[&Point]>) -> Result<(), Wrong> {
-        let mut known = [POLICY_STEPS.as_slice(), &BASE_STEPS].concat();
+        let of_base_alone = BASE_STEPS.iter().filter(|column| !POLICY_STEPS.contains(column));
+        let mut known: Vec<&str> = POLICY_STEPS.iter().chain(of_base_alone).copied().collect();
         if !known.contains(&measured) {
             let message = format!("training measures no `{measured}`");
             return Err((message, suggest(measured, "steps.csv has", &known)));
