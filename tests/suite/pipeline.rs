@@ -208,5 +208,8 @@ fn short_a_chart_of_what_failed_does_not_hide_why_it_failed() {
     ]);
     assert_code(&output, 3);
     let said = stderr(&output);
-    assert!(said.contains("error: pairs (2 jobs): ") && said.contains("the report is not whole"), "{said}");
+    assert!(
+        said.contains("error: pairs (2 jobs): ") && said.contains("the report is not whole"),
+        "{said}"
+    );
 }
