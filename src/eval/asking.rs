@@ -8,9 +8,6 @@ use crate::spec::eval::{Eval, Split};
 use crate::stage::StageContext;
 use std::collections::HashMap;
 
-/// The name under which a question of a file says which benchmark it belongs to.
-pub const OF: &str = ours::BENCHMARK;
-
 /// All questions, and which of them each benchmark asks.
 pub struct Asking {
     /// Those of the corpus, then what is derived from them, then those of files.
@@ -56,7 +53,7 @@ impl Asking {
         for question in files {
             let index = questions.len();
             for (benchmark, indices) in &mut of {
-                if benchmark.asks() == question.says(OF)
+                if benchmark.asks() == question.says(ours::BENCHMARK)
                     && eval.files.contains_key(benchmark.asks())
                 {
                     indices.push(index);
@@ -83,5 +80,5 @@ impl Asking {
 
 /// Whether a question comes from a benchmark's file.
 pub fn is_of_file(question: &Question) -> bool {
-    question.meta.contains_key(OF)
+    question.meta.contains_key(ours::BENCHMARK)
 }

@@ -2,7 +2,7 @@
 //! pictures, and `prediction`.
 
 use super::Row;
-use super::asking::{Asking, OF};
+use super::asking::Asking;
 use crate::Result;
 use crate::data::record::{Question, ours};
 use crate::error::Context;
@@ -68,7 +68,7 @@ fn table(path: &Path, answered: &[(Question, &Row)]) -> csv::Result<()> {
     for (question, row) in answered {
         let said = |name: &str| question.meta.get(name).cloned();
         // Parts of a benchmark number their questions alike, and VLMEvalKit keeps one of an index.
-        let alone = question.id.strip_prefix(&format!("{}/", question.says(OF)));
+        let alone = question.id.strip_prefix(&format!("{}/", question.says(ours::BENCHMARK)));
         let index = said("index").filter(|index| !taken.contains(index));
         let index = index.unwrap_or_else(|| alone.unwrap_or(&question.id).to_owned());
         taken.insert(index.clone());

@@ -4,7 +4,6 @@
 //! question's id is `NAME/ID`; [`Question::meta`] says which benchmark it is of, its
 //! instruction, and what its file says beside.
 
-use super::asking::OF;
 use super::benchmark::File;
 use super::{Benchmark, benchmark};
 use crate::data::benchmark::{Faults, Pictures, Record, read};
@@ -120,7 +119,7 @@ fn from_records(
                 name.clone_into(field);
             }
         }
-        question.meta.insert(OF.to_owned(), name.to_owned());
+        question.meta.insert(ours::BENCHMARK.to_owned(), name.to_owned());
         question.meta.insert("index".to_owned(), own);
         if let Some(tiles) = file.tiles {
             question.meta.insert(ours::TILES.to_owned(), tiles.to_string());

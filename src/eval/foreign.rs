@@ -1,11 +1,10 @@
 //! Answers that somebody else wrote: VLMEvalKit's tables, and the JSON of InternVL's scripts.
 
 use super::Row;
-use super::asking::OF;
 use super::benchmark::file::ALONE;
 use crate::answer::matching::{Said, answer};
 use crate::data::benchmark::{Faults, Pictures, Record, read};
-use crate::data::record::Question;
+use crate::data::record::{Question, ours};
 use crate::data::template::instruction::parted;
 use crate::spec::candidates::Prompt;
 use crate::{Error, Result};
@@ -110,7 +109,7 @@ fn paired<'a>(
         *named.entry(bare(question.says("index"))).or_default() += 1;
     }
     let mut answered = |question: &Question| {
-        let own = question.id.strip_prefix(&format!("{}/", question.says(OF)));
+        let own = question.id.strip_prefix(&format!("{}/", question.says(ours::BENCHMARK)));
         let index = bare(question.says("index"));
         let index = if named.get(index) == Some(&1) { index } else { "" };
         let ids = match by_picture {

@@ -339,10 +339,12 @@ impl Config {
             true => self.json.clone(),
             false => self.in_other_layout()?,
         };
-        let named = TYPE_KEYS.into_iter().filter(|key| json.get(key).is_some());
-        for (key, weights) in named.collect::<Vec<_>>().into_iter().zip(weights.into_iter().cycle())
-        {
-            json[key] = weights.into();
+        if let Some(weights) = weights {
+            for key in TYPE_KEYS {
+                if json.get(key).is_some() {
+                    json[key] = weights.into();
+                }
+            }
         }
         let text = serde_json::to_string_pretty(&json).expect("a JSON value prints");
         Ok(text + "\n")

@@ -16,21 +16,27 @@ use std::path::{Path, PathBuf};
 const MOST_LISTED: usize = 5;
 
 /// What is wrong with the rows read so far.
-#[derive(Default)]
-pub struct Checks {
+pub struct Checks<'a> {
+    /// Where all of it is written.
+    path: &'a Path,
+    file: Option<BufWriter<File>>,
     num_bad: usize,
     listed: Vec<String>,
-    file: Option<BufWriter<File>>,
     is_file: HashSet<Digest>,
 }
 
-impl Checks {
+impl<'a> Checks<'a> {
+    /// No row is read yet; bad ones will be listed in the file `path`.
+    pub fn new(path: &'a Path) -> Self {
+        Self { path, file: None, num_bad: 0, listed: Vec::new(), is_file: HashSet::new() }
+    }
+
     /// Checks every row of a set.
     ///
     /// # Errors
     ///
     /// A file that cannot be read or written; bad rows are noted.
-    pub fn read(&mut self, set: &Set, bad_rows: &Path) -> Result<()> {
+    pub fn read(&mut self, set: &Set) -> Result<()> {
         let root = if set.root.as_os_str().is_empty() { Path::new(".") } else { &set.root };
         // A root that is not there has no pictures, which is said row by row.
         let root = root.canonicalize().unwrap_or_default();
@@ -38,17 +44,18 @@ impl Checks {
             let row = row?;
             let checked = set.pair(&row).and_then(|pair| self.pictures(set, &root, &row, &pair));
             if let Err(error) = checked {
-                self.note(error.to_string(), bad_rows)?;
+                self.note(error.to_string())?;
             }
         }
         Ok(())
     }
 
-    fn note(&mut self, told: String, bad_rows: &Path) -> Result<()> {
-        let doing = || format!("writing `{}`", bad_rows.display());
+    fn note(&mut self, told: String) -> Result<()> {
+        let path = self.path;
+        let doing = || format!("writing `{}`", path.display());
         let file = match &mut self.file {
             Some(file) => file,
-            none => none.insert(BufWriter::new(File::create(bad_rows).with_context(doing)?)),
+            none => none.insert(BufWriter::new(File::create(path).with_context(doing)?)),
         };
         writeln!(file, "{told}").with_context(doing)?;
         self.num_bad += 1;
@@ -90,12 +97,12 @@ impl Checks {
     /// # Errors
     ///
     /// If there are any.
-    pub fn into_result(self, bad_rows: &Path) -> Result<()> {
+    pub fn into_result(self) -> Result<()> {
         let Some(mut file) = self.file else { return Ok(()) };
-        file.flush().with_context(|| format!("writing `{}`", bad_rows.display()))?;
+        file.flush().with_context(|| format!("writing `{}`", self.path.display()))?;
         let more = match self.num_bad - self.listed.len() {
             0 => String::new(),
-            more => format!("\n… and {more} more; all are listed in `{}`", bad_rows.display()),
+            more => format!("\n… and {more} more; all are listed in `{}`", self.path.display()),
         };
         let list = self.listed.join("\n");
         Err(Error::new(format!("{} bad rows in `pairs.import`:\n{list}{more}", self.num_bad))

@@ -37,9 +37,9 @@ impl Imported {
     /// in the error and all of them in the file `bad_rows`.
     pub fn open(meta: &Path, seed: u64, bad_rows: &Path) -> Result<Self> {
         let sets = open(meta).context("`pairs.import`")?;
-        let mut checks = Checks::default();
-        sets.iter().try_for_each(|(set, _)| checks.read(set, bad_rows))?;
-        checks.into_result(bad_rows)?;
+        let mut checks = Checks::new(bad_rows);
+        sets.iter().try_for_each(|(set, _)| checks.read(set))?;
+        checks.into_result()?;
         Ok(Self { sets, seed })
     }
 

@@ -61,9 +61,7 @@ pub fn run(path: &Path) -> Result<()> {
     let text = std::fs::read_to_string(path).with_context(|| format!("reading `{name}`"))?;
     let file: Value = serde_json::from_str(&text).with_context(|| format!("parsing `{name}`"))?;
     let mut ledger = Ledger::default();
-    if let Some(schema) = other_schema(&file) {
-        ledger.unknown(schema);
-    }
+    other_schema(&file).into_iter().for_each(|schema| ledger.unknown(schema));
     for (name, value) in file.as_object().into_iter().flatten() {
         if value.is_array() && !["cases", "trdpo"].contains(&name.as_str()) {
             ledger.unknown(name);
